@@ -1,0 +1,42 @@
+//! The contract: generated messages and services, the socket's codec, limits, close codes, refusals.
+
+#![allow(clippy::large_enum_variant, reason = "generated oneofs")]
+
+pub mod v1 {
+    //! What clients and integrators speak.
+    #![allow(clippy::all, missing_docs, rust_2018_idioms, reason = "generated")]
+    tonic::include_proto!("yitang.v1");
+    include!(concat!(env!("OUT_DIR"), "/yitang.v1.serde.rs"));
+}
+
+pub mod internal {
+    //! What the roles speak among themselves.
+    pub mod v1 {
+        #![allow(clippy::all, missing_docs, rust_2018_idioms, reason = "generated")]
+        tonic::include_proto!("yitang.internal.v1");
+    }
+}
+
+/// The public package's `FileDescriptorSet`, for reflection at the edge and for generating clients.
+pub const PUBLIC_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/public.bin"));
+
+pub mod close;
+pub mod codec;
+pub mod limits;
+mod partition;
+mod refusal;
+
+pub use codec::Subprotocol;
+pub use partition::{PARTITIONS, partition_of_conversation, partition_of_person};
+
+/// Metadata that roles set on calls to one another; the edge strips whatever a client sends of it.
+pub mod metadata {
+    /// The roles' shared key.
+    pub const KEY: &str = "x-yitang-key";
+    /// The person a public call is made for (decimal).
+    pub const PERSON: &str = "x-yitang-person";
+    /// The session a public call is made in (UUID).
+    pub const SESSION: &str = "x-yitang-session";
+    /// Every name that begins so is ours.
+    pub const PREFIX: &str = "x-yitang-";
+}

@@ -1,0 +1,28 @@
+//! Bounds that are part of the contract. Everything else that is bounded is bounded in the settings.
+
+/// A comment's text, bytes of UTF-8.
+pub const TEXT_BYTES: usize = 8 * 1024;
+/// One frame from a client, bytes.
+pub const FRAME_IN_BYTES: usize = 64 * 1024;
+/// One frame to a client, bytes; larger batches are split.
+pub const FRAME_OUT_BYTES: usize = 256 * 1024;
+/// Events of one page.
+pub const PAGE_EVENTS: u32 = 200;
+/// Events of a page where the client named no limit.
+pub const PAGE_EVENTS_DEFAULT: u32 = 50;
+/// Events that come with a fresh subscription.
+pub const TAIL_EVENTS: u32 = 100;
+/// Conversations that one socket follows, and positions in one resume.
+pub const SUBSCRIPTIONS: usize = 300;
+/// The reason of a recall or hide, bytes.
+pub const REASON_BYTES: usize = 1024;
+/// A title, characters.
+pub const TITLE_CHARS: usize = 200;
+/// A consultation's description, bytes.
+pub const DESCRIPTION_BYTES: usize = 16 * 1024;
+/// People in one GetPeople.
+pub const PEOPLE_IDS: usize = 500;
+/// What a client calls itself, characters.
+pub const CLIENT_CHARS: usize = 64;
+/// A resume is replayed up to here, bytes; beyond it the client pages.
+pub const RESUME_BYTES: usize = 1024 * 1024;

@@ -1,0 +1,12 @@
+//! Order and meaning of a conversation's events, pure: what comes next, what is missing, and what later events make of
+//! earlier ones. chat-core's pages and streams, the gateways' rooms and the tests' checkers all use these same pieces.
+
+mod cursor;
+mod fold;
+mod inbox;
+mod timeline;
+
+pub use cursor::{Admit, Cursor};
+pub use fold::{fold_event, fold_page, target_of};
+pub use inbox::{Inbox, Offer, Run};
+pub use timeline::{Entry, Timeline};
