@@ -1,1 +1,104 @@
-fn main() {}
+//! A black box around any running Yitang: real sockets, real sign-in, and a checker of every history that was seen.
+
+mod checker;
+mod client;
+mod report;
+mod scenario;
+mod schedule;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+
+/// Drives a running Yitang service over real sockets and checks what every viewer saw.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+#[derive(Subcommand)]
+enum Scenario {
+    /// The reference meeting: the call, the flood of the first minutes, the tail; every viewer checked.
+    Consultation(ConsultationArgs),
+}
+
+/// Where the service is, and as whom to come.
+#[derive(Args, Clone, Debug)]
+pub struct TargetArgs {
+    /// Addresses of the gateways, as http://host:port; several are taken in turn, and again after a connection is lost.
+    #[arg(long, required = true, value_delimiter = ',')]
+    pub target: Vec<String>,
+    /// A JSON file of sessions as `yitang sessions mint` writes it: an array of objects with `token`.
+    #[arg(long, conflicts_with = "login_prefix")]
+    pub sessions: Option<PathBuf>,
+    /// Sign in as PREFIX1, PREFIX2 … instead (the demo's members: demo-member-).
+    #[arg(long, requires = "password", required_unless_present = "sessions")]
+    pub login_prefix: Option<String>,
+    /// Their password.
+    #[arg(long, env = "YITANG_LOADTEST_PASSWORD")]
+    pub password: Option<String>,
+}
+
+/// Where results go.
+#[derive(Args, Clone, Debug)]
+pub struct ReportArgs {
+    /// Write the figures here.
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+    /// Write a page with plots here.
+    #[arg(long)]
+    pub html: Option<PathBuf>,
+    /// Put one row a post into the JSON: [posted, acknowledged, seen by the last viewer], milliseconds since 1970.
+    #[arg(long)]
+    pub detail: bool,
+    /// No progress bar and no table.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct ConsultationArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub report: ReportArgs,
+    /// How many watch.
+    #[arg(long, default_value_t = 221)]
+    pub viewers: usize,
+    /// How many comments are posted, the convenor's call among them.
+    #[arg(long, default_value_t = 435)]
+    pub comments: usize,
+    /// Over how long they are posted.
+    #[arg(long, default_value_t = 60)]
+    pub seconds: u64,
+    /// Post evenly, so many a second, instead of as in a meeting; `--comments` is then ignored.
+    #[arg(long)]
+    pub posts_per_s: Option<f64>,
+    /// The consultation; without it, the first open one in which the first viewer may post.
+    #[arg(long)]
+    pub consultation: Option<String>,
+    /// A post is sent again and again until it is answered, at most so long after its first try.
+    #[arg(long, default_value_t = 90)]
+    pub post_deadline_s: u64,
+    /// After the last answer, viewers get so long to have seen everything.
+    #[arg(long, default_value_t = 30)]
+    pub settle_s: u64,
+    /// Exit 0 only if nothing was lost, doubled, out of order or seen without being acknowledged.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    match cli.scenario {
+        Scenario::Consultation(args) => runtime.block_on(scenario::consultation::run(args)),
+    }
+}

@@ -1,0 +1,494 @@
+//! One viewer of one conversation, who may also post: stays connected whatever happens, and writes down what it saw.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use proto::v1::{
+    Batch, Comment, Event, Page, PageRequest, Position, Post, Subscribe, Subscribed, Verdict, batch, client_frame, event, page_request,
+    post, server_frame, sign_in::Credential,
+};
+use tokio::sync::{Notify, mpsc};
+use uuid::Uuid;
+
+use super::{
+    Session, http, now_ms,
+    socket::{Incoming, Socket},
+};
+use crate::checker::{History, Outcome, PostIndex, Seen};
+
+/// "Post this now."
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Its number.
+    pub index: PostIndex,
+    /// When the plan wanted it, whether or not the viewer is connected then.
+    pub due: Instant,
+}
+
+/// What the whole run shares.
+pub struct Shared {
+    /// The gateways' addresses.
+    pub targets: Vec<String>,
+    /// The conversation that all follow.
+    pub conversation: String,
+    /// Written into every text, so that runs do not take one another's posts for theirs.
+    pub run: String,
+    /// How long a post is tried.
+    pub post_deadline: Duration,
+    /// Told whenever a viewer got something or a post ended.
+    pub progress: Notify,
+    /// Live counters for the progress bar.
+    pub counters: Counters,
+}
+
+/// Live counters.
+#[derive(Default)]
+pub struct Counters {
+    /// Viewers that are connected and subscribed.
+    pub connected: std::sync::atomic::AtomicUsize,
+    /// Posts acknowledged.
+    pub acknowledged: std::sync::atomic::AtomicU64,
+    /// Posts that ended in any way.
+    pub ended: std::sync::atomic::AtomicU64,
+    /// Comments of this run that came over the wire.
+    pub delivered: std::sync::atomic::AtomicU64,
+    /// Times that a line broke and was made anew.
+    pub reconnects: std::sync::atomic::AtomicU64,
+}
+
+/// A post's end, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// Which.
+    pub index: PostIndex,
+    /// How.
+    pub outcome: Outcome,
+    /// When it was due.
+    pub due: Instant,
+    /// When the answer came.
+    pub at: Instant,
+    /// Its refusal's code, where it was refused.
+    pub refusal: Option<i32>,
+}
+
+/// When one comment came.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Which.
+    pub index: PostIndex,
+    /// When.
+    pub at: Instant,
+}
+
+/// What a viewer writes down.
+#[derive(Default)]
+pub struct Record {
+    /// For the checker.
+    pub history: History,
+    /// Comments of this run, in the order of arrival.
+    pub arrivals: Vec<Arrival>,
+    /// Posts of this viewer that ended.
+    pub ended: Vec<Ended>,
+    /// Holes that the server did not tell of; each is a breach of order.
+    pub holes: u64,
+    /// Times that Tops showed something missing, which was then paged.
+    pub healed: u64,
+    /// Times that the whole conversation had to be loaded anew.
+    pub resets: u64,
+    /// Close codes seen, with how often.
+    pub closes: BTreeMap<u16, u64>,
+}
+
+struct Pending {
+    order: Order,
+    client_id: Uuid,
+    /// The frame that is out with it.
+    sent_as: Option<u32>,
+    not_before: Instant,
+}
+
+/// A viewer's state between and during connections.
+pub struct Viewer {
+    shared: Arc<Shared>,
+    number: usize,
+    session: Session,
+    resume_token: Option<String>,
+    epoch: u32,
+    /// Everything up to here was taken in, in order.
+    at: u64,
+    fresh: bool,
+    waiting: BTreeMap<u64, Event>,
+    /// A page that was asked for: its frame's id.
+    page: Option<u32>,
+    /// Where the gap that we were told of ends.
+    gap_to: u64,
+    /// What the last Tops named.
+    top: u64,
+    outbox: VecDeque<Pending>,
+    record: Record,
+    pause: Duration,
+}
+
+/// How long an answer may take before the line counts as dead.
+const DEAD_AFTER: Duration = Duration::from_secs(32);
+
+impl Viewer {
+    /// A viewer that is not connected yet.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, number: usize, session: Session) -> Self {
+        Self {
+            shared,
+            number,
+            session,
+            resume_token: None,
+            epoch: 0,
+            at: 0,
+            fresh: true,
+            waiting: BTreeMap::new(),
+            page: None,
+            gap_to: 0,
+            top: 0,
+            outbox: VecDeque::new(),
+            record: Record::default(),
+            pause: Duration::from_millis(200),
+        }
+    }
+
+    /// Watches and posts until `orders` is closed and `finish` is told; then gives what it wrote down.
+    pub async fn run(mut self, mut orders: mpsc::Receiver<Order>, finish: tokio_util::sync::CancellationToken) -> Record {
+        use std::sync::atomic::Ordering::Relaxed;
+        let mut turn = self.number;
+        while !finish.is_cancelled() {
+            let target = self.shared.targets[turn % self.shared.targets.len()].clone();
+            turn += 1;
+            let opened = tokio::select! {
+                opened = self.connect(&target) => opened,
+                () = finish.cancelled() => break,
+            };
+            match opened {
+                Ok(socket) => {
+                    self.pause = Duration::from_millis(200);
+                    self.converse(socket, &mut orders, &finish).await;
+                    self.shared.counters.connected.fetch_sub(1, Relaxed);
+                    for pending in &mut self.outbox {
+                        pending.sent_as = None;
+                    }
+                    if finish.is_cancelled() {
+                        break;
+                    }
+                    self.shared.counters.reconnects.fetch_add(1, Relaxed);
+                }
+                Err(error) => {
+                    tracing::debug!(viewer = self.number, %error, "could not connect");
+                    self.resume_token = None;
+                    // Orders that come meanwhile wait in the outbox, their time running.
+                    self.take_orders(&mut orders);
+                    self.expire();
+                    self.pause = (self.pause * 2).min(Duration::from_secs(2));
+                }
+            }
+            let jitter = rand::random_range(0.5..1.0);
+            tokio::select! {
+                () = tokio::time::sleep(self.pause.mul_f64(jitter)) => {}
+                () = finish.cancelled() => break,
+            }
+        }
+        self.record
+    }
+
+    async fn connect(&mut self, target: &str) -> anyhow::Result<Socket> {
+        let credential = match self.resume_token.take() {
+            Some(token) => Credential::ResumeToken(token),
+            None => Credential::Ticket(http::ticket(target, &self.session.token).await?),
+        };
+        let resume = if self.fresh { vec![] } else { vec![self.position()] };
+        let (mut socket, welcome) = Socket::open(target, credential, resume).await?;
+        self.resume_token = Some(welcome.resume_token);
+        self.page = None;
+        self.gap_to = 0;
+        self.top = 0;
+        self.waiting.clear();
+        if self.fresh {
+            let subscribe = Subscribe { conversation: self.shared.conversation.clone(), after: None, tail: 0 };
+            socket.send(client_frame::Frame::Subscribe(subscribe)).await?;
+        }
+        self.shared.counters.connected.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(socket)
+    }
+
+    fn position(&self) -> Position {
+        Position { conversation: self.shared.conversation.clone(), epoch: self.epoch, seq: self.at }
+    }
+
+    async fn converse(&mut self, mut socket: Socket, orders: &mut mpsc::Receiver<Order>, finish: &tokio_util::sync::CancellationToken) {
+        let mut heard = Instant::now();
+        let mut tick = tokio::time::interval(Duration::from_millis(250));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut open = true;
+        loop {
+            tokio::select! {
+                biased;
+                () = finish.cancelled() => return,
+                incoming = socket.next() => match incoming {
+                    Incoming::Frame(frame) => {
+                        heard = Instant::now();
+                        if let Some(content) = frame.frame && !self.take(frame.re, content) {
+                            return;
+                        }
+                    }
+                    Incoming::Closed(code) => {
+                        if let Some(code) = code {
+                            *self.record.closes.entry(code).or_default() += 1;
+                        }
+                        return;
+                    }
+                },
+                order = orders.recv(), if open => match order {
+                    Some(order) => self.queue(order),
+                    None => open = false,
+                },
+                _ = tick.tick() => {
+                    if heard.elapsed() > DEAD_AFTER {
+                        return;
+                    }
+                    self.expire();
+                }
+            }
+            if self.flush(&mut socket).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn take_orders(&mut self, orders: &mut mpsc::Receiver<Order>) {
+        while let Ok(order) = orders.try_recv() {
+            self.queue(order);
+        }
+    }
+
+    fn queue(&mut self, order: Order) {
+        let not_before = order.due;
+        self.outbox.push_back(Pending { order, client_id: Uuid::now_v7(), sent_as: None, not_before });
+    }
+
+    /// Gives up posts whose time is over: their authors were never told that they were taken.
+    fn expire(&mut self) {
+        let deadline = self.shared.post_deadline;
+        while let Some(pending) = self.outbox.front()
+            && pending.order.due.elapsed() > deadline
+        {
+            let Some(pending) = self.outbox.pop_front() else { return };
+            self.end(&pending, Outcome::Unacknowledged, None);
+        }
+    }
+
+    /// Sends what is due: posts, one after the other so that this author's order stands, and a page where one is missing.
+    async fn flush(&mut self, socket: &mut Socket) -> anyhow::Result<()> {
+        if let Some(pending) = self.outbox.front_mut()
+            && pending.sent_as.is_none()
+            && pending.not_before <= Instant::now()
+        {
+            let text = text_of(&self.shared.run, pending.order.index);
+            let post = Post {
+                conversation: self.shared.conversation.clone(),
+                client_id: pending.client_id.to_string(),
+                content: Some(post::Content::Comment(Comment { text, ..Comment::default() })),
+            };
+            pending.sent_as = Some(socket.send(client_frame::Frame::Post(post)).await?);
+        }
+        let hole = self.gap_to > self.at || self.waiting.first_key_value().is_some_and(|(first, _)| *first > self.at + 1);
+        if self.page.is_none() && hole {
+            let request = PageRequest {
+                conversation: self.shared.conversation.clone(),
+                epoch: self.epoch,
+                r#where: Some(page_request::Where::After(self.at)),
+                limit: 200,
+            };
+            self.page = Some(socket.send(client_frame::Frame::Page(request)).await?);
+        }
+        Ok(())
+    }
+
+    /// Takes a frame in; false: the line must be made anew.
+    fn take(&mut self, re: u32, frame: server_frame::Frame) -> bool {
+        use server_frame::Frame as F;
+        match frame {
+            F::Subscribed(subscribed) => self.take_subscribed(&subscribed),
+            F::Batch(batch) => self.take_batch(batch),
+            F::Page(page) => self.take_page(re, page),
+            F::Receipt(receipt) => {
+                if let Some(pending) = self.answered(re) {
+                    let seq = receipt.position.map_or(0, |position| position.seq);
+                    self.end(&pending, Outcome::Acknowledged { seq }, None);
+                }
+            }
+            F::Refusal(refusal) => {
+                if self.page == Some(re) {
+                    self.page = None;
+                    return true;
+                }
+                if let Some(mut pending) = self.answered(re) {
+                    if refusal.retry_after_ms > 0 {
+                        pending.sent_as = None;
+                        pending.not_before = Instant::now() + Duration::from_millis(refusal.retry_after_ms.into());
+                        self.outbox.push_front(pending);
+                    } else {
+                        self.end(&pending, Outcome::Unacknowledged, Some(refusal.code));
+                    }
+                } else if refusal.retry_after_ms == 0 {
+                    tracing::warn!(viewer = self.number, refusal.message_en, "refused");
+                } else {
+                    return false;
+                }
+            }
+            F::Unsubscribed(ended) => {
+                tracing::debug!(viewer = self.number, reason = ?ended.reason, "the subscription was ended");
+                return false;
+            }
+            F::Tops(tops) => {
+                let top = tops.tops.iter().filter_map(|top| top.position.as_ref()).find(|p| p.conversation == self.shared.conversation);
+                if let Some(top) = top
+                    && top.epoch == self.epoch
+                {
+                    // Tops may overtake events on their way. What the one before named and is still not here is missing.
+                    if self.top > self.at {
+                        self.record.healed += 1;
+                        self.gap_to = self.gap_to.max(self.top);
+                    }
+                    self.top = top.seq;
+                }
+            }
+            F::Welcome(welcome) => self.resume_token = Some(welcome.resume_token),
+            _ => {}
+        }
+        true
+    }
+
+    fn take_subscribed(&mut self, subscribed: &Subscribed) {
+        let Some(position) = &subscribed.position else { return };
+        match subscribed.verdict() {
+            Verdict::Fresh => {
+                self.fresh = false;
+                self.epoch = position.epoch;
+                self.at = position.seq;
+                self.record.history.from = position.seq;
+                self.shared.progress.notify_waiters();
+            }
+            Verdict::Resumed => {}
+            Verdict::Gap => self.gap_to = position.seq,
+            Verdict::Reset => {
+                self.record.resets += 1;
+                self.epoch = position.epoch;
+                self.gap_to = position.seq;
+            }
+            Verdict::Unspecified => tracing::error!("a verdict that says nothing"),
+        }
+    }
+
+    fn take_batch(&mut self, batch: Batch) {
+        let Some(batch::Body::Events(events)) = batch.body else { return };
+        for event in events.events {
+            // Whether a hole here was told of: by GAP, or by a page that is under way.
+            let expected = self.waiting.last_key_value().map_or(self.at, |(last, _)| *last).max(self.gap_to) + 1;
+            if event.seq > expected {
+                tracing::error!(viewer = self.number, event.seq, expected, "a hole that was not told of");
+                self.record.holes += 1;
+            }
+            self.take_event(event, false);
+        }
+        self.take_waiting(false);
+    }
+
+    fn take_page(&mut self, re: u32, page: Page) {
+        if self.page != Some(re) {
+            return;
+        }
+        self.page = None;
+        // What lies beyond the hole comes live, too: it is not taken from here, or it would come twice.
+        let to = self.waiting.first_key_value().map_or(0, |(first, _)| first - 1).max(self.gap_to);
+        for event in page.events {
+            if event.seq <= to && event.seq > self.at && !self.waiting.contains_key(&event.seq) {
+                self.arrived(&event);
+                self.waiting.insert(event.seq, event);
+            }
+        }
+        self.take_waiting(true);
+        if self.at >= self.gap_to {
+            self.gap_to = 0;
+        }
+    }
+
+    fn take_event(&mut self, event: Event, asked_for: bool) {
+        if event.seq <= self.at || self.waiting.contains_key(&event.seq) {
+            self.record.history.seen.push(Seen { seq: event.seq, post: post_of(&event, &self.shared.run), asked_for });
+            return;
+        }
+        self.arrived(&event);
+        self.waiting.insert(event.seq, event);
+    }
+
+    fn arrived(&mut self, event: &Event) {
+        if let Some(index) = post_of(event, &self.shared.run) {
+            self.record.arrivals.push(Arrival { index, at: Instant::now() });
+            self.shared.counters.delivered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    fn take_waiting(&mut self, asked_for: bool) {
+        while let Some(entry) = self.waiting.first_entry()
+            && *entry.key() == self.at + 1
+        {
+            let event = entry.remove();
+            self.at = event.seq;
+            self.record.history.seen.push(Seen { seq: event.seq, post: post_of(&event, &self.shared.run), asked_for });
+        }
+        self.shared.progress.notify_waiters();
+    }
+
+    fn answered(&mut self, re: u32) -> Option<Pending> {
+        let at = self.outbox.iter().position(|pending| pending.sent_as == Some(re))?;
+        self.outbox.remove(at)
+    }
+
+    fn end(&mut self, pending: &Pending, outcome: Outcome, refusal: Option<i32>) {
+        use std::sync::atomic::Ordering::Relaxed;
+        let ended = Ended { index: pending.order.index, outcome, due: pending.order.due, at: Instant::now(), refusal };
+        self.record.ended.push(ended);
+        if matches!(outcome, Outcome::Acknowledged { .. }) {
+            self.shared.counters.acknowledged.fetch_add(1, Relaxed);
+        }
+        self.shared.counters.ended.fetch_add(1, Relaxed);
+        self.shared.progress.notify_waiters();
+    }
+}
+
+/// The text of a post: its mark, and a sentence as members write them.
+#[must_use]
+pub fn text_of(run: &str, index: PostIndex) -> String {
+    const SENTENCES: [&str; 4] = [
+        "建议加快老旧小区加装电梯的审批，多部门联合踏勘，一次办结。",
+        "同意前面委员的意见。养老服务要送到家门口，社区食堂的补贴能否延续到明年？",
+        "请问主管部门，公交线路调整之后，山区学生上学的时间增加了多少？有没有统计。",
+        "河道治理三年，水清了，岸绿了，但汛期排涝能力仍需评估，建议先做数字化底图，再谈工程量，避免重复投入。",
+    ];
+    format!("〔{run}:{index}〕{}", SENTENCES[index as usize % SENTENCES.len()])
+}
+
+/// Which post of this run an event is.
+#[must_use]
+pub fn post_of(event: &Event, run: &str) -> Option<PostIndex> {
+    let Some(event::Kind::Comment(comment)) = &event.kind else { return None };
+    let mark = comment.text.strip_prefix('〔')?.split('〕').next()?;
+    let (of, index) = mark.split_once(':')?;
+    if of == run { index.parse().ok() } else { None }
+}
+
+/// The wall-clock time of an instant of this run.
+#[must_use]
+pub fn wall_ms(at: Instant) -> i64 {
+    let now = Instant::now();
+    now_ms() + if at > now { (at - now).as_millis() as i64 } else { -((now - at).as_millis() as i64) }
+}

@@ -1,0 +1,3 @@
+//! What is done to the service.
+
+pub mod consultation;
