@@ -1,10 +1,12 @@
 //! A client as any other: HTTP for the ticket, one socket, resume after a break, an outbox until the receipt.
 
 pub mod http;
+mod mark;
+pub mod record;
 pub mod socket;
 pub mod viewer;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -52,4 +54,11 @@ pub async fn sessions(target: &TargetArgs, count: usize) -> anyhow::Result<Vec<S
 #[must_use]
 pub fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis() as i64
+}
+
+/// The wall-clock time of an instant of this run.
+#[must_use]
+pub fn wall_ms(at: Instant) -> i64 {
+    let now = Instant::now();
+    now_ms() + if at > now { (at - now).as_millis() as i64 } else { -((now - at).as_millis() as i64) }
 }

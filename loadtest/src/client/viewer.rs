@@ -10,97 +10,16 @@ use proto::v1::{
     Batch, Comment, Event, Page, PageRequest, Position, Post, Subscribe, Subscribed, Verdict, batch, client_frame, event, page_request,
     post, server_frame, sign_in::Credential,
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::{
-    Session, http, now_ms,
+    Session, http,
+    mark::{post_of, text_of},
+    record::{Arrival, Ended, Order, Record, Shared},
     socket::{Incoming, Socket},
 };
-use crate::checker::{History, Outcome, PostIndex, Seen};
-
-/// "Post this now."
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// Its number.
-    pub index: PostIndex,
-    /// When the plan wanted it, whether or not the viewer is connected then.
-    pub due: Instant,
-}
-
-/// What the whole run shares.
-pub struct Shared {
-    /// The gateways' addresses.
-    pub targets: Vec<String>,
-    /// The conversation that all follow.
-    pub conversation: String,
-    /// Written into every text, so that runs do not take one another's posts for theirs.
-    pub run: String,
-    /// How long a post is tried.
-    pub post_deadline: Duration,
-    /// Told whenever a viewer got something or a post ended.
-    pub progress: Notify,
-    /// Live counters for the progress bar.
-    pub counters: Counters,
-}
-
-/// Live counters.
-#[derive(Default)]
-pub struct Counters {
-    /// Viewers that are connected and subscribed.
-    pub connected: std::sync::atomic::AtomicUsize,
-    /// Posts acknowledged.
-    pub acknowledged: std::sync::atomic::AtomicU64,
-    /// Posts that ended in any way.
-    pub ended: std::sync::atomic::AtomicU64,
-    /// Comments of this run that came over the wire.
-    pub delivered: std::sync::atomic::AtomicU64,
-    /// Times that a line broke and was made anew.
-    pub reconnects: std::sync::atomic::AtomicU64,
-}
-
-/// A post's end, and when.
-#[derive(Clone, Copy, Debug)]
-pub struct Ended {
-    /// Which.
-    pub index: PostIndex,
-    /// How.
-    pub outcome: Outcome,
-    /// When it was due.
-    pub due: Instant,
-    /// When the answer came.
-    pub at: Instant,
-    /// Its refusal's code, where it was refused.
-    pub refusal: Option<i32>,
-}
-
-/// When one comment came.
-#[derive(Clone, Copy, Debug)]
-pub struct Arrival {
-    /// Which.
-    pub index: PostIndex,
-    /// When.
-    pub at: Instant,
-}
-
-/// What a viewer writes down.
-#[derive(Default)]
-pub struct Record {
-    /// For the checker.
-    pub history: History,
-    /// Comments of this run, in the order of arrival.
-    pub arrivals: Vec<Arrival>,
-    /// Posts of this viewer that ended.
-    pub ended: Vec<Ended>,
-    /// Holes that the server did not tell of; each is a breach of order.
-    pub holes: u64,
-    /// Times that Tops showed something missing, which was then paged.
-    pub healed: u64,
-    /// Times that the whole conversation had to be loaded anew.
-    pub resets: u64,
-    /// Close codes seen, with how often.
-    pub closes: BTreeMap<u16, u64>,
-}
+use crate::checker::{Outcome, Seen};
 
 struct Pending {
     order: Order,
@@ -463,32 +382,4 @@ impl Viewer {
         self.shared.counters.ended.fetch_add(1, Relaxed);
         self.shared.progress.notify_waiters();
     }
-}
-
-/// The text of a post: its mark, and a sentence as members write them.
-#[must_use]
-pub fn text_of(run: &str, index: PostIndex) -> String {
-    const SENTENCES: [&str; 4] = [
-        "建议加快老旧小区加装电梯的审批，多部门联合踏勘，一次办结。",
-        "同意前面委员的意见。养老服务要送到家门口，社区食堂的补贴能否延续到明年？",
-        "请问主管部门，公交线路调整之后，山区学生上学的时间增加了多少？有没有统计。",
-        "河道治理三年，水清了，岸绿了，但汛期排涝能力仍需评估，建议先做数字化底图，再谈工程量，避免重复投入。",
-    ];
-    format!("〔{run}:{index}〕{}", SENTENCES[index as usize % SENTENCES.len()])
-}
-
-/// Which post of this run an event is.
-#[must_use]
-pub fn post_of(event: &Event, run: &str) -> Option<PostIndex> {
-    let Some(event::Kind::Comment(comment)) = &event.kind else { return None };
-    let mark = comment.text.strip_prefix('〔')?.split('〕').next()?;
-    let (of, index) = mark.split_once(':')?;
-    if of == run { index.parse().ok() } else { None }
-}
-
-/// The wall-clock time of an instant of this run.
-#[must_use]
-pub fn wall_ms(at: Instant) -> i64 {
-    let now = Instant::now();
-    now_ms() + if at > now { (at - now).as_millis() as i64 } else { -((now - at).as_millis() as i64) }
 }

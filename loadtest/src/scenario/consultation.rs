@@ -16,7 +16,9 @@ use crate::{
     checker::{self, Outcome},
     client::{
         self, Session,
-        viewer::{Counters, Ended, Order, Record, Shared, Viewer, wall_ms},
+        record::{Counters, Ended, Order, Record, Shared},
+        viewer::Viewer,
+        wall_ms,
     },
     report::{self, Latency, Report},
     schedule,
