@@ -1,1 +1,19 @@
+//! The one public edge: sockets and their sessions, fan-out of conversations to them, the HTTP API, the web client's
+//! files, and gRPC(-Web) forwarded to chat-core. Holds nothing that cannot be lost.
 
+pub mod edge;
+pub mod fanout;
+mod fault;
+mod gateway;
+pub mod hub;
+mod options;
+pub mod session;
+pub mod socket;
+pub mod tokens;
+pub mod upstream;
+
+pub use fault::Fault;
+pub use gateway::Gateway;
+pub use options::Options;
+pub use tokens::ResumeTokens;
+pub use upstream::{ChatCores, Upstream};

@@ -1,0 +1,61 @@
+//! The settings of calls to other roles.
+
+use serde::{Deserialize, Serialize};
+
+/// Calls to chat-core.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpstreamOptions {
+    /// To connect to a node.
+    pub connect_ms: u64,
+    /// A ping on each connection so often, and the connection is dead when none is answered for as long again.
+    pub keepalive_ms: u64,
+    /// Every node is asked so often whether it serves.
+    pub probe_ms: u64,
+    /// One attempt of one call.
+    pub attempt_ms: u64,
+    /// A post is tried again, on other nodes, for so long.
+    pub submit_deadline_ms: u64,
+    /// Every other call is tried again for so long.
+    pub call_deadline_ms: u64,
+    /// Things gathered into one call at most.
+    pub batch_most: usize,
+    /// Bytes of posts gathered into one call at most.
+    pub batch_bytes: usize,
+    /// While a call is in flight, later things are gathered for so long before the next call starts beside it.
+    pub gather_ms: u64,
+    /// Calls of one kind in flight to one node.
+    pub in_flight_most: usize,
+    /// Things of one kind waiting for one node; past it they are refused as OVERLOADED.
+    pub waiting_most: usize,
+    /// Read positions are gathered for so long.
+    pub marks_ms: u64,
+    /// Pages read at once, by whomever.
+    pub reads_most: usize,
+    /// Events of the control log that a follower may lag behind before it is told to look at everything again.
+    pub control_lag_most: usize,
+    /// Events of the control log read back at start, so that older resume tokens can be judged without a question.
+    pub control_back_most: u64,
+}
+
+impl Default for UpstreamOptions {
+    fn default() -> Self {
+        Self {
+            connect_ms: 1_000,
+            keepalive_ms: 2_000,
+            probe_ms: 500,
+            attempt_ms: 4_000,
+            submit_deadline_ms: 10_000,
+            call_deadline_ms: 5_000,
+            batch_most: 512,
+            batch_bytes: 1024 * 1024,
+            gather_ms: 2,
+            in_flight_most: 4,
+            waiting_most: 65_536,
+            marks_ms: 50,
+            reads_most: 64,
+            control_lag_most: 4_096,
+            control_back_most: 20_000,
+        }
+    }
+}
