@@ -1,12 +1,17 @@
 //! Resume tokens: what a client shows when it reconnects, checked by any gateway without a question to chat-core.
 
 mod options;
+mod seal;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use proto::{internal::v1::Identity, v1::Refusal};
+use proto::{
+    internal::v1::Identity,
+    v1::{Refusal, RefusalCode},
+};
 
 use crate::{ChatCores, Fault};
+use seal::{Seal, Sealed};
 
 pub use options::TokenOptions;
 
@@ -17,7 +22,11 @@ pub struct ResumeTokens {
 }
 
 #[derive(Debug)]
-struct Inner {}
+struct Inner {
+    seal: Seal,
+    cores: ChatCores,
+    options: TokenOptions,
+}
 
 /// A token and when it stops being good.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,15 +42,24 @@ impl ResumeTokens {
     ///
     /// # Errors
     /// When the key is too short.
-    pub fn new(_options: &TokenOptions, _cores: ChatCores) -> Result<Self, Fault> {
-        Ok(Self { inner: Arc::new(Inner {}) })
+    pub fn new(options: &TokenOptions, cores: ChatCores) -> Result<Self, Fault> {
+        let seal = Seal::new(&options.resume_key)?;
+        Ok(Self { inner: Arc::new(Inner { seal, cores, options: options.clone() }) })
     }
 
     /// A token for a session that is live now.
     #[must_use]
-    pub fn issue(&self, _identity: &Identity, _now_ms: i64) -> Issued {
-        let _ = &self.inner;
-        Issued { token: String::new(), expires_ms: 0 }
+    pub fn issue(&self, identity: &Identity, now_ms: i64) -> Issued {
+        let feed = self.inner.cores.control();
+        let position = feed.position();
+        let mut identity = identity.clone();
+        // Not ended up to here: later checks need not look back further.
+        if feed.ended(&identity.session, 0, identity.control) == Some(false) {
+            identity.control = identity.control.max(position);
+        }
+        let expires_ms = now_ms + i64::from(self.inner.options.resume_token_s) * 1_000;
+        let token = self.inner.seal.seal(&Sealed { identity: Some(identity), expires_ms, epoch: feed.epoch() });
+        Issued { token, expires_ms }
     }
 
     /// Who showed this token. Waits a moment where this gateway is behind the token's position in the control log, and
@@ -49,7 +67,36 @@ impl ResumeTokens {
     ///
     /// # Errors
     /// `TICKET_INVALID` (forged, or too old), `SESSION_ENDED`, `UNAVAILABLE`.
-    pub async fn check(&self, _token: &str, _now_ms: i64) -> Result<Identity, Refusal> {
-        Err(Refusal::of(proto::v1::RefusalCode::TicketInvalid))
+    pub async fn check(&self, token: &str, now_ms: i64) -> Result<Identity, Refusal> {
+        let Inner { seal, cores, options } = &*self.inner;
+        let (identity, epoch) = match seal.open(token) {
+            Some(Sealed { identity: Some(identity), expires_ms, epoch }) if expires_ms > now_ms => (identity, epoch),
+            _ => return Err(Refusal::of(RefusalCode::TicketInvalid)),
+        };
+        if identity.session_expires_ms != 0 && identity.session_expires_ms <= now_ms {
+            return Err(Refusal::of(RefusalCode::SessionEnded));
+        }
+        let feed = cores.control();
+        if !feed.alive(Duration::from_secs(u64::from(options.trust_silence_s))) {
+            return Err(Refusal::of(RefusalCode::Unavailable));
+        }
+        if feed.position() < identity.control {
+            feed.reach(identity.control, Duration::from_millis(u64::from(options.wait_ms))).await;
+        }
+        let position = feed.position();
+        match feed.ended(&identity.session, epoch, identity.control) {
+            Some(true) => Err(Refusal::of(RefusalCode::SessionEnded)),
+            Some(false) => Ok(Identity { control: position, ..identity }),
+            None => {
+                metrics::counter!("yitang_gateway_resume_tokens_asked_total").increment(1);
+                ask(cores, &identity.session).await
+            }
+        }
     }
+}
+
+/// A ticket for the session, used at once: chat-core gives one only for a session that is live.
+async fn ask(cores: &ChatCores, session: &str) -> Result<Identity, Refusal> {
+    let ticket = cores.issue_ticket(session, "").await?;
+    cores.redeem(&ticket, "").await
 }

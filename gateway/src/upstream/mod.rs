@@ -1,8 +1,16 @@
 //! Calls to chat-core: which node, in which batch, again where a node failed.
 
+mod calls;
 mod chat_cores;
 mod control;
+mod control_follower;
+mod failure;
+mod forward;
+mod gather;
+mod marks;
+mod nodes;
 mod options;
+mod reads;
 mod service;
 
 pub use chat_cores::{ChatCores, Watched};

@@ -16,6 +16,8 @@ pub struct UpstreamOptions {
     pub attempt_ms: u64,
     /// A post is tried again, on other nodes, for so long.
     pub submit_deadline_ms: u64,
+    /// A sign-in may wait its turn for so long: checking a password is slow on purpose, and everybody comes at once.
+    pub sign_in_ms: u64,
     /// Every other call is tried again for so long.
     pub call_deadline_ms: u64,
     /// Things gathered into one call at most.
@@ -34,6 +36,8 @@ pub struct UpstreamOptions {
     pub reads_most: usize,
     /// Events of the control log that a follower may lag behind before it is told to look at everything again.
     pub control_lag_most: usize,
+    /// Ended sessions remembered, the newest of them.
+    pub control_ended_most: usize,
     /// Events of the control log read back at start, so that older resume tokens can be judged without a question.
     pub control_back_most: u64,
 }
@@ -46,6 +50,7 @@ impl Default for UpstreamOptions {
             probe_ms: 500,
             attempt_ms: 4_000,
             submit_deadline_ms: 10_000,
+            sign_in_ms: 60_000,
             call_deadline_ms: 5_000,
             batch_most: 512,
             batch_bytes: 1024 * 1024,
@@ -55,6 +60,7 @@ impl Default for UpstreamOptions {
             marks_ms: 50,
             reads_most: 64,
             control_lag_most: 4_096,
+            control_ended_most: 100_000,
             control_back_most: 20_000,
         }
     }

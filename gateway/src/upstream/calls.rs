@@ -1,0 +1,114 @@
+//! The calls to one node that are gathered into batches.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use proto::{
+    internal::v1::{
+        Identity, IssueTicketsRequest, RedeemTicketsRequest, Submission, SubmitRequest, TicketFor, TicketShown, WatchAsk, WatchRequest,
+        edge_service_client::EdgeServiceClient, submit_verdict,
+    },
+    v1::{Receipt, RefusalCode},
+};
+use tokio::time::timeout;
+use tonic::{Response, Status};
+
+use super::{
+    Upstream, UpstreamOptions, Watched,
+    failure::Failure,
+    gather::{Carry, Gatherer},
+};
+
+/// Answers of batches may be larger than tonic's 4 MiB: heads of many conversations, pages of long texts.
+const ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
+/// A client for one node.
+pub(super) fn client(upstream: &Upstream) -> EdgeServiceClient<Upstream> {
+    EdgeServiceClient::new(upstream.clone()).max_decoding_message_size(ANSWER_BYTES)
+}
+
+/// Gathers, for one node, each kind of call that many sockets make at once.
+pub(super) struct Calls {
+    pub(super) submits: Gatherer<Submission, Receipt>,
+    pub(super) watches: Gatherer<WatchAsk, Watched>,
+    pub(super) tickets: Gatherer<TicketFor, String>,
+    pub(super) redeems: Gatherer<TicketShown, Option<Identity>>,
+}
+
+impl Calls {
+    pub(super) fn new(upstream: &Upstream, options: &UpstreamOptions) -> Self {
+        let client = client(upstream);
+        let attempt = Duration::from_millis(options.attempt_ms);
+        Self {
+            submits: Gatherer::new("submit", options, submits(client.clone(), attempt)),
+            watches: Gatherer::new("watch", options, watches(client.clone(), attempt)),
+            tickets: Gatherer::new("ticket", options, tickets(client.clone(), attempt)),
+            redeems: Gatherer::new("redeem", options, redeems(client, attempt)),
+        }
+    }
+}
+
+/// Bounds one attempt in time.
+pub(super) async fn attempt<T>(within: Duration, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Failure> {
+    match timeout(within, call).await {
+        Ok(answer) => Ok(answer?.into_inner()),
+        Err(_) => Err(Failure::node(format!("no answer within {} ms", within.as_millis()))),
+    }
+}
+
+fn submits(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<Submission, Receipt> {
+    Arc::new(move |submissions| {
+        let mut client = client.clone();
+        Box::pin(async move {
+            let answer = attempt(within, client.submit(SubmitRequest { submissions })).await?;
+            Ok(answer
+                .verdicts
+                .into_iter()
+                .map(|verdict| match verdict.verdict {
+                    Some(submit_verdict::Verdict::Receipt(receipt)) => Ok(receipt),
+                    Some(submit_verdict::Verdict::Refusal(refusal)) => Err(Failure::of_refusal(refusal)),
+                    None => Err(Failure::node("a verdict without a verdict")),
+                })
+                .collect())
+        })
+    })
+}
+
+fn watches(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<WatchAsk, Watched> {
+    Arc::new(move |asks| {
+        let mut client = client.clone();
+        Box::pin(async move {
+            let answer = attempt(within, client.watch(WatchRequest { asks })).await?;
+            let control = answer.control;
+            Ok(answer
+                .verdicts
+                .into_iter()
+                .map(|verdict| match &verdict.refusal {
+                    Some(refusal) if matches!(refusal.code(), RefusalCode::Unavailable | RefusalCode::Draining) => {
+                        Err(Failure::Later(refusal.clone()))
+                    }
+                    _ => Ok(Watched { verdict, control }),
+                })
+                .collect())
+        })
+    })
+}
+
+fn tickets(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<TicketFor, String> {
+    Arc::new(move |wanted| {
+        let mut client = client.clone();
+        Box::pin(async move {
+            let answer = attempt(within, client.issue_tickets(IssueTicketsRequest { wanted })).await?;
+            Ok(answer.tickets.into_iter().map(Ok).collect())
+        })
+    })
+}
+
+fn redeems(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<TicketShown, Option<Identity>> {
+    Arc::new(move |shown| {
+        let mut client = client.clone();
+        Box::pin(async move {
+            let answer = attempt(within, client.redeem_tickets(RedeemTicketsRequest { shown })).await?;
+            Ok(answer.redeemed.into_iter().map(|redeemed| Ok(redeemed.identity)).collect())
+        })
+    })
+}

@@ -1,0 +1,235 @@
+//! Natural batching: what comes while a call is in flight goes together in the next one.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use proto::v1::{Refusal, RefusalCode};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::Instant,
+};
+
+use super::{UpstreamOptions, failure::Failure};
+
+/// One call for many: answers in the order asked.
+pub(super) type Carry<A, R> = Arc<dyn Fn(Vec<A>) -> BoxFuture<'static, Result<Vec<Result<R, Failure>>, Failure>> + Send + Sync>;
+
+struct Waiting<A, R> {
+    ask: A,
+    bytes: usize,
+    answer: oneshot::Sender<Result<R, Failure>>,
+}
+
+/// Gathers asks of one kind for one node. An idle node is asked at once.
+pub(super) struct Gatherer<A, R> {
+    sender: mpsc::Sender<Waiting<A, R>>,
+}
+
+#[derive(Clone, Copy)]
+struct Bounds {
+    most: usize,
+    most_bytes: usize,
+    in_flight: usize,
+    gather: Duration,
+}
+
+impl<A: Send + 'static, R: Send + 'static> Gatherer<A, R> {
+    /// Ends when dropped, after what was asked has been answered.
+    pub(super) fn new(kind: &'static str, options: &UpstreamOptions, carry: Carry<A, R>) -> Self {
+        let (sender, receiver) = mpsc::channel(options.waiting_most.max(1));
+        let bounds = Bounds {
+            most: options.batch_most.max(1),
+            most_bytes: options.batch_bytes,
+            in_flight: options.in_flight_most.max(1),
+            gather: Duration::from_millis(options.gather_ms),
+        };
+        tokio::spawn(run(kind, bounds, receiver, carry));
+        Self { sender }
+    }
+
+    /// Asks, together with whatever else is being asked. The ask goes on when this is dropped.
+    pub(super) async fn ask(&self, ask: A, bytes: usize) -> Result<R, Failure> {
+        let (answer, answered) = oneshot::channel();
+        self.sender.try_send(Waiting { ask, bytes, answer }).map_err(|_| Failure::Refused(Refusal::of(RefusalCode::Overloaded)))?;
+        answered.await.unwrap_or_else(|_| Err(Failure::node("the call was given up")))
+    }
+}
+
+struct Batch<A, R> {
+    asks: Vec<A>,
+    answers: Vec<oneshot::Sender<Result<R, Failure>>>,
+    bytes: usize,
+    since: Instant,
+}
+
+impl<A, R> Batch<A, R> {
+    fn new() -> Self {
+        Self { asks: Vec::new(), answers: Vec::new(), bytes: 0, since: Instant::now() }
+    }
+
+    fn push(&mut self, waiting: Waiting<A, R>) {
+        if self.asks.is_empty() {
+            self.since = Instant::now();
+        }
+        self.bytes += waiting.bytes;
+        self.asks.push(waiting.ask);
+        self.answers.push(waiting.answer);
+    }
+
+    fn full(&self, bounds: Bounds) -> bool {
+        self.asks.len() >= bounds.most || self.bytes >= bounds.most_bytes
+    }
+}
+
+async fn run<A: Send + 'static, R: Send + 'static>(
+    kind: &'static str,
+    bounds: Bounds,
+    mut receiver: mpsc::Receiver<Waiting<A, R>>,
+    carry: Carry<A, R>,
+) {
+    let mut in_flight = JoinSet::new();
+    let mut batch = Batch::new();
+    let mut open = true;
+    while open || !batch.asks.is_empty() || !in_flight.is_empty() {
+        let slot_free = in_flight.len() < bounds.in_flight;
+        tokio::select! {
+            biased;
+            _ = in_flight.join_next(), if !in_flight.is_empty() => {}
+            waiting = receiver.recv(), if open && !batch.full(bounds) => match waiting {
+                Some(waiting) => {
+                    batch.push(waiting);
+                    while !batch.full(bounds) && let Ok(waiting) = receiver.try_recv() {
+                        batch.push(waiting);
+                    }
+                }
+                None => open = false,
+            },
+            () = tokio::time::sleep_until(batch.since + bounds.gather), if slot_free && !batch.asks.is_empty() => {}
+        }
+        let slot_free = in_flight.len() < bounds.in_flight;
+        let due = in_flight.is_empty() || batch.full(bounds) || batch.since.elapsed() >= bounds.gather;
+        if !batch.asks.is_empty() && slot_free && (due || !open) {
+            metrics::histogram!("yitang_gateway_upstream_batch_items", "kind" => kind).record(batch.asks.len() as f64);
+            let batch = std::mem::replace(&mut batch, Batch::new());
+            in_flight.spawn(answer_all(carry(batch.asks), batch.answers));
+        }
+    }
+}
+
+async fn answer_all<R>(
+    call: BoxFuture<'static, Result<Vec<Result<R, Failure>>, Failure>>,
+    answers: Vec<oneshot::Sender<Result<R, Failure>>>,
+) {
+    match call.await {
+        Ok(results) => {
+            // Fewer results than asks: the rest learns it by its sender being dropped.
+            for (answer, result) in answers.into_iter().zip(results) {
+                let _ = answer.send(result);
+            }
+        }
+        Err(failure) => {
+            for answer in answers {
+                let _ = answer.send(Err(failure.clone()));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use parking_lot::Mutex;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    fn bounded(most: usize, in_flight: usize) -> UpstreamOptions {
+        UpstreamOptions { batch_most: most, in_flight_most: in_flight, gather_ms: 2, ..UpstreamOptions::default() }
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_a_call_is_in_flight_goes_together_in_the_next() {
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let gate = Arc::new(Semaphore::new(0));
+        let carry: Carry<u32, u32> = {
+            let (sizes, gate) = (sizes.clone(), gate.clone());
+            Arc::new(move |asks| {
+                let (sizes, gate) = (sizes.clone(), gate.clone());
+                Box::pin(async move {
+                    sizes.lock().push(asks.len());
+                    gate.acquire().await.unwrap().forget();
+                    Ok(asks.into_iter().map(|ask| Ok(ask * 2)).collect())
+                })
+            })
+        };
+        let gatherer = Arc::new(Gatherer::new("test", &bounded(512, 1), carry));
+        let first = tokio::spawn({
+            let gatherer = gatherer.clone();
+            async move { gatherer.ask(1, 1).await }
+        });
+        while sizes.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let others: Vec<_> = (2..102)
+            .map(|n| {
+                let gatherer = gatherer.clone();
+                tokio::spawn(async move { gatherer.ask(n, 1).await })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        gate.add_permits(2);
+        assert_eq!(first.await.unwrap().unwrap(), 2);
+        for (n, other) in (2..).zip(others) {
+            assert_eq!(other.await.unwrap().unwrap(), n * 2);
+        }
+        assert_eq!(*sizes.lock(), [1, 100]);
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_bounded_in_number_and_bytes_and_calls_in_flight_are_bounded() {
+        let most = Arc::new(AtomicUsize::new(0));
+        let flying = Arc::new(AtomicUsize::new(0));
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let carry: Carry<u32, u32> = {
+            let (most, flying, sizes) = (most.clone(), flying.clone(), sizes.clone());
+            Arc::new(move |asks| {
+                let (most, flying, sizes) = (most.clone(), flying.clone(), sizes.clone());
+                Box::pin(async move {
+                    most.fetch_max(flying.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    sizes.lock().push(asks.len());
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    flying.fetch_sub(1, Ordering::SeqCst);
+                    Ok(asks.into_iter().map(Ok).collect())
+                })
+            })
+        };
+        let options = UpstreamOptions { batch_bytes: 1_000, ..bounded(16, 3) };
+        let gatherer = Arc::new(Gatherer::new("test", &options, carry));
+        let asks: Vec<_> = (0..200)
+            .map(|n| {
+                let gatherer = gatherer.clone();
+                tokio::spawn(async move { gatherer.ask(n, 100).await })
+            })
+            .collect();
+        for ask in asks {
+            ask.await.unwrap().unwrap();
+        }
+        assert!(sizes.lock().iter().all(|size| *size <= 10), "{:?}", sizes.lock());
+        assert_eq!(most.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_fails_its_own_asks_only() {
+        let carry: Carry<u32, u32> = Arc::new(|asks| {
+            Box::pin(async move {
+                assert!(!asks.contains(&13), "unlucky");
+                Ok(asks.into_iter().map(Ok).collect())
+            })
+        });
+        let gatherer = Gatherer::new("test", &bounded(8, 1), carry);
+        assert!(matches!(gatherer.ask(13, 1).await, Err(Failure::Node(_))));
+        assert_eq!(gatherer.ask(1, 1).await.unwrap(), 1);
+    }
+}
