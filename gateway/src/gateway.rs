@@ -5,11 +5,16 @@ use std::sync::Arc;
 use backbone::Backbone;
 use tokio::net::TcpListener;
 
-use crate::{ChatCores, Fault, Options, ResumeTokens, Upstream, hub::Hub};
+use crate::{
+    ChatCores, Fault, Options, ResumeTokens, Upstream,
+    edge::{self, Edge},
+    hub::Hub,
+};
 
 /// One running gateway. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
+    edge: Arc<Edge>,
     hub: Hub,
 }
 
@@ -18,28 +23,39 @@ impl Gateway {
     ///
     /// # Errors
     /// When the settings do not make sense, or the system refuses.
-    pub async fn start(options: Options, cores: ChatCores, presences: Vec<Upstream>, backbone: Arc<dyn Backbone>) -> Result<Self, Fault> {
+    pub async fn start(
+        mut options: Options,
+        cores: ChatCores,
+        presences: Vec<Upstream>,
+        backbone: Arc<dyn Backbone>,
+    ) -> Result<Self, Fault> {
+        if options.name.is_empty() {
+            options.name = format!("gateway-{:08x}", rand::random::<u32>());
+        }
         let tokens = ResumeTokens::new(&options.tokens, cores.clone())?;
-        let hub = Hub::start(&options.name, cores, presences, backbone, tokens)?;
-        Ok(Self { hub })
+        let hub = Hub::start(&options.name, cores.clone(), presences, backbone, tokens)?;
+        let edge = Edge::new(options.name, options.edge, cores, hub.clone())?;
+        tokio::spawn(Arc::clone(&edge).tell_health());
+        Ok(Self { edge, hub })
     }
 
-    /// Serves a listener until [`Gateway::drain`] is called and its connections are gone.
+    /// Serves a listener until [`Gateway::drain`] is called. May be called for several listeners.
     ///
     /// # Errors
     /// When the listener itself fails.
-    pub async fn serve(&self, _listener: TcpListener) -> Result<(), Fault> {
-        Ok(())
+    pub async fn serve(&self, listener: TcpListener) -> Result<(), Fault> {
+        edge::serve(Arc::clone(&self.edge), listener).await
     }
 
     /// Whether a balancer should send new clients here.
     #[must_use]
     pub fn ready(&self) -> bool {
-        false
+        self.edge.ready()
     }
 
-    /// Not ready at once; stops accepting; finishes what is in flight; closes the sockets spread over the time set.
+    /// Not ready at once; stops listening; finishes what is in flight; closes the sockets spread over the time set.
     pub async fn drain(&self) {
-        self.hub.drain().await;
+        self.edge.stop_listening().await;
+        tokio::join!(self.hub.drain(), self.edge.finish_requests());
     }
 }

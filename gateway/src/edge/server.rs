@@ -1,0 +1,164 @@
+//! Connections: accepted, bounded in number, each with its deadlines, until the edge stops.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{Router, body::Body};
+use http::Request;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::OwnedSemaphorePermit,
+    time::sleep,
+};
+use tower::ServiceExt as _;
+
+use super::{Edge, EdgeOptions};
+use crate::Fault;
+
+/// Said to those who come when every connection is taken.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+/// The connection that a request came on.
+#[derive(Clone, Debug)]
+pub(super) struct Connection {
+    pub(super) peer: SocketAddr,
+    accepted: Instant,
+    requests: Arc<AtomicU8>,
+}
+
+impl Connection {
+    fn new(peer: SocketAddr) -> Self {
+        Self { peer, accepted: Instant::now(), requests: Arc::default() }
+    }
+
+    fn request_came(&self) {
+        let _ = self.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |requests| requests.checked_add(1));
+    }
+
+    fn requests(&self) -> u8 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// When the deadline of a handshake began: with the connection, unless it served other requests before.
+    pub(super) fn since(&self) -> Instant {
+        if self.requests() <= 1 { self.accepted } else { Instant::now() }
+    }
+}
+
+/// Accepts connections until the edge stops listening.
+///
+/// # Errors
+/// Never by a single connection; only when the listener is no longer one.
+pub(crate) async fn serve(edge: Arc<Edge>, listener: TcpListener) -> Result<(), Fault> {
+    let builder = Arc::new(http_builder(&edge.options));
+    let router = super::router(Arc::clone(&edge));
+    loop {
+        let accepted = tokio::select! {
+            () = edge.stop.cancelled() => return Ok(()),
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => accept(&edge, &builder, &router, stream, peer),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                // Out of descriptors, most likely: those who are here go on, and some will leave.
+                tracing::error!(%error, "no connection can be accepted for the moment");
+                metrics::counter!("yitang_gateway_accept_errors_total").increment(1);
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as K;
+    matches!(error.kind(), K::ConnectionAborted | K::ConnectionReset | K::ConnectionRefused | K::Interrupted)
+}
+
+fn accept(edge: &Arc<Edge>, builder: &Arc<auto::Builder<TokioExecutor>>, router: &Router, stream: TcpStream, peer: SocketAddr) {
+    let Ok(permit) = Arc::clone(&edge.connections).try_acquire_owned() else {
+        metrics::counter!("yitang_gateway_connections_refused_total").increment(1);
+        let _ = stream.try_write(FULL);
+        return;
+    };
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection that is gone already");
+        return;
+    }
+    edge.tracker.spawn(serve_connection(Arc::clone(edge), Arc::clone(builder), router.clone(), stream, peer, permit));
+}
+
+async fn serve_connection(
+    edge: Arc<Edge>,
+    builder: Arc<auto::Builder<TokioExecutor>>,
+    router: Router,
+    stream: TcpStream,
+    peer: SocketAddr,
+    _permit: OwnedSemaphorePermit,
+) {
+    let connection = Connection::new(peer);
+    let service = {
+        let connection = connection.clone();
+        service_fn(move |mut request: Request<Incoming>| {
+            connection.request_came();
+            request.extensions_mut().insert(connection.clone());
+            router.clone().oneshot(request.map(Body::new))
+        })
+    };
+    let mut serving = std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let mut first_head = std::pin::pin!(sleep(Duration::from_millis(edge.options.head_ms)));
+    let (mut waiting, mut stopping) = (true, false);
+    loop {
+        tokio::select! {
+            ended = serving.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended in disorder");
+                }
+                return;
+            }
+            // hyper's own deadline begins only once it knows which version of HTTP is spoken.
+            () = first_head.as_mut(), if waiting => {
+                waiting = false;
+                if connection.requests() == 0 {
+                    metrics::counter!("yitang_gateway_connections_silent_total").increment(1);
+                    return;
+                }
+            }
+            () = edge.stop.cancelled(), if !stopping => {
+                stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+            () = edge.abort.cancelled() => return,
+        }
+    }
+}
+
+fn http_builder(options: &EdgeOptions) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let head_bytes = options.head_bytes.max(8_192);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(options.head_ms))
+        .max_buf_size(head_bytes)
+        .half_close(false);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(head_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_streams(options.streams_most)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+    builder
+}
