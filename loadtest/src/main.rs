@@ -2,6 +2,10 @@
 
 mod checker;
 mod client;
+mod fleet;
+mod floor;
+mod generator;
+mod measure;
 mod report;
 mod scenario;
 mod schedule;
@@ -23,6 +27,36 @@ struct Cli {
 enum Scenario {
     /// The reference meeting: the call, the flood of the first minutes, the tail; every viewer checked.
     Consultation(ConsultationArgs),
+    /// The bare epoll server, or with `--measure` what a delivery of it costs on this machine.
+    Floor(FloorArgs),
+    /// A process of sockets, started and told what to do by a scenario.
+    #[command(hide = true)]
+    Generator,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct FloorArgs {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: std::net::SocketAddr,
+    /// Measure it: start it, connect so many sockets, and say what a delivery costs.
+    #[arg(long)]
+    pub measure: Option<usize>,
+    /// Bytes of a frame.
+    #[arg(long, default_value_t = 300)]
+    pub bytes: usize,
+    /// How many frames, one after the other.
+    #[arg(long, default_value_t = 20)]
+    pub rounds: u32,
+    /// At most so many a second.
+    #[arg(long, default_value_t = 2.0)]
+    pub per_s: f64,
+    /// The server's cores, as for taskset.
+    #[arg(long)]
+    pub server_cpus: Option<String>,
+    /// The generators' cores.
+    #[arg(long)]
+    pub generator_cpus: Option<String>,
 }
 
 /// Where the service is, and as whom to come.
@@ -99,6 +133,16 @@ fn main() -> anyhow::Result<()> {
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     match cli.scenario {
+        Scenario::Generator => generator::run(),
+        Scenario::Floor(args) => match args.measure {
+            None => floor::run(args.listen, "floor"),
+            Some(connections) => runtime.block_on(async {
+                let (server, generators) = (args.server_cpus.as_deref(), args.generator_cpus.as_deref());
+                let floor = scenario::broadcast::floor(connections, args.bytes, args.rounds, args.per_s, server, generators).await?;
+                println!("{}", serde_json::to_string_pretty(&floor)?);
+                Ok(())
+            }),
+        },
         Scenario::Consultation(args) => runtime.block_on(scenario::consultation::run(args)),
     }
 }

@@ -1,7 +1,7 @@
 //! A client as any other: HTTP for the ticket, one socket, resume after a break, an outbox until the receipt.
 
 pub mod http;
-mod mark;
+pub mod mark;
 pub mod record;
 pub mod socket;
 pub mod viewer;
@@ -61,4 +61,10 @@ pub fn now_ms() -> i64 {
 pub fn wall_ms(at: Instant) -> i64 {
     let now = Instant::now();
     now_ms() + if at > now { (at - now).as_millis() as i64 } else { -((now - at).as_millis() as i64) }
+}
+
+/// Microseconds since 1970: the same clock in every process of a run, which all stand on one machine.
+#[must_use]
+pub fn now_us() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_micros() as i64
 }

@@ -1,3 +1,4 @@
 //! What is done to the service.
 
+pub mod broadcast;
 pub mod consultation;
