@@ -1,0 +1,169 @@
+//! The control log: people, rights and sessions. It is a log as any other, under a reserved id; gateways follow it from
+//! chat-core and not from the backbone, so that ending a session works while the backbone is away.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::Stream;
+use prost::Message as _;
+use proto::internal::v1::{ControlBatch, ControlEvent, control_event::Kind};
+use sqlx::FromRow;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    execute,
+    fault::Fault,
+    fetch_all, fetch_optional,
+    log::{CONTROL_KIND, create_head, lock_heads},
+    store::{Store, Tx},
+};
+
+/// The control log's reserved id.
+pub const CONTROL: Uuid = Uuid::from_u128(0x0000_0000_0000_0000_0000_0000_0000_0001);
+
+/// How often other processes' events are looked for.
+const POLL: Duration = Duration::from_millis(200);
+/// A follower hears at least this often that there is nothing new.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Events in one message.
+const PAGE: i64 = 500;
+
+#[derive(FromRow)]
+struct ControlRow {
+    seq: i64,
+    time_ms: i64,
+    author: i64,
+    body: Vec<u8>,
+}
+
+/// The control log. Shared as `Arc<Control>`.
+pub struct Control {
+    store: Store,
+    /// Told when this process has committed something.
+    news: Arc<Notify>,
+    stop: CancellationToken,
+}
+
+impl Control {
+    /// Opens it, and makes it if it is not there yet.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open(store: &Store, stop: &CancellationToken) -> Result<Arc<Self>, Fault> {
+        let mut tx = store.begin().await?;
+        if lock_heads(&mut tx, &[CONTROL]).await?.is_empty() {
+            match create_head(&mut tx, CONTROL, CONTROL_KIND).await {
+                Ok(()) => tx.commit().await?,
+                // Another process was quicker.
+                Err(Fault::Database(sqlx::Error::Database(error))) if error.is_unique_violation() => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(Arc::new(Self { store: store.clone(), news: Arc::default(), stop: stop.clone() }))
+    }
+
+    /// Writes an event inside the caller's transaction, which commits it together with what it tells of. To be the last
+    /// thing the transaction does: it locks the control log until the commit. Gives its position.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn record(tx: &mut Tx<'_>, by: u32, kind: Kind) -> Result<u64, Fault> {
+        let mut last = 0;
+        for (position, _) in Self::record_all(tx, by, vec![kind]).await? {
+            last = position;
+        }
+        Ok(last)
+    }
+
+    /// Writes several.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn record_all(tx: &mut Tx<'_>, by: u32, kinds: Vec<Kind>) -> Result<Vec<(u64, Kind)>, Fault> {
+        let head = lock_heads(tx, &[CONTROL]).await?.into_iter().next().ok_or_else(|| Fault::Corrupt("the control log is gone".into()))?;
+        let now_ms = tx.now_ms().await?;
+        let time_ms = now_ms.max(head.time_ms);
+        let mut seq = head.seq;
+        let mut written = Vec::with_capacity(kinds.len());
+        for kind in kinds {
+            seq += 1;
+            let body = ControlEvent { kind: Some(kind.clone()), ..ControlEvent::default() }.encode_to_vec();
+            execute!(
+                tx,
+                "INSERT INTO events (conversation, seq, mseq, time_ms, author, kind, body) VALUES ($1, $2, 0, $3, $4, $5, $6)",
+                CONTROL,
+                seq,
+                time_ms,
+                i64::from(by),
+                CONTROL_KIND,
+                body
+            )?;
+            written.push((seq as u64, kind));
+        }
+        execute!(tx, "UPDATE heads SET seq = $2, time_ms = $3, changed_ms = $4 WHERE conversation = $1", CONTROL, seq, time_ms, now_ms)?;
+        Ok(written)
+    }
+
+    /// To be called after the commit of what `record` wrote: followers in this process look at once.
+    pub fn committed(&self) {
+        self.news.notify_waiters();
+    }
+
+    /// Position and epoch of the newest event.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn head(&self) -> Result<(u64, u32), Fault> {
+        let head: Option<(i64, i64)> =
+            fetch_optional!(self.store, (i64, i64), "SELECT seq, epoch FROM heads WHERE conversation = $1", CONTROL)?;
+        let (seq, epoch) = head.ok_or_else(|| Fault::Corrupt("the control log is gone".into()))?;
+        Ok((seq as u64, epoch as u32))
+    }
+
+    /// Events after a position, at most 500.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn after(&self, after: u64) -> Result<Vec<ControlEvent>, Fault> {
+        let rows = fetch_all!(
+            self.store,
+            ControlRow,
+            "SELECT seq, time_ms, author, body FROM events WHERE conversation = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+            CONTROL,
+            after as i64,
+            PAGE
+        )?;
+        rows.into_iter()
+            .map(|row| {
+                let event = ControlEvent::decode(row.body.as_slice()).map_err(|error| Fault::Corrupt(error.to_string()))?;
+                Ok(ControlEvent { position: row.seq as u64, time_ms: row.time_ms, by: row.author as u32, ..event })
+            })
+            .collect()
+    }
+
+    /// Everything after a position, live; a message at least every second. Ends when the process stops; goes on in
+    /// silence while the database is away, so that followers notice by the silence.
+    pub fn follow(self: &Arc<Self>, after: u64, epoch: u32) -> impl Stream<Item = ControlBatch> + Send + use<> {
+        let state = (self.clone(), after, tokio::time::Instant::now() - HEARTBEAT);
+        futures::stream::unfold(state, move |(control, after, told)| async move {
+            loop {
+                let news = control.news.clone().notified_owned();
+                match control.after(after).await {
+                    Ok(events) if events.is_empty() && told.elapsed() < HEARTBEAT => {}
+                    Ok(events) => {
+                        let position = events.last().map_or(after, |event| event.position);
+                        let batch = ControlBatch { events, position, epoch };
+                        return Some((batch, (control, position, tokio::time::Instant::now())));
+                    }
+                    Err(fault) => tracing::debug!(%fault, "the control log waits for the database"),
+                }
+                tokio::select! {
+                    () = news => {}
+                    () = tokio::time::sleep(POLL) => {}
+                    () = control.stop.cancelled() => return None,
+                }
+            }
+        })
+    }
+}

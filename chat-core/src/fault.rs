@@ -1,0 +1,116 @@
+//! What goes wrong on our side. Logged once, where it is turned into a refusal.
+
+use proto::v1::{Refusal, RefusalCode};
+
+/// A failure that is not the caller's.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The database refused, broke, or did not answer.
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The database's migrations do not fit this executable.
+    #[error("migrating: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// What is stored cannot be understood.
+    #[error("the store holds what cannot be understood: {0}")]
+    Corrupt(String),
+    /// The settings cannot be used.
+    #[error("settings: {0}")]
+    Settings(String),
+    /// A part of this process has stopped.
+    #[error("{0} has stopped")]
+    Stopped(&'static str),
+}
+
+impl Fault {
+    /// Whether the same may work a moment later: the database is away or busy.
+    #[must_use]
+    pub fn passing(&self) -> bool {
+        match self {
+            Self::Database(error) => match error {
+                sqlx::Error::Io(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_) => true,
+                sqlx::Error::Database(error) => {
+                    // PostgreSQL: 08 connection, 53 resources, 57 stopping or cancelled, 40 serialisation and deadlock,
+                    // 55 lock not available, 25006 read-only while failing over. SQLite: 5 busy, 6 locked.
+                    let code = error.code().unwrap_or_default();
+                    code == "5"
+                        || code == "6"
+                        || code == "25006"
+                        || ["08", "53", "57", "40", "55"].iter().any(|class| code.starts_with(class) && code.len() == 5)
+                }
+                _ => false,
+            },
+            Self::Stopped(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Logs it, with what was being done, and gives the refusal that the caller is told.
+    #[must_use]
+    pub fn refuse(self, doing: &'static str) -> Refusal {
+        if self.passing() {
+            tracing::warn!(fault = %self, doing, "unavailable");
+            Refusal::of(RefusalCode::Unavailable)
+        } else {
+            tracing::error!(fault = %self, doing, "failed");
+            Refusal::of(RefusalCode::Internal)
+        }
+    }
+}
+
+impl From<uuid::Error> for Fault {
+    fn from(error: uuid::Error) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}
+
+/// Either "no" for the caller, or a failure of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller's.
+    #[error("refused: {}", .0.message_en)]
+    Refused(Box<Refusal>),
+    /// Ours.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl Error {
+    /// The refusal that the caller is told; a fault is logged.
+    #[must_use]
+    pub fn refuse(self, doing: &'static str) -> Refusal {
+        match self {
+            Self::Refused(refusal) => *refusal,
+            Self::Fault(fault) => fault.refuse(doing),
+        }
+    }
+
+    /// The same as a gRPC status.
+    #[must_use]
+    pub fn status(self, doing: &'static str) -> tonic::Status {
+        self.refuse(doing).into()
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+impl From<RefusalCode> for Error {
+    fn from(code: RefusalCode) -> Self {
+        Refusal::of(code).into()
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Fault(error.into())
+    }
+}

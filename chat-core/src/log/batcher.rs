@@ -1,0 +1,178 @@
+//! Group commit: whatever came while the last transaction was being synced goes into the next one.
+
+use std::{sync::Arc, time::Duration};
+
+use proto::v1::{Refusal, RefusalCode};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    LogOptions,
+    append::{self, Verdict},
+    entry::{Gatekeeper, Submission},
+    relay::Relay,
+};
+use crate::{fault::Fault, store::Store};
+
+/// A post that waits for its transaction.
+struct Waiting {
+    post: Submission,
+    since: Instant,
+    answer: oneshot::Sender<Verdict>,
+}
+
+/// The batcher's front. Cheap to clone.
+#[derive(Clone)]
+pub struct Batcher {
+    lanes: Arc<[mpsc::Sender<Waiting>]>,
+}
+
+struct Lane {
+    store: Store,
+    gatekeeper: Arc<dyn Gatekeeper>,
+    relay: Relay,
+    options: LogOptions,
+}
+
+impl Batcher {
+    /// Starts its lanes. After `stop`, what was taken is still written; then they end.
+    #[must_use]
+    pub fn start(
+        store: &Store,
+        gatekeeper: &Arc<dyn Gatekeeper>,
+        relay: &Relay,
+        options: &LogOptions,
+        tracker: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Self {
+        let count = match store {
+            Store::Sqlite { .. } => 1,
+            Store::Postgres(_) => options.lanes.max(1),
+        };
+        let lanes = (0..count).map(|_| {
+            let (send, receive) = mpsc::channel(options.waiting_posts);
+            let lane = Lane { store: store.clone(), gatekeeper: gatekeeper.clone(), relay: relay.clone(), options: options.clone() };
+            tracker.spawn(lane.run(receive, stop.clone()));
+            send
+        });
+        Self { lanes: lanes.collect() }
+    }
+
+    /// Appends posts; each has its own verdict, in the order given. A receipt means: it is on the disk.
+    pub async fn submit(&self, posts: Vec<Submission>) -> Vec<Verdict> {
+        let since = Instant::now();
+        let answers: Vec<_> = posts
+            .into_iter()
+            .map(|post| {
+                let lane = &self.lanes[post.conversation.as_u128() as usize % self.lanes.len()];
+                let (answer, answered) = oneshot::channel();
+                match lane.try_send(Waiting { post, since, answer }) {
+                    Ok(()) => Ok(answered),
+                    Err(mpsc::error::TrySendError::Full(_)) => Err(Refusal::of(RefusalCode::Overloaded)),
+                    Err(mpsc::error::TrySendError::Closed(_)) => Err(Refusal::of(RefusalCode::Draining)),
+                }
+            })
+            .collect();
+        let mut verdicts = Vec::with_capacity(answers.len());
+        for answer in answers {
+            verdicts.push(match answer {
+                Ok(answered) => answered.await.unwrap_or_else(|_| Err(Refusal::of(RefusalCode::Unavailable))),
+                Err(refusal) => Err(refusal),
+            });
+        }
+        verdicts
+    }
+}
+
+impl Lane {
+    async fn run(self, mut posts: mpsc::Receiver<Waiting>, stop: CancellationToken) {
+        loop {
+            let first = tokio::select! {
+                biased;
+                first = posts.recv() => first,
+                () = stop.cancelled() => {
+                    // What was taken is written still; nothing more is taken.
+                    posts.close();
+                    posts.recv().await
+                }
+            };
+            let Some(first) = first else { return };
+            let mut bytes = first.post.weight();
+            let mut batch = vec![first];
+            while batch.len() < self.options.batch_posts && bytes < self.options.batch_bytes {
+                let Ok(next) = posts.try_recv() else { break };
+                bytes += next.post.weight();
+                batch.push(next);
+            }
+            metrics::histogram!("yitang_chat_core_batch_posts").record(batch.len() as f64);
+            let started = Instant::now();
+            self.write(batch).await;
+            metrics::histogram!("yitang_chat_core_batch_seconds").record(started.elapsed());
+        }
+    }
+
+    /// Writes a batch, however long the database is away within the posts' patience; one that fails for another reason is
+    /// halved until the row that is to blame stands alone.
+    async fn write(&self, batch: Vec<Waiting>) {
+        let patience = Duration::from_millis(self.options.post_timeout_ms);
+        let mut todo = vec![batch];
+        while let Some(mut batch) = todo.pop() {
+            let mut pause = Duration::from_millis(20);
+            loop {
+                let posts: Vec<Submission> = batch.iter().map(|waiting| waiting.post.clone()).collect();
+                match self.try_write(&posts).await {
+                    Ok(verdicts) => {
+                        for (waiting, verdict) in batch.into_iter().zip(verdicts) {
+                            // Whoever asked may be gone; what was written stays.
+                            let _ = waiting.answer.send(verdict);
+                        }
+                        break;
+                    }
+                    Err(fault) if fault.passing() => {
+                        // Whether a broken commit took effect is not known here. Writing the same again finds out: what
+                        // stands under its client_id is answered with its first receipt.
+                        tracing::warn!(%fault, posts = batch.len(), "a batch was not written; trying again");
+                        metrics::counter!("yitang_chat_core_batches_retried_total").increment(1);
+                        let (late, rest): (Vec<_>, Vec<_>) = batch.into_iter().partition(|waiting| waiting.since.elapsed() > patience);
+                        for waiting in late {
+                            let _ = waiting.answer.send(Err(Refusal::of(RefusalCode::Unavailable)));
+                        }
+                        if rest.is_empty() {
+                            break;
+                        }
+                        batch = rest;
+                        tokio::time::sleep(pause).await;
+                        pause = (pause * 2).min(Duration::from_millis(250));
+                    }
+                    Err(fault) if batch.len() == 1 => {
+                        let refusal = fault.refuse("appending a post");
+                        batch.into_iter().for_each(|waiting| {
+                            let _ = waiting.answer.send(Err(refusal.clone()));
+                        });
+                        break;
+                    }
+                    Err(fault) => {
+                        tracing::warn!(%fault, posts = batch.len(), "a batch failed; halving it");
+                        let second = batch.split_off(batch.len() / 2);
+                        todo.push(second);
+                        todo.push(batch);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn try_write(&self, posts: &[Submission]) -> Result<Vec<Verdict>, Fault> {
+        let mut tx = self.store.begin().await?;
+        let written = append::append(&mut tx, &*self.gatekeeper, posts).await?;
+        if !written.appended.is_empty() {
+            tx.commit().await?;
+        }
+        written.appended.into_iter().for_each(|appended| self.relay.announce(appended));
+        Ok(written.verdicts)
+    }
+}

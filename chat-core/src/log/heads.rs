@@ -1,0 +1,116 @@
+//! Which heads moved lately: one query for however many gateways ask.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::FromRow;
+use tokio::{sync::Mutex, time::Instant};
+use uuid::Uuid;
+
+use super::{LogOptions, entry::HeadRow};
+use crate::{clock, fault::Fault, fetch_all, fetch_one, store::Store};
+
+#[derive(Clone, Copy, FromRow)]
+struct ChangedRow {
+    #[sqlx(flatten)]
+    head: HeadRow,
+    partition: i64,
+    changed_ms: i64,
+}
+
+struct Recent {
+    /// Everything that changed at or after this.
+    since_ms: i64,
+    as_of_ms: i64,
+    read: Instant,
+    rows: Arc<Vec<ChangedRow>>,
+}
+
+/// Answers about heads.
+pub struct Heads {
+    store: Store,
+    cache: Duration,
+    overlap_ms: i64,
+    recent: Mutex<Option<Recent>>,
+}
+
+impl Heads {
+    /// With an empty cache.
+    #[must_use]
+    pub fn new(store: Store, options: &LogOptions) -> Self {
+        Self { store, cache: Duration::from_millis(options.heads_cache_ms), overlap_ms: options.heads_overlap_ms, recent: Mutex::new(None) }
+    }
+
+    /// Heads that moved at or after `since_ms`, and those that moved shortly before (commits may become visible late);
+    /// with the time to ask from next. `partitions`: only of these; empty: all.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn since(&self, since_ms: i64, partitions: &[u32]) -> Result<(Vec<HeadRow>, i64), Fault> {
+        let from_ms = since_ms - self.overlap_ms;
+        // Whoever comes while a query is under way waits here and takes its answer.
+        let mut recent = self.recent.lock().await;
+        let fresh = recent.as_ref().filter(|recent| recent.since_ms <= from_ms && recent.read.elapsed() < self.cache);
+        let (rows, as_of_ms) = match fresh {
+            Some(fresh) => (fresh.rows.clone(), fresh.as_of_ms),
+            None => {
+                let as_of_ms = self.now_ms().await?;
+                // Room for askers who are a little behind this one.
+                let since_ms = from_ms.min(as_of_ms - 2 * self.overlap_ms);
+                let rows = fetch_all!(
+                    self.store,
+                    ChangedRow,
+                    "SELECT conversation, epoch, kind, seq, mseq, gate, time_ms, spoke, comments, partition, changed_ms \
+                     FROM heads WHERE changed_ms >= $1",
+                    since_ms
+                )?;
+                let rows = Arc::new(rows);
+                *recent = Some(Recent { since_ms, as_of_ms, read: Instant::now(), rows: rows.clone() });
+                (rows, as_of_ms)
+            }
+        };
+        drop(recent);
+        let wanted =
+            |row: &&ChangedRow| row.changed_ms >= from_ms && (partitions.is_empty() || partitions.contains(&(row.partition as u32)));
+        Ok((rows.iter().filter(wanted).map(|row| row.head).collect(), as_of_ms))
+    }
+
+    /// The heads of these conversations; unknown ones are left out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn of(&self, conversations: &[Uuid]) -> Result<Vec<HeadRow>, Fault> {
+        let mut heads = Vec::with_capacity(conversations.len());
+        match &self.store {
+            Store::Postgres(pool) => {
+                let sql =
+                    "SELECT conversation, epoch, kind, seq, mseq, gate, time_ms, spoke, comments FROM heads WHERE conversation = ANY($1)";
+                heads.extend(sqlx::query_as::<_, HeadRow>(sql).bind(conversations).fetch_all(pool).await?);
+            }
+            Store::Sqlite { read, .. } => {
+                for chunk in conversations.chunks(500) {
+                    let mut query = sqlx::QueryBuilder::<sqlx::Sqlite>::new(
+                        "SELECT conversation, epoch, kind, seq, mseq, gate, time_ms, spoke, comments FROM heads WHERE conversation IN (",
+                    );
+                    let mut list = query.separated(",");
+                    chunk.iter().for_each(|id| {
+                        list.push_bind(*id);
+                    });
+                    query.push(")");
+                    heads.extend(query.build_query_as::<HeadRow>().fetch_all(read).await?);
+                }
+            }
+        }
+        Ok(heads)
+    }
+
+    /// The database's clock on PostgreSQL; the process's on SQLite.
+    async fn now_ms(&self) -> Result<i64, Fault> {
+        Ok(match &self.store {
+            Store::Sqlite { .. } => clock::now_ms(),
+            Store::Postgres(_) => {
+                let now: (i64,) = fetch_one!(self.store, (i64,), "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")?;
+                now.0
+            }
+        })
+    }
+}

@@ -1,0 +1,161 @@
+//! Stretches of history, as later events left them.
+
+use std::collections::BTreeSet;
+
+use proto::v1::{Event, Page, PageRequest, Refusal, RefusalCode, page_request::Where};
+use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite};
+use uuid::Uuid;
+
+use super::entry::{EventRow, HeadRow};
+use crate::{
+    fault::{Error, Fault},
+    fetch_all, fetch_optional,
+    store::Store,
+};
+
+const EVENT: &str = "seq, mseq, time_ms, author, body";
+
+/// The conversation's head; `None`: there is no such conversation.
+///
+/// # Errors
+/// When the database fails.
+pub async fn head(store: &Store, conversation: Uuid) -> Result<Option<HeadRow>, Fault> {
+    Ok(fetch_optional!(
+        store,
+        HeadRow,
+        "SELECT conversation, epoch, kind, seq, mseq, gate, time_ms, spoke, comments FROM heads WHERE conversation = $1",
+        conversation
+    )?)
+}
+
+/// Events `after < seq <= to`, folded, at most `limit`.
+///
+/// # Errors
+/// When the database fails or holds what cannot be decoded.
+pub async fn stretch(store: &Store, conversation: Uuid, after: i64, to: i64, limit: i64) -> Result<Vec<Event>, Fault> {
+    let rows = fetch_all!(
+        store,
+        EventRow,
+        "SELECT seq, mseq, time_ms, author, body FROM events WHERE conversation = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4",
+        conversation,
+        after,
+        to,
+        limit
+    )?;
+    let mut events = rows.iter().map(EventRow::to_event).collect::<Result<Vec<_>, _>>()?;
+    fold(store, conversation, &mut events).await?;
+    Ok(events)
+}
+
+/// Folds a stretch by every change whose target stands in it, or is the target of one that stands in it.
+async fn fold(store: &Store, conversation: Uuid, events: &mut [Event]) -> Result<(), Fault> {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
+    let (first, last) = (first.seq as i64, last.seq as i64);
+    let elsewhere: BTreeSet<i64> = events
+        .iter()
+        .filter_map(sequence::target_of)
+        .map(|target| target as i64)
+        .filter(|target| !(first..=last).contains(target))
+        .collect();
+    let mut changes = fetch_all!(
+        store,
+        EventRow,
+        "SELECT seq, mseq, time_ms, author, body FROM events WHERE conversation = $1 AND target >= $2 AND target <= $3",
+        conversation,
+        first,
+        last
+    )?;
+    if !elsewhere.is_empty() {
+        let elsewhere: Vec<i64> = elsewhere.into_iter().collect();
+        changes.extend(match store {
+            Store::Postgres(pool) => {
+                let sql = format!("SELECT {EVENT} FROM events WHERE conversation = $1 AND target = ANY($2)");
+                sqlx::query_as(AssertSqlSafe(sql)).bind(conversation).bind(elsewhere).fetch_all(pool).await?
+            }
+            Store::Sqlite { read, .. } => {
+                let mut query = QueryBuilder::<Sqlite>::new(format!("SELECT {EVENT} FROM events WHERE conversation = "));
+                query.push_bind(conversation).push(" AND target IN (");
+                let mut list = query.separated(",");
+                elsewhere.into_iter().for_each(|target| {
+                    list.push_bind(target);
+                });
+                query.push(")");
+                query.build_query_as().fetch_all(read).await?
+            }
+        });
+    }
+    let changes = changes.iter().map(EventRow::to_event).collect::<Result<Vec<_>, _>>()?;
+    sequence::fold_page(events, &changes);
+    Ok(())
+}
+
+/// A page as asked for. `read_mseq`: how far the asker has read, for `first_unread`.
+///
+/// # Errors
+/// NOT_FOUND, EPOCH_CHANGED, POSITION_BEYOND_HEAD, MALFORMED; a fault.
+pub async fn page(store: &Store, conversation: Uuid, ask: &PageRequest, read_mseq: i64) -> Result<Page, Error> {
+    let Some(head) = head(store, conversation).await? else { return Err(RefusalCode::NotFound.into()) };
+    if ask.epoch != 0 && i64::from(ask.epoch) != head.epoch {
+        return Err(RefusalCode::EpochChanged.into());
+    }
+    let limit = match ask.limit {
+        0 => proto::limits::PAGE_EVENTS_DEFAULT,
+        limit => limit.min(proto::limits::PAGE_EVENTS),
+    };
+    let limit = i64::from(limit);
+    let within = |seq: u64| -> Result<i64, Error> {
+        let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+        if seq > head.seq + 1 { Err(RefusalCode::PositionBeyondHead.into()) } else { Ok(seq) }
+    };
+    let place = ask.r#where.as_ref().ok_or_else(|| Error::from(Refusal::of(RefusalCode::Malformed).field("where")))?;
+    // Where the stretch begins: it holds the events after this seq.
+    let after = match place {
+        Where::Before(0) => head.seq - limit,
+        Where::Before(before) => within(*before)? - 1 - limit,
+        Where::After(after) => {
+            let after = within(*after)?;
+            if after > head.seq {
+                return Err(RefusalCode::PositionBeyondHead.into());
+            }
+            after
+        }
+        Where::Around(around) => within(*around)? - 1 - limit / 2,
+        Where::FirstUnread(_) => {
+            let first: Option<(i64,)> = fetch_optional!(
+                store,
+                (i64,),
+                "SELECT seq FROM events WHERE conversation = $1 AND mseq > $2 AND seq > $2 ORDER BY seq LIMIT 1",
+                conversation,
+                read_mseq
+            )?;
+            first.map_or(head.seq, |first| first.0) - 1 - limit / 2
+        }
+        Where::AtTimeMs(time_ms) => {
+            let first: Option<(i64,)> = fetch_optional!(
+                store,
+                (i64,),
+                "SELECT seq FROM events WHERE conversation = $1 AND time_ms >= $2 ORDER BY time_ms, seq LIMIT 1",
+                conversation,
+                *time_ms
+            )?;
+            first.map_or(head.seq, |first| first.0) - 1 - limit / 2
+        }
+    };
+    let to = match place {
+        Where::Before(0) => head.seq,
+        Where::Before(before) => *before as i64 - 1,
+        _ => head.seq,
+    };
+    let after = after.max(0);
+    let events = stretch(store, conversation, after, to, limit).await?;
+    let last = events.last().map_or(after, |event| event.seq as i64);
+    Ok(Page {
+        conversation: conversation.to_string(),
+        epoch: head.epoch as u32,
+        events,
+        complete_before: after == 0,
+        complete_after: last >= head.seq,
+        head_seq: head.seq as u64,
+        head_mseq: head.mseq as u64,
+    })
+}

@@ -1,0 +1,182 @@
+//! The database: PostgreSQL or SQLite behind one face. Texts of statements are shared wherever both understand them
+//! (`$1` does on both); appending and locking are written for each, in `log`.
+
+mod macros;
+mod options;
+
+use std::{path::Path, str::FromStr as _, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub use options::StoreOptions;
+
+use crate::fault::Fault;
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// One of two, whichever database it is.
+pub enum Either<S, P> {
+    /// SQLite's.
+    Sqlite(S),
+    /// PostgreSQL's.
+    Postgres(P),
+}
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub enum Store {
+    /// One writer, several readers, one file.
+    Sqlite {
+        /// Sees what was committed.
+        read: SqlitePool,
+        /// Exactly one connection.
+        write: SqlitePool,
+    },
+    /// A pool.
+    Postgres(PgPool),
+}
+
+/// A transaction. Dropped without `commit`, it is rolled back.
+pub enum Tx<'a> {
+    /// Holds the only writer.
+    Sqlite(Transaction<'a, Sqlite>),
+    /// Holds a connection of the pool.
+    Postgres(Transaction<'a, Postgres>),
+}
+
+impl Store {
+    /// Connects. A file of SQLite is made if there is none.
+    ///
+    /// # Errors
+    /// When the URL is of neither kind, or the database cannot be reached.
+    pub async fn open(options: &StoreOptions) -> Result<Self, Fault> {
+        let acquire = Duration::from_millis(options.acquire_timeout_ms);
+        if options.url.starts_with("postgres:") || options.url.starts_with("postgresql:") {
+            let connect = PgConnectOptions::from_str(&options.url)?.application_name("yitang").options([
+                // A receipt must survive: whatever the server's default is, this connection waits for the disk.
+                ("synchronous_commit", "on".to_owned()),
+                ("statement_timeout", options.statement_timeout_ms.to_string()),
+                ("lock_timeout", options.lock_timeout_ms.to_string()),
+                ("idle_in_transaction_session_timeout", "10000".to_owned()),
+            ]);
+            let pool = PgPoolOptions::new().max_connections(options.connections).acquire_timeout(acquire);
+            return Ok(Self::Postgres(pool.connect_with(connect.disable_statement_logging()).await?));
+        }
+        let Some(path) = options.url.strip_prefix("sqlite:") else {
+            return Err(Fault::Settings("the store's url must begin with sqlite: or postgres:".into()));
+        };
+        if let Some(folder) = Path::new(path).parent() {
+            std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
+        }
+        let connect = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A receipt must survive a loss of power: NORMAL would not sync the log at each commit.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_millis(options.lock_timeout_ms))
+            .foreign_keys(true)
+            .pragma("cache_size", "-65536")
+            .disable_statement_logging();
+        let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(acquire).connect_with(connect.clone()).await?;
+        let read = SqlitePoolOptions::new().max_connections(options.connections).acquire_timeout(acquire).connect_with(connect).await?;
+        Ok(Self::Sqlite { read, write })
+    }
+
+    /// Brings the tables to this executable's version. Safe to call from several processes at once.
+    ///
+    /// # Errors
+    /// When a migration fails, or the database was made by a newer executable.
+    pub async fn migrate(&self) -> Result<(), Fault> {
+        match self {
+            Self::Sqlite { write, .. } => SQLITE.run(write).await?,
+            Self::Postgres(pool) => POSTGRES.run(pool).await?,
+        }
+        Ok(())
+    }
+
+    /// For the macros: where single statements that read are run.
+    #[must_use]
+    pub fn split(&self) -> Either<&SqlitePool, &PgPool> {
+        match self {
+            Self::Sqlite { read, .. } => Either::Sqlite(read),
+            Self::Postgres(pool) => Either::Postgres(pool),
+        }
+    }
+
+    /// Begins a transaction that may write.
+    ///
+    /// # Errors
+    /// When no connection is to be had in time.
+    pub async fn begin(&self) -> Result<Tx<'static>, Fault> {
+        Ok(match self {
+            // IMMEDIATE: a transaction that begins by reading and goes on to write could fail as busy in its middle.
+            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Whether it answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), Fault> {
+        let _: (i32,) = crate::fetch_one!(self, (i32,), "SELECT 1")?;
+        Ok(())
+    }
+
+    /// Closes all connections; SQLite folds its write-ahead log in.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Tx<'_> {
+    /// For the macros.
+    pub fn split(&mut self) -> Either<&mut SqliteConnection, &mut PgConnection> {
+        match self {
+            Self::Sqlite(tx) => Either::Sqlite(tx),
+            Self::Postgres(tx) => Either::Postgres(tx),
+        }
+    }
+
+    /// Milliseconds since 1970: the database's clock on PostgreSQL, where several processes write; the process's on
+    /// SQLite, where it is the same machine.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn now_ms(&mut self) -> Result<i64, Fault> {
+        match self {
+            Self::Sqlite(_) => Ok(crate::clock::now_ms()),
+            Self::Postgres(tx) => {
+                let now: (i64,) =
+                    sqlx::query_as("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint").fetch_one(&mut **tx).await?;
+                Ok(now.0)
+            }
+        }
+    }
+
+    /// Makes it last: returns when the disk has it.
+    ///
+    /// # Errors
+    /// When it is rolled back, or when that cannot be known (the connection broke).
+    pub async fn commit(self) -> Result<(), Fault> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+}
