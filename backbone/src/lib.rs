@@ -1,6 +1,7 @@
 //! The backbone carries hints between roles: fast, at most once, and never the truth. Whoever follows it must be able
 //! to live without it, and is told by [`Delivery::Gap`] whenever something may have been missed.
 
+mod mailbox;
 mod memory;
 mod partitions;
 mod redis;
@@ -8,6 +9,7 @@ mod redis;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use memory::MemoryBackbone;
 pub use partitions::PartitionSet;
 
 /// A channel of the backbone: a number below [`PARTITIONS`]. Fixed for a deployment.
