@@ -1,0 +1,226 @@
+//! The service, over real connections.
+
+use std::time::Duration;
+
+use presence::{Options, Presence};
+use proto::internal::v1::{
+    GatewayHello, GetCountsRequest, Gone, Heartbeat, Here, PresenceChange, PresenceReport, PresenceSet, RoomCounts,
+    presence_report::Report, presence_service_client::PresenceServiceClient,
+};
+use tokio::{net::TcpListener, sync::mpsc, time::timeout};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::{
+    Code, Request, Streaming,
+    transport::{Channel, Endpoint, Server},
+};
+
+const KEY: &str = "the roles' shared key";
+const ROOM: &str = "hall";
+
+/// A presence instance on a free port; stops when dropped.
+struct Instance {
+    uri: String,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Instance {
+    async fn start(options: Options) -> Self {
+        // Below the ports that clients are given.
+        let start = 20_000 + (std::process::id() % 10_000) as u16;
+        for port in start..32_768 {
+            if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
+                return Self::start_on(options, listener);
+            }
+        }
+        panic!("no port is free");
+    }
+
+    fn start_on(options: Options, listener: TcpListener) -> Self {
+        let port = listener.local_addr().unwrap().port();
+        let presence = Presence::start(options);
+        let task = tokio::spawn(async move {
+            Server::builder().add_routes(presence.routes()).serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
+        });
+        Self { uri: format!("http://127.0.0.1:{port}"), task }
+    }
+
+    async fn client(&self) -> PresenceServiceClient<Channel> {
+        PresenceServiceClient::new(Endpoint::from_shared(self.uri.clone()).unwrap().connect().await.unwrap())
+    }
+
+    async fn counts(&self, room: &str) -> RoomCounts {
+        self.client().await.get_counts(with_key(GetCountsRequest { conversation: room.to_owned() })).await.unwrap().into_inner()
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn options() -> Options {
+    Options { key: KEY.to_owned(), start_grace_ms: 300, grace_ms: 400, counts_ms: 100, silence_ms: 600, ..Options::default() }
+}
+
+fn with_key<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert(proto::metadata::KEY, KEY.parse().unwrap());
+    request
+}
+
+fn here(person: u32) -> Here {
+    Here { conversation: ROOM.to_owned(), person, path: vec![90, 11, 1] }
+}
+
+/// A gateway that reports and hears.
+struct Gateway {
+    sender: mpsc::Sender<PresenceReport>,
+    counts: Streaming<proto::internal::v1::PresenceCounts>,
+}
+
+impl Gateway {
+    async fn open(instance: &Instance, name: &str, incarnation: u64, people: &[u32]) -> Self {
+        let (sender, receiver) = mpsc::channel(64);
+        let counts = instance.client().await.report(with_key(ReceiverStream::new(receiver))).await.unwrap().into_inner();
+        let gateway = Self { sender, counts };
+        gateway.say(Report::Hello(GatewayHello { gateway: name.to_owned(), incarnation, gateways: 0 })).await;
+        gateway.say(Report::Set(PresenceSet { here: people.iter().map(|person| here(*person)).collect(), last: true })).await;
+        gateway
+    }
+
+    async fn say(&self, report: Report) {
+        let _ = self.sender.send(PresenceReport { report: Some(report) }).await;
+    }
+
+    /// The next counts of the room.
+    async fn hear(&mut self) -> RoomCounts {
+        timeout(Duration::from_secs(5), async {
+            loop {
+                let counts = self.counts.message().await.unwrap().expect("the stream goes on");
+                if let Some(room) = counts.rooms.into_iter().find(|room| room.conversation == ROOM) {
+                    return room;
+                }
+            }
+        })
+        .await
+        .expect("counts within five seconds")
+    }
+
+    async fn hear_people(&mut self, people: u32, complete: bool) -> RoomCounts {
+        loop {
+            let counts = self.hear().await;
+            if (counts.people, counts.complete) == (people, complete) {
+                return counts;
+            }
+            self.say(Report::Heartbeat(Heartbeat {})).await;
+        }
+    }
+
+    /// Keeps the line alive from a task of its own.
+    fn beat(&self) -> tokio::task::JoinHandle<()> {
+        let sender = self.sender.clone();
+        tokio::spawn(async move {
+            while sender.send(PresenceReport { report: Some(Report::Heartbeat(Heartbeat {})) }).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn counts_come_down_the_same_stream_and_people_of_two_gateways_are_united() {
+    let instance = Instance::start(options()).await;
+    let mut a = Gateway::open(&instance, "a", 1, &[1, 2]).await;
+    let mut b = Gateway::open(&instance, "b", 1, &[2, 3]).await;
+    let (_a, _b) = (a.beat(), b.beat());
+    let counts = a.hear_people(3, true).await;
+    assert_eq!(counts.by_organisation.iter().map(|row| (row.organisation, row.people)).collect::<Vec<_>>(), [(1, 3), (11, 3), (90, 3)]);
+    b.hear_people(3, true).await;
+    let change = PresenceChange { number: 1, joined: vec![here(4)], left: vec![Gone { conversation: ROOM.to_owned(), person: 3 }] };
+    b.say(Report::Change(change)).await;
+    b.say(Report::Change(PresenceChange { number: 2, joined: vec![here(5)], left: vec![] })).await;
+    a.hear_people(4, true).await;
+    assert_eq!(instance.counts(ROOM).await.people, 4);
+}
+
+#[tokio::test]
+async fn presence_a_gateway_that_dies_takes_its_people_with_it_within_seconds() {
+    let instance = Instance::start(options()).await;
+    let mut a = Gateway::open(&instance, "a", 1, &[1]).await;
+    let _a = a.beat();
+    let b = Gateway::open(&instance, "b", 1, &[2]).await;
+    let beat = b.beat();
+    a.hear_people(2, true).await;
+    beat.abort();
+    drop(b);
+    a.hear_people(2, false).await;
+    a.hear_people(1, true).await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_hangs_is_lost_too() {
+    let instance = Instance::start(options()).await;
+    let mut a = Gateway::open(&instance, "a", 1, &[1]).await;
+    let _a = a.beat();
+    let _silent = Gateway::open(&instance, "b", 1, &[2]).await;
+    a.hear_people(2, true).await;
+    a.hear_people(1, true).await;
+}
+
+#[tokio::test]
+async fn presence_a_restart_shows_no_zero_to_the_hall_as_if_it_were_true() {
+    let first = Instance::start(options()).await;
+    let port: u16 = first.uri.rsplit(':').next().unwrap().parse().unwrap();
+    let mut a = Gateway::open(&first, "a", 1, &[1]).await;
+    a.hear_people(1, true).await;
+    drop(first);
+    drop(a);
+    let listener = timeout(Duration::from_secs(5), async {
+        loop {
+            match TcpListener::bind(("127.0.0.1", port)).await {
+                Ok(listener) => return listener,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await
+    .expect("the port is free again");
+    let second = Instance::start_on(options(), listener);
+    let counts = second.counts(ROOM).await;
+    assert_eq!((counts.people, counts.complete), (0, false), "what was not reported yet is not known");
+    let mut a = Gateway::open(&second, "a", 1, &[1]).await;
+    let _beat = a.beat();
+    a.hear_people(1, true).await;
+}
+
+#[tokio::test]
+async fn a_caller_without_the_roles_key_is_refused() {
+    let instance = Instance::start(options()).await;
+    let mut client = instance.client().await;
+    let request = GetCountsRequest { conversation: ROOM.to_owned() };
+    assert_eq!(client.get_counts(request.clone()).await.unwrap_err().code(), Code::Unauthenticated);
+    let mut wrong = Request::new(request);
+    wrong.metadata_mut().insert(proto::metadata::KEY, "the roles' shared kez".parse().unwrap());
+    assert_eq!(client.get_counts(wrong).await.unwrap_err().code(), Code::Unauthenticated);
+    let (_sender, receiver) = mpsc::channel::<PresenceReport>(1);
+    assert_eq!(client.report(ReceiverStream::new(receiver)).await.unwrap_err().code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_stream_with_a_hole_is_ended_and_one_made_anew_is_whole() {
+    let instance = Instance::start(options()).await;
+    let mut a = Gateway::open(&instance, "a", 1, &[1]).await;
+    a.hear_people(1, true).await;
+    a.say(Report::Change(PresenceChange { number: 2, joined: vec![here(2)], left: vec![] })).await;
+    let status = loop {
+        match a.counts.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the stream ended without a word"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    let mut again = Gateway::open(&instance, "a", 1, &[1, 2]).await;
+    again.hear_people(2, true).await;
+}
