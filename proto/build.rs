@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let everything = protox::compile(PUBLIC.iter().chain(&INTERNAL), ["."])?;
     let encoded = everything.encode_to_vec();
+    fs::write(out.join("all.bin"), &encoded)?;
     tonic_prost_build::configure().bytes(".").compile_fds(everything)?;
     pbjson_build::Builder::new().register_descriptors(&encoded)?.build(&[".yitang.v1"])?;
     Ok(())

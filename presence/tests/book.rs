@@ -1,4 +1,5 @@
 //! The book, without streams or clocks.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

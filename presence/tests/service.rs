@@ -1,4 +1,5 @@
 //! The service, over real connections.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 use std::time::Duration;
 

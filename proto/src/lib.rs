@@ -20,6 +20,9 @@ pub mod internal {
 /// The public package's `FileDescriptorSet`, for reflection at the edge and for generating clients.
 pub const PUBLIC_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/public.bin"));
 
+/// The same with what the roles speak among themselves; for tests that try each method, never to be served.
+pub const ALL_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/all.bin"));
+
 pub mod close;
 pub mod codec;
 pub mod limits;
