@@ -22,6 +22,18 @@ impl Roles {
         self.0 & (1 << role as u32) != 0
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether they have one in common.
+    #[must_use]
+    pub fn meets(self, others: Self) -> bool {
+        self.0 & others.0 != 0
+    }
+
     /// Ascending.
     pub fn iter(self) -> impl Iterator<Item = Role> {
         [Role::Member, Role::Staff, Role::Administrator, Role::Operator].into_iter().filter(move |role| self.has(*role))
@@ -109,6 +121,11 @@ impl Snapshot {
     #[must_use]
     pub fn person(&self, id: u32) -> Option<&Arc<PersonEntry>> {
         self.people.get(&id)
+    }
+
+    /// Everybody, in no order.
+    pub fn people(&self) -> impl Iterator<Item = &Arc<PersonEntry>> {
+        self.people.values()
     }
 
     /// How many people.

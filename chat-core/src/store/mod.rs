@@ -122,6 +122,17 @@ impl Store {
         })
     }
 
+    /// Begins a transaction that only reads, where several statements must see one state (SQLite) or use one connection.
+    ///
+    /// # Errors
+    /// When no connection is to be had in time.
+    pub async fn begin_read(&self) -> Result<Tx<'static>, Fault> {
+        Ok(match self {
+            Self::Sqlite { read, .. } => Tx::Sqlite(read.begin().await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
     /// Whether it answers.
     ///
     /// # Errors

@@ -1,0 +1,223 @@
+//! Sessions, tickets and links as they are stored.
+
+use sqlx::{FromRow, QueryBuilder, Sqlite};
+use uuid::Uuid;
+
+use crate::{
+    execute,
+    fault::Fault,
+    fetch_all, fetch_optional,
+    store::{Store, Tx},
+};
+
+/// What signing in needs to know of a person.
+#[derive(FromRow)]
+pub struct AccountRow {
+    pub id: i64,
+    pub password: Option<String>,
+    pub demo: i64,
+    pub disabled: i64,
+}
+
+/// A session that has not ended.
+#[derive(FromRow)]
+pub struct SessionRow {
+    pub id: Uuid,
+    pub person: i64,
+    pub client: String,
+    pub created_ms: i64,
+    pub seen_ms: i64,
+    pub expires_ms: i64,
+}
+
+/// A ticket to be kept.
+pub struct NewTicket {
+    pub ticket: Vec<u8>,
+    pub session: Uuid,
+    pub origin: String,
+}
+
+/// A ticket that was taken out, with the session it was for.
+#[derive(FromRow)]
+pub struct TakenTicket {
+    pub ticket: Vec<u8>,
+    pub session: Uuid,
+    pub origin: String,
+}
+
+pub async fn account(store: &Store, login: &str) -> Result<Option<AccountRow>, Fault> {
+    Ok(fetch_optional!(store, AccountRow, "SELECT id, password, demo, disabled FROM people WHERE login = $1", login)?)
+}
+
+pub async fn account_of(tx: &mut Tx<'_>, person: i64) -> Result<Option<AccountRow>, Fault> {
+    Ok(fetch_optional!(tx, AccountRow, "SELECT id, password, demo, disabled FROM people WHERE id = $1", person)?)
+}
+
+pub async fn set_password(tx: &mut Tx<'_>, person: i64, hash: &str) -> Result<(), Fault> {
+    execute!(tx, "UPDATE people SET password = $2 WHERE id = $1", person, hash)?;
+    Ok(())
+}
+
+pub async fn insert_session(tx: &mut Tx<'_>, session: &SessionRow, token: &[u8]) -> Result<(), Fault> {
+    execute!(
+        tx,
+        "INSERT INTO sessions (id, person, token, client, created_ms, seen_ms, expires_ms) VALUES ($1, $2, $3, $4, $5, $5, $6)",
+        session.id,
+        session.person,
+        token,
+        session.client.as_str(),
+        session.created_ms,
+        session.expires_ms
+    )?;
+    Ok(())
+}
+
+/// The session of a token that has neither ended nor expired, of a person who is not disabled.
+pub async fn session_by_token(store: &Store, token: &[u8], now_ms: i64) -> Result<Option<SessionRow>, Fault> {
+    Ok(fetch_optional!(
+        store,
+        SessionRow,
+        "SELECT s.id, s.person, s.client, s.created_ms, s.seen_ms, s.expires_ms FROM sessions s JOIN people p ON p.id = s.person \
+         WHERE s.token = $1 AND s.ended_ms IS NULL AND s.expires_ms > $2 AND p.disabled = 0",
+        token,
+        now_ms
+    )?)
+}
+
+/// A person's sessions that have not ended, the newest first.
+pub async fn sessions_of(store: &Store, person: i64, now_ms: i64) -> Result<Vec<SessionRow>, Fault> {
+    Ok(fetch_all!(
+        store,
+        SessionRow,
+        "SELECT id, person, client, created_ms, seen_ms, expires_ms FROM sessions \
+         WHERE person = $1 AND ended_ms IS NULL AND expires_ms > $2 ORDER BY created_ms DESC, id",
+        person,
+        now_ms
+    )?)
+}
+
+/// The same within a transaction.
+pub async fn sessions_within(tx: &mut Tx<'_>, person: i64) -> Result<Vec<SessionRow>, Fault> {
+    Ok(fetch_all!(
+        tx,
+        SessionRow,
+        "SELECT id, person, client, created_ms, seen_ms, expires_ms FROM sessions \
+         WHERE person = $1 AND ended_ms IS NULL ORDER BY created_ms DESC, id",
+        person
+    )?)
+}
+
+/// Ends a session. `false`: it has ended already, or is not this person's (`person` 0: whoever's).
+pub async fn end_session(tx: &mut Tx<'_>, session: Uuid, person: i64, now_ms: i64) -> Result<Option<i64>, Fault> {
+    let row = fetch_optional!(
+        tx,
+        (i64,),
+        "UPDATE sessions SET ended_ms = $2 WHERE id = $1 AND ended_ms IS NULL AND ($3 = 0 OR person = $3) RETURNING person",
+        session,
+        now_ms,
+        person
+    )?;
+    Ok(row.map(|row| row.0))
+}
+
+/// These sessions, where they have neither ended nor expired and their people are not disabled.
+pub async fn live_sessions(tx: &mut Tx<'_>, ids: &[Uuid], now_ms: i64) -> Result<Vec<SessionRow>, Fault> {
+    const SQL: &str = "SELECT s.id, s.person, s.client, s.created_ms, s.seen_ms, s.expires_ms FROM sessions s JOIN people p ON p.id = s.person \
+                       WHERE s.ended_ms IS NULL AND p.disabled = 0 AND s.expires_ms > ";
+    let mut found = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(500) {
+        match tx {
+            Tx::Sqlite(tx) => {
+                let mut query = QueryBuilder::<Sqlite>::new(SQL);
+                query.push_bind(now_ms).push(" AND s.id IN (");
+                let mut list = query.separated(",");
+                for id in chunk {
+                    list.push_bind(*id);
+                }
+                query.push(")");
+                found.extend(query.build_query_as::<SessionRow>().fetch_all(&mut **tx).await?);
+            }
+            Tx::Postgres(tx) => {
+                let mut query = QueryBuilder::<sqlx::Postgres>::new(SQL);
+                query.push_bind(now_ms).push(" AND s.id = ANY(").push_bind(chunk.to_vec()).push(")");
+                found.extend(query.build_query_as::<SessionRow>().fetch_all(&mut **tx).await?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Notes that these sessions were used, at most every ten minutes each.
+pub async fn seen(tx: &mut Tx<'_>, sessions: &[SessionRow], now_ms: i64) -> Result<(), Fault> {
+    for session in sessions.iter().filter(|session| session.seen_ms < now_ms - 600_000) {
+        execute!(tx, "UPDATE sessions SET seen_ms = $2 WHERE id = $1", session.id, now_ms)?;
+    }
+    Ok(())
+}
+
+/// Keeps tickets, many in a statement.
+pub async fn insert_tickets(tx: &mut Tx<'_>, tickets: &[NewTicket], expires_ms: i64) -> Result<(), Fault> {
+    const SQL: &str = "INSERT INTO tickets (ticket, session, origin, expires_ms) ";
+    for chunk in tickets.chunks(1_000) {
+        match tx {
+            Tx::Sqlite(tx) => {
+                let mut query = QueryBuilder::<Sqlite>::new(SQL);
+                query.push_values(chunk, |mut row, one| {
+                    row.push_bind(one.ticket.clone()).push_bind(one.session).push_bind(one.origin.clone()).push_bind(expires_ms);
+                });
+                query.build().execute(&mut **tx).await?;
+            }
+            Tx::Postgres(tx) => {
+                let mut query = QueryBuilder::<sqlx::Postgres>::new(SQL);
+                query.push_values(chunk, |mut row, one| {
+                    row.push_bind(one.ticket.clone()).push_bind(one.session).push_bind(one.origin.clone()).push_bind(expires_ms);
+                });
+                query.build().execute(&mut **tx).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes tickets out: whoever gets one here is the only one who does.
+pub async fn take_tickets(tx: &mut Tx<'_>, tickets: &[Vec<u8>], now_ms: i64) -> Result<Vec<TakenTicket>, Fault> {
+    let mut taken = Vec::with_capacity(tickets.len());
+    for chunk in tickets.chunks(500) {
+        match tx {
+            Tx::Sqlite(tx) => {
+                let mut query = QueryBuilder::<Sqlite>::new("DELETE FROM tickets WHERE expires_ms > ");
+                query.push_bind(now_ms).push(" AND ticket IN (");
+                let mut list = query.separated(",");
+                for ticket in chunk {
+                    list.push_bind(ticket.clone());
+                }
+                query.push(") RETURNING ticket, session, origin");
+                taken.extend(query.build_query_as::<TakenTicket>().fetch_all(&mut **tx).await?);
+            }
+            Tx::Postgres(tx) => {
+                let sql = "DELETE FROM tickets WHERE expires_ms > $1 AND ticket = ANY($2) RETURNING ticket, session, origin";
+                taken.extend(sqlx::query_as::<_, TakenTicket>(sql).bind(now_ms).bind(chunk.to_vec()).fetch_all(&mut **tx).await?);
+            }
+        }
+    }
+    Ok(taken)
+}
+
+/// Forgets what is of no use any more.
+pub async fn sweep(tx: &mut Tx<'_>, now_ms: i64) -> Result<(), Fault> {
+    execute!(tx, "DELETE FROM tickets WHERE expires_ms <= $1", now_ms)?;
+    execute!(tx, "DELETE FROM sign_in_links WHERE expires_ms <= $1", now_ms)?;
+    Ok(())
+}
+
+pub async fn insert_link(tx: &mut Tx<'_>, link: &[u8], person: i64, expires_ms: i64) -> Result<(), Fault> {
+    // One link a person: a new one takes the old one's place.
+    execute!(tx, "DELETE FROM sign_in_links WHERE person = $1", person)?;
+    execute!(tx, "INSERT INTO sign_in_links (link, person, expires_ms) VALUES ($1, $2, $3)", link, person, expires_ms)?;
+    Ok(())
+}
+
+pub async fn take_link(tx: &mut Tx<'_>, link: &[u8], now_ms: i64) -> Result<Option<i64>, Fault> {
+    let row = fetch_optional!(tx, (i64,), "DELETE FROM sign_in_links WHERE link = $1 AND expires_ms > $2 RETURNING person", link, now_ms)?;
+    Ok(row.map(|row| row.0))
+}
