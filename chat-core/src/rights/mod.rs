@@ -13,6 +13,7 @@ use proto::v1::{Refusal, RefusalCode};
 use uuid::Uuid;
 
 pub use audience::{Circle, whole_of};
+pub use rows::audience;
 pub use rules::{Asker, ConsultationRules, MembersRules, Rules, manages};
 
 use crate::{
