@@ -16,7 +16,7 @@ use proto::{
 use uuid::Uuid;
 
 pub use people::{check_client_id, check_title};
-pub use rows::{NewConversation, insert, made_before, read_marks, set_title};
+pub use rows::{NewConversation, add_members, insert, made_before, read_marks, set_title};
 pub use service::ConversationApi;
 
 use crate::{
