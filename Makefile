@@ -1,0 +1,46 @@
+# The doors of the project. `make help` tells what each does.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test up-local bench faults lint web check-rust test-rust test-web test-e2e build
+
+# Where `make run` listens, and where its data stays between runs.
+PORT ?= 8080
+DATA ?= data
+CARGO ?= cargo
+YITANG := target/release/yitang
+LOADTEST := target/release/loadtest
+
+# Real flags only where nextest is there; plain cargo runs the same tests.
+NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
+TEST_RUN := $(if $(NEXTEST),$(CARGO) nextest run --cargo-profile release,$(CARGO) test --release)
+
+help: ## What there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: web build ## The whole service on http://127.0.0.1:8080 with demo data, as one process (PORT=, DATA=)
+	@exec $(YITANG) all --demo --listen 127.0.0.1:$(PORT) --data $(DATA)
+
+build: ## The executable and the load generator, release profile
+	$(CARGO) build --release --locked -p yitang -p loadtest
+
+web: ## The web client's files in web/app/dist, which the executable carries
+	@if [ -f web/package.json ]; then .ci/web build; else echo "web/ is not there: the executable carries a placeholder page"; fi
+
+lint: ## Formatting and clippy, Rust and web
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	@if [ -f web/package.json ]; then .ci/web check; fi
+
+test: ## Everything: format, clippy, build, tests of Rust, of web, and in a real browser
+	@.ci/steps
+
+up-local: build ## The topology of docker-compose.yml as plain processes (REDIS=cluster for three nodes)
+	@exec yitang/scripts/up-local $(if $(filter cluster,$(REDIS)),--redis cluster)
+
+bench: build ## The reference meeting against one process; leaves target/bench/consultation.json
+	@exec yitang/scripts/bench
+
+faults: build ## The reference faults under load; leaves target/bench/faults.json
+	@exec yitang/scripts/faults
