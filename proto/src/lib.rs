@@ -29,6 +29,7 @@ pub mod limits;
 mod partition;
 mod refusal;
 
+pub use close::CloseCode;
 pub use codec::Subprotocol;
 pub use partition::{PARTITIONS, partition_of_conversation, partition_of_person};
 

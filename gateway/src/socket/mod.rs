@@ -1,1 +1,222 @@
-//! Placeholder.
+//! One socket: tungstenite reads, we own the write side. Whoever has a frame writes it straight to the connection; only
+//! what the connection does not take waits in the outbox, and only then the socket's own task is woken.
+
+mod frame;
+mod inbound;
+mod outbox;
+mod wire;
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    time::Duration,
+};
+
+use proto::CloseCode;
+use tokio::sync::Notify;
+
+pub use frame::{Frame, Opcode};
+pub use inbound::{Inbound, Received};
+pub use outbox::{Outbox, Slow, StateKey};
+pub use wire::Wire;
+
+/// How long the other end may take to answer a Close.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// Read at once from one socket, bytes; the buffer is the core's and lent to one socket after the other.
+pub const READ_BYTES: usize = 16 * 1024;
+
+/// A socket, shared on its core by the task that reads it and the loop that broadcasts.
+#[derive(Debug)]
+pub struct Socket {
+    wire: Wire,
+    outbox: RefCell<Outbox>,
+    most_bytes: usize,
+    wake: Notify,
+    closing: Cell<Option<CloseCode>>,
+    /// Set by each frame that goes out, cleared by the clock's tick.
+    active: Cell<bool>,
+}
+
+/// What ended a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// We closed it.
+    Closed(CloseCode),
+    /// The client closed it.
+    ByClient,
+    /// The connection broke.
+    Broken,
+}
+
+impl Socket {
+    /// Over this connection; at most `most_bytes` wait.
+    #[must_use]
+    pub fn new(wire: Wire, most_bytes: usize) -> Self {
+        Self { wire, outbox: RefCell::default(), most_bytes, wake: Notify::new(), closing: Cell::new(None), active: Cell::new(false) }
+    }
+
+    /// Sends a frame of the log: written at once where the connection takes it.
+    pub fn send(&self, frame: &Frame) {
+        if self.closing.get().is_some() {
+            return;
+        }
+        self.active.set(true);
+        let mut outbox = self.outbox.borrow_mut();
+        if outbox.is_empty() {
+            match self.wire.try_write(frame.bytes()) {
+                Ok(written) if written == frame.len() => return,
+                Ok(written) => outbox.begin(frame.bytes().slice(written..)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let _ = outbox.push(frame.clone(), usize::MAX);
+                }
+                // The reading side hears of it too, and ends the socket.
+                Err(_) => return,
+            }
+        } else if outbox.push(frame.clone(), self.most_bytes) == Err(Slow) {
+            drop(outbox);
+            metrics::counter!("yitang_gateway_slow_sockets_total").increment(1);
+            return self.close(CloseCode::Slow);
+        }
+        self.wake.notify_one();
+    }
+
+    /// Sends a state: the latest of its key is enough.
+    pub fn send_state(&self, key: StateKey, frame: &Frame) {
+        if self.closing.get().is_some() {
+            return;
+        }
+        if self.outbox.borrow().is_empty() {
+            return self.send(frame);
+        }
+        self.outbox.borrow_mut().put_state(key, frame.clone());
+        self.wake.notify_one();
+    }
+
+    /// Closes it: the rest of a begun frame and a Close go out, the rest is dropped. The socket's own task does it.
+    pub fn close(&self, code: CloseCode) {
+        if self.closing.get().is_none() {
+            self.closing.set(Some(code));
+            self.wake.notify_one();
+        }
+    }
+
+    /// The code it is being closed with.
+    #[must_use]
+    pub fn closing(&self) -> Option<CloseCode> {
+        self.closing.get()
+    }
+
+    /// Wakes the socket's own task.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Whether anything went out since this was last asked.
+    pub fn take_active(&self) -> bool {
+        self.active.replace(false)
+    }
+
+    /// Bytes that wait for it.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.outbox.borrow().bytes()
+    }
+
+    /// Waits until there is something to read or the task was woken, writing meanwhile what waits. Cancel-safe.
+    ///
+    /// # Errors
+    /// When the connection broke.
+    pub async fn ready(&self) -> io::Result<Ready> {
+        loop {
+            if self.closing.get().is_some() {
+                return Ok(Ready::Woken);
+            }
+            let waits = !self.outbox.borrow().is_empty();
+            tokio::select! {
+                biased;
+                () = self.wake.notified() => {
+                    self.flush()?;
+                    return Ok(Ready::Woken);
+                }
+                readable = self.wire.readable() => {
+                    readable?;
+                    return Ok(Ready::Readable);
+                }
+                writable = self.wire.writable(), if waits => {
+                    writable?;
+                    self.flush()?;
+                }
+            }
+        }
+    }
+
+    /// Reads what is there into `scratch`, and takes messages out of it. `false`: the other end is gone.
+    ///
+    /// # Errors
+    /// The code to close with, for what a client must not send.
+    pub fn read(&self, inbound: &mut Inbound, scratch: &mut [u8], received: &mut Vec<Received>) -> Result<bool, CloseCode> {
+        match self.wire.try_read(scratch) {
+            Ok(0) => Ok(false),
+            Ok(length) => inbound.take(&scratch[..length], received).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Sends a pong.
+    pub fn answer(&self, frame: Frame) {
+        if self.outbox.borrow().is_empty() {
+            return self.send(&frame);
+        }
+        self.outbox.borrow_mut().put_control(frame);
+        self.wake.notify_one();
+    }
+
+    /// Writes what waits, as far as it is taken.
+    fn flush(&self) -> io::Result<()> {
+        let mut outbox = self.outbox.borrow_mut();
+        while let Some(next) = outbox.next() {
+            match self.wire.try_write(next) {
+                Ok(written) => outbox.wrote(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends it: sends `close` after the rest of a begun frame, says that nothing more comes, and reads on for up to a second
+    /// (with unread bytes in its buffer, the system would reset the connection and the Close would be lost).
+    pub async fn goodbye(&self, close: Frame, scratch: &RefCell<Vec<u8>>) {
+        self.outbox.borrow_mut().end_with(close);
+        let farewell = async {
+            loop {
+                self.flush()?;
+                if self.outbox.borrow().is_empty() {
+                    break;
+                }
+                self.wire.writable().await?;
+            }
+            self.wire.shut_down_writing();
+            loop {
+                self.wire.readable().await?;
+                match self.wire.try_read(&mut scratch.borrow_mut()) {
+                    Ok(0) => return Ok(()),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        let _: Result<io::Result<()>, _> = tokio::time::timeout(GOODBYE, farewell).await;
+    }
+}
+
+/// Why [`Socket::ready`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// There is something to read.
+    Readable,
+    /// Somebody woke the task.
+    Woken,
+}

@@ -1,0 +1,294 @@
+//! Reading: tungstenite unmasks, checks and joins; between messages nothing is kept. What came is walked frame by frame
+//! until it ends at the end of a message, and only then given to a context that lives no longer than that.
+
+use std::io::{self, Cursor, Read, Write};
+
+use bytes::Bytes;
+use proto::{CloseCode, limits};
+use tokio_tungstenite::tungstenite::{
+    Error, Message,
+    error::{CapacityError, ProtocolError},
+    protocol::{
+        Role, WebSocketConfig, WebSocketContext,
+        frame::{
+            FrameHeader,
+            coding::{Control, Data, OpCode},
+        },
+    },
+};
+
+use super::Frame;
+
+/// Fragments and control frames of one message at most.
+const FRAMES: usize = 1_024;
+
+/// What a client sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A text message.
+    Text(Bytes),
+    /// A binary message.
+    Binary(Bytes),
+    /// To be answered with this frame (a pong).
+    Answer(Frame),
+    /// The client closes; to be answered with this frame.
+    Close(Frame),
+}
+
+/// What has come of a message that is not whole yet. Empty and without a buffer between messages.
+#[derive(Debug, Default)]
+pub struct Inbound {
+    carry: Vec<u8>,
+    /// How much of `carry` was walked, always at the start of a frame.
+    walked: usize,
+    /// Bytes of payload, and frames, since the message began.
+    payload: usize,
+    frames: usize,
+    /// A fragmented message is open.
+    open: bool,
+}
+
+/// Reads nothing but what a context already has, and keeps what it writes.
+#[derive(Default)]
+struct Side {
+    written: Vec<u8>,
+}
+
+impl Read for Side {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for Side {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.written.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Inbound {
+    /// Whether a message has begun.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.carry.is_empty()
+    }
+
+    /// Takes bytes as they came; gives the messages that are whole now.
+    ///
+    /// # Errors
+    /// The code to close with.
+    pub fn take(&mut self, bytes: &[u8], received: &mut Vec<Received>) -> Result<(), CloseCode> {
+        self.carry.extend_from_slice(bytes);
+        let Some(whole) = self.walk()? else { return Ok(()) };
+        let rest = self.carry.split_off(whole);
+        let part = std::mem::replace(&mut self.carry, rest);
+        self.walked = 0;
+        if self.carry.is_empty() {
+            self.carry = Vec::new();
+        }
+        parse(part, received)
+    }
+
+    /// Walks whole frames; gives where the last whole message ends.
+    fn walk(&mut self) -> Result<Option<usize>, CloseCode> {
+        let mut whole = None;
+        loop {
+            let mut cursor = Cursor::new(&self.carry[self.walked..]);
+            let (header, length) = match FrameHeader::parse(&mut cursor) {
+                Ok(Some(parsed)) => parsed,
+                Ok(None) => return Ok(whole),
+                Err(_) => return Err(CloseCode::Protocol),
+            };
+            if header.mask.is_none() || header.rsv1 || header.rsv2 || header.rsv3 {
+                return Err(CloseCode::Protocol);
+            }
+            // Told by the header, before its payload is waited for.
+            if length > limits::FRAME_IN_BYTES as u64 {
+                return Err(CloseCode::TooBig);
+            }
+            if matches!(header.opcode, OpCode::Control(_)) && (length > 125 || !header.is_final) {
+                return Err(CloseCode::Protocol);
+            }
+            let end = self.walked + cursor.position() as usize + length as usize;
+            if matches!(header.opcode, OpCode::Data(_)) && self.payload + length as usize > limits::FRAME_IN_BYTES {
+                return Err(CloseCode::TooBig);
+            }
+            if end > self.carry.len() {
+                return Ok(whole);
+            }
+            self.walked = end;
+            self.frames += 1;
+            match header.opcode {
+                OpCode::Data(Data::Continue) if !self.open => return Err(CloseCode::Protocol),
+                OpCode::Data(Data::Text | Data::Binary) if self.open => return Err(CloseCode::Protocol),
+                OpCode::Data(_) => {
+                    self.payload += length as usize;
+                    self.open = !header.is_final;
+                }
+                OpCode::Control(Control::Close) => {
+                    // Nothing after it counts.
+                    self.carry.truncate(end);
+                    return Ok(Some(end));
+                }
+                OpCode::Control(_) => {}
+            }
+            if self.open {
+                if self.frames > FRAMES {
+                    return Err(CloseCode::TooBig);
+                }
+            } else {
+                (self.payload, self.frames) = (0, 0);
+                whole = Some(end);
+            }
+        }
+    }
+}
+
+fn parse(part: Vec<u8>, received: &mut Vec<Received>) -> Result<(), CloseCode> {
+    let mut config = WebSocketConfig::default();
+    config.read_buffer_size = 1;
+    config.write_buffer_size = 0;
+    config.max_write_buffer_size = 4_096;
+    config.max_message_size = Some(limits::FRAME_IN_BYTES);
+    config.max_frame_size = Some(limits::FRAME_IN_BYTES);
+    let mut context = WebSocketContext::from_partially_read(part, Role::Server, Some(config));
+    let mut side = Side::default();
+    loop {
+        let outcome = context.read(&mut side);
+        if !side.written.is_empty() {
+            // An answer is written on the read after the frame it answers.
+            let frame = Frame::made(std::mem::take(&mut side.written).into());
+            received.push(Received::Answer(frame));
+        }
+        match outcome {
+            Ok(Message::Text(text)) => received.push(Received::Text(Bytes::copy_from_slice(text.as_bytes()))),
+            Ok(Message::Binary(bytes)) => received.push(Received::Binary(bytes)),
+            Ok(Message::Close(_)) => {
+                let _ = context.flush(&mut side);
+                let _ = context.read(&mut side);
+                received.push(Received::Close(Frame::made(std::mem::take(&mut side.written).into())));
+                return Ok(());
+            }
+            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(code_of(&error)),
+        }
+    }
+}
+
+fn code_of(error: &Error) -> CloseCode {
+    match error {
+        Error::Utf8(_) => CloseCode::NotUtf8,
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => CloseCode::TooBig,
+        Error::Protocol(ProtocolError::InvalidCloseSequence) => CloseCode::Protocol,
+        _ => CloseCode::Protocol,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn client(opcode: u8, fin: bool, payload: &[u8]) -> Vec<u8> {
+        let mask = [0x12, 0x34, 0x56, 0x78];
+        let mut frame = vec![if fin { 0x80 } else { 0 } | opcode];
+        match payload.len() {
+            length @ 0..=125 => frame.push(0x80 | length as u8),
+            length @ 126..=65_535 => {
+                frame.push(0x80 | 126);
+                frame.extend((length as u16).to_be_bytes());
+            }
+            length => {
+                frame.push(0x80 | 127);
+                frame.extend((length as u64).to_be_bytes());
+            }
+        }
+        frame.extend(mask);
+        frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        frame
+    }
+
+    fn take_all(wire: &[u8], cut: usize) -> (Vec<Received>, Result<(), CloseCode>) {
+        let (mut inbound, mut received) = (Inbound::default(), Vec::new());
+        for part in wire.chunks(cut) {
+            if let Err(code) = inbound.take(part, &mut received) {
+                return (received, Err(code));
+            }
+        }
+        (received, Ok(()))
+    }
+
+    #[test]
+    fn messages_come_whole_however_they_are_cut() {
+        let mut wire = client(2, true, b"first");
+        wire.extend(client(1, false, "春".as_bytes()));
+        wire.extend(client(9, true, b"are you there"));
+        wire.extend(client(0, true, "眠".as_bytes()));
+        wire.extend(client(2, true, &[7; 60_000]));
+        for cut in [1, 2, 3, 7, 1_000, 100_000] {
+            let (received, outcome) = take_all(&wire, cut);
+            assert_eq!(outcome, Ok(()));
+            let texts: Vec<_> = received.iter().filter(|one| !matches!(one, Received::Answer(_))).cloned().collect();
+            assert_eq!(texts[..2], [Received::Binary(Bytes::from_static(b"first")), Received::Text(Bytes::from("春眠"))], "cut {cut}");
+            assert!(matches!(&texts[2], Received::Binary(bytes) if bytes.len() == 60_000));
+            let pong = Received::Answer(Frame::new(super::super::Opcode::Pong, b"are you there"));
+            assert_eq!(received.iter().filter(|one| **one == pong).count(), 1);
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_between_messages() {
+        let (mut inbound, mut received) = (Inbound::default(), Vec::new());
+        inbound.take(&client(2, true, &[1; 6_000]), &mut received).unwrap();
+        assert!(inbound.is_idle());
+        assert_eq!(inbound.carry.capacity(), 0);
+    }
+
+    #[test]
+    fn hostile_frames_are_refused_with_the_code_of_the_rfc() {
+        let unmasked = [0x82, 1, 7].to_vec();
+        let mut reserved = client(2, true, b"x");
+        reserved[0] |= 0x40;
+        let table = [
+            (unmasked, CloseCode::Protocol),
+            (reserved, CloseCode::Protocol),
+            (client(3, true, b"x"), CloseCode::Protocol),
+            (client(0, true, b"x"), CloseCode::Protocol),
+            (client(9, false, b"x"), CloseCode::Protocol),
+            (client(9, true, &[0; 126]), CloseCode::Protocol),
+            (client(1, true, &[0xff, 0xfe]), CloseCode::NotUtf8),
+            (client(2, true, &vec![0; 65_537]), CloseCode::TooBig),
+            ([client(2, false, &vec![0; 40_000]), client(0, true, &vec![0; 40_000])].concat(), CloseCode::TooBig),
+            ([client(2, false, b"x"), client(2, true, b"x")].concat(), CloseCode::Protocol),
+        ];
+        for (wire, code) in table {
+            assert_eq!(take_all(&wire, 4_096).1, Err(code), "{:x?}", &wire[..wire.len().min(12)]);
+        }
+    }
+
+    #[test]
+    fn a_close_is_answered_once() {
+        let mut wire = client(8, true, &[0x03, 0xe8]);
+        wire.extend(client(2, true, b"after"));
+        let (received, outcome) = take_all(&wire, 1_000);
+        assert_eq!(outcome, Ok(()));
+        assert!(matches!(received.as_slice(), [Received::Close(frame)] if frame.bytes()[..2] == [0x88, 2]), "{received:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic_or_grow(wire in prop::collection::vec(any::<u8>(), 0..4_000), cut in 1usize..300) {
+            let (mut inbound, mut received) = (Inbound::default(), Vec::new());
+            for part in wire.chunks(cut) {
+                if inbound.take(part, &mut received).is_err() { break; }
+                prop_assert!(inbound.carry.len() <= limits::FRAME_IN_BYTES + 16 * FRAMES);
+            }
+        }
+    }
+}
