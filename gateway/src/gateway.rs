@@ -33,7 +33,7 @@ impl Gateway {
             options.name = format!("gateway-{:08x}", rand::random::<u32>());
         }
         let tokens = ResumeTokens::new(&options.tokens, cores.clone())?;
-        let hub = Hub::start(&options.name, cores.clone(), presences, backbone, tokens)?;
+        let hub = Hub::start(&options.name, &options.hub, cores.clone(), presences, backbone, tokens)?;
         let edge = Edge::new(options.name, options.edge, cores, hub.clone())?;
         tokio::spawn(Arc::clone(&edge).tell_health());
         Ok(Self { edge, hub })

@@ -1,6 +1,7 @@
 //! The one public edge: sockets and their sessions, fan-out of conversations to them, the HTTP API, the web client's
 //! files, and gRPC(-Web) forwarded to chat-core. Holds nothing that cannot be lost.
 
+mod clock;
 pub mod edge;
 pub mod fanout;
 mod fault;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{edge::EdgeOptions, tokens::TokenOptions, upstream::UpstreamOptions};
+use crate::{edge::EdgeOptions, hub::HubOptions, tokens::TokenOptions, upstream::UpstreamOptions};
 
 /// Everything that is bounded or chosen in a gateway, by subject.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -12,6 +12,8 @@ pub struct Options {
     pub name: String,
     /// HTTP, the upgrade, the web client.
     pub edge: EdgeOptions,
+    /// Sockets and rooms.
+    pub hub: HubOptions,
     /// Calls to chat-core.
     pub upstream: UpstreamOptions,
     /// Resume tokens.

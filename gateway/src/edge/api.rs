@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use axum::{
@@ -22,6 +22,8 @@ use proto::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
+
+use crate::clock::now_ms;
 
 use super::{Edge, answer::Refused, client_address::Client, credential::Credential, server::Connection};
 
@@ -236,8 +238,4 @@ where
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::of(RefusalCode::TooLarge)),
         Ok(Err(_)) | Err(_) => Err(Refusal::of(RefusalCode::Malformed)),
     }
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

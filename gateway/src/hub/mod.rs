@@ -1,13 +1,36 @@
-//! Who is connected to what.
+//! Who is connected to what: the cores that own the sockets, and what concerns all of them.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+mod control;
+mod core;
+mod members;
+mod options;
+mod presence;
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use backbone::Backbone;
 use bytes::Bytes;
 use proto::Subprotocol;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::mpsc};
+use tokio_util::sync::CancellationToken;
 
-use crate::{ChatCores, Fault, ResumeTokens, Upstream};
+pub use self::{
+    core::{Core, Counted},
+    members::Members,
+    options::HubOptions,
+    presence::Reporter,
+};
+use crate::{
+    ChatCores, Fault, ResumeTokens, Upstream,
+    fanout::{Command, Fanout},
+};
 
 /// A socket whose upgrade is done: what the edge hands over.
 #[derive(Debug)]
@@ -26,29 +49,117 @@ pub struct Accepted {
     pub since: Instant,
 }
 
+/// What all cores share.
+pub struct Shared {
+    /// This gateway's name.
+    pub gateway: String,
+    /// Calls to chat-core.
+    pub chat_cores: ChatCores,
+    /// Resume tokens.
+    pub tokens: ResumeTokens,
+    /// The rooms.
+    pub fanout: Fanout,
+    /// The settings.
+    pub options: HubOptions,
+    /// Sockets of this gateway.
+    pub sockets: AtomicUsize,
+    /// Those of them that have not signed in yet.
+    pub unsigned: AtomicUsize,
+    /// No new sockets.
+    pub draining: AtomicBool,
+}
+
 /// The sockets of this gateway.
-#[derive(Clone, Debug)]
-pub struct Hub {}
+#[derive(Clone)]
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    cores: Vec<mpsc::Sender<Command>>,
+    next: AtomicUsize,
+    stop: CancellationToken,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").field("sockets", &self.sockets()).finish_non_exhaustive()
+    }
+}
 
 impl Hub {
-    /// Starts the cores that own the sockets, the rooms and the reporter to presence.
+    /// Starts the cores that own the sockets, the rooms and the reporters to presence.
     ///
     /// # Errors
     /// When the system refuses threads.
     pub fn start(
-        _name: &str,
-        _cores: ChatCores,
-        _presences: Vec<Upstream>,
-        _backbone: Arc<dyn Backbone>,
-        _tokens: ResumeTokens,
+        name: &str,
+        options: &HubOptions,
+        chat_cores: ChatCores,
+        presences: Vec<Upstream>,
+        backbone: Arc<dyn Backbone>,
+        tokens: ResumeTokens,
     ) -> Result<Self, Fault> {
-        Ok(Self {})
+        let stop = CancellationToken::new();
+        let machine = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = if options.cores == 0 { machine } else { options.cores };
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(options.core_queue.max(1))).unzip();
+        let reporter = Reporter::default();
+        let fanout =
+            Fanout::start(chat_cores.clone(), backbone, reporter.clone(), options.clone(), senders.clone(), stop.clone());
+        let shared = Arc::new(Shared {
+            gateway: name.to_owned(),
+            chat_cores,
+            tokens,
+            fanout: fanout.clone(),
+            options: options.clone(),
+            sockets: AtomicUsize::new(0),
+            unsigned: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+        });
+        for (index, receiver) in receivers.into_iter().enumerate() {
+            core::start(index as u32, shared.clone(), receiver, stop.clone())?;
+        }
+        for (instance, upstream) in presences.into_iter().enumerate() {
+            tokio::spawn(presence::report(instance, upstream, reporter.clone(), fanout.clone(), name.to_owned(), stop.clone()));
+        }
+        Ok(Self { inner: Arc::new(Inner { shared, cores: senders, next: AtomicUsize::new(0), stop }) })
     }
 
-    /// Takes a socket over. Never blocks.
-    pub fn accept(&self, _accepted: Accepted) {}
+    /// Takes a socket over. Never blocks: where the core cannot take it, the connection is dropped.
+    pub fn accept(&self, accepted: Accepted) {
+        let core = self.inner.next.fetch_add(1, Ordering::Relaxed) % self.inner.cores.len();
+        if self.inner.cores[core].try_send(Command::Accept(Box::new(accepted))).is_err() {
+            metrics::counter!("yitang_gateway_sockets_dropped_total").increment(1);
+        }
+    }
+
+    /// How many sockets there are.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        self.inner.shared.sockets.load(Ordering::Relaxed)
+    }
 
     /// Finishes receipts in flight and closes all sockets with DRAINING, spread over the time set; returns when all are
     /// gone.
-    pub async fn drain(&self) {}
+    pub async fn drain(&self) {
+        let shared = &self.inner.shared;
+        shared.draining.store(true, Ordering::Release);
+        let over_ms = shared.options.drain_ms;
+        for core in &self.inner.cores {
+            let _ = core.send(Command::Drain { over_ms }).await;
+        }
+        let until = tokio::time::Instant::now() + Duration::from_millis(over_ms + 6_000);
+        while self.sockets() > 0 && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.inner.stop.cancel();
+    }
 }

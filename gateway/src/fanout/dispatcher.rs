@@ -1,0 +1,125 @@
+//! One follower of the backbone for the whole gateway, and the comparing of heads that makes up for what it loses.
+
+use std::time::Duration;
+
+use backbone::{Delivery, PartitionSet};
+use prost::Message as _;
+use proto::{
+    Subprotocol,
+    internal::v1::{HeadsRequest, Hint, PersonHint, hint, person_hint::What},
+    v1::{ConversationAdded, ReadMoved, ServerFrame, server_frame},
+};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::{Command, Fanout, RoomMessage};
+use crate::socket::Frame;
+
+/// Follows the partitions that rooms and people here are in.
+pub async fn run(fanout: Fanout) {
+    let inner = fanout.inner.clone();
+    let mut follower = inner.backbone.follow();
+    let mut following = PartitionSet::EMPTY;
+    loop {
+        tokio::select! {
+            () = inner.stop.cancelled() => return,
+            () = inner.wanted_changed.notified() => {
+                let wanted = fanout.wanted();
+                // Confirmed anew before it is relied on again.
+                let gone = following.difference(&wanted);
+                inner.confirmed.send_modify(|confirmed| *confirmed = confirmed.difference(&gone));
+                following = wanted;
+                follower.want(wanted);
+            }
+            delivery = follower.next() => match delivery {
+                Some(Delivery::Message { payload, .. }) => hint(&fanout, &payload).await,
+                Some(Delivery::Confirmed { partitions }) => {
+                    inner.confirmed.send_modify(|confirmed| *confirmed = confirmed.union(&partitions.intersection(&following)));
+                    look(&fanout, &partitions);
+                }
+                Some(Delivery::Gap { partitions }) => {
+                    metrics::counter!("yitang_gateway_backbone_gaps_total").increment(1);
+                    inner.confirmed.send_modify(|confirmed| *confirmed = confirmed.difference(&partitions));
+                }
+                None => return tracing::error!("the backbone has ended"),
+            }
+        }
+    }
+}
+
+fn look(fanout: &Fanout, partitions: &PartitionSet) {
+    for handle in &fanout.inner.rooms {
+        if partitions.contains(handle.partition) {
+            handle.hint(RoomMessage::Look);
+        }
+    }
+}
+
+async fn hint(fanout: &Fanout, payload: &[u8]) {
+    let room = |id: &str| Uuid::try_parse(id).ok().and_then(|id| fanout.inner.rooms.get(&id).map(|handle| handle.clone()));
+    match Hint::decode(payload) {
+        Ok(Hint { hint: Some(hint::Hint::Announcement(announcement)) }) => {
+            if let Some(handle) = announcement.head.as_ref().and_then(|head| room(&head.conversation)) {
+                handle.hint(RoomMessage::Announce(Box::new(announcement)));
+            }
+        }
+        Ok(Hint { hint: Some(hint::Hint::Typing(typing)) }) => {
+            if let Some(handle) = room(&typing.conversation) {
+                handle.hint(RoomMessage::Typing { person: typing.person });
+            }
+        }
+        Ok(Hint { hint: Some(hint::Hint::Person(hint)) }) => person(fanout, hint).await,
+        Ok(Hint { hint: None }) => {}
+        Err(error) => tracing::warn!(%error, "a hint cannot be understood"),
+    }
+}
+
+async fn person(fanout: &Fanout, hint: PersonHint) {
+    let frame = match hint.what {
+        Some(What::Read(mark)) => server_frame::Frame::ReadMoved(ReadMoved { conversation: mark.conversation, mseq: mark.mseq }),
+        Some(What::Added(added)) => {
+            server_frame::Frame::ConversationAdded(ConversationAdded { conversation: added.conversation, kind: added.kind })
+        }
+        None => return,
+    };
+    let message = ServerFrame { re: 0, frame: Some(frame) };
+    let (proto, json) = (Frame::of(Subprotocol::Proto, &message), Frame::of(Subprotocol::Json, &message));
+    for core in &fanout.inner.cores {
+        let _ = core.send(Command::Person { person: hint.person, proto: proto.clone(), json: json.clone() }).await;
+    }
+}
+
+/// Compares heads: every few seconds as a repair, and quickly for partitions that the backbone does not serve now.
+pub async fn compare_heads(fanout: Fanout) {
+    let inner = fanout.inner.clone();
+    let (poll, repair) = (Duration::from_millis(inner.options.poll_ms.max(10)), Duration::from_millis(inner.options.repair_ms.max(10)));
+    let mut since_ms = 0;
+    let mut compared = tokio::time::Instant::now();
+    loop {
+        tokio::select! {
+            () = inner.stop.cancelled() => return,
+            () = sleep(poll.min(repair)) => {}
+        }
+        let confirmed = *inner.confirmed.borrow();
+        let wanted: PartitionSet = inner.rooms.iter().map(|handle| handle.partition).collect();
+        let doubted = if inner.backbone.healthy() { wanted.difference(&confirmed) } else { wanted };
+        metrics::gauge!("yitang_gateway_partitions_polled").set(doubted.len() as f64);
+        if wanted.is_empty() || doubted.is_empty() && compared.elapsed() < repair {
+            continue;
+        }
+        let partitions = wanted.iter().map(u32::from).collect();
+        match inner.chat_cores.heads(HeadsRequest { since_ms, partitions, conversations: Vec::new() }).await {
+            Ok(answer) => {
+                compared = tokio::time::Instant::now();
+                since_ms = answer.as_of_ms;
+                for head in answer.heads {
+                    let room = Uuid::try_parse(&head.conversation).ok().and_then(|id| inner.rooms.get(&id).map(|handle| handle.clone()));
+                    if let Some(handle) = room {
+                        handle.hint(RoomMessage::Head(head));
+                    }
+                }
+            }
+            Err(refusal) => tracing::debug!(code = refusal.code().as_str_name(), "heads are compared later"),
+        }
+    }
+}

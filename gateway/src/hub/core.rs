@@ -1,0 +1,340 @@
+//! One core: a thread with a runtime of its own that owns its sockets, and alone writes to them.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, VecDeque},
+    rc::{Rc, Weak},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use proto::{
+    CloseCode, Subprotocol,
+    v1::{Position, ServerFrame, Tops, server_frame},
+};
+use slab::Slab;
+use smallvec::SmallVec;
+use tokio::{
+    sync::mpsc,
+    task::{LocalSet, spawn_local, yield_now},
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Accepted, Shared, control, members::{Members, Turn}};
+use crate::{
+    Fault,
+    fanout::{Command, SocketId, ToRoom},
+    session::{self, Session, Subscription},
+    socket::{Frame, READ_BYTES},
+};
+
+/// The clock by which heartbeats are due.
+const TICK: Duration = Duration::from_millis(500);
+
+/// What one core owns. Everything here is touched by its one thread only.
+pub struct Core {
+    /// Which one.
+    pub index: u32,
+    /// What all cores share.
+    pub shared: Arc<Shared>,
+    /// The sockets, by place.
+    pub sessions: RefCell<Slab<Rc<Session>>>,
+    /// The rooms that have sockets here.
+    pub rooms: RefCell<HashMap<Uuid, Members>>,
+    /// The sockets of each person.
+    pub people: RefCell<HashMap<u32, SmallVec<[u32; 2]>>>,
+    /// Rooms with something to write.
+    ready: RefCell<VecDeque<Uuid>>,
+    /// Lent to one socket after the other for reading.
+    pub scratch: RefCell<Vec<u8>>,
+    serial: Cell<u64>,
+}
+
+/// Starts a core's thread.
+///
+/// # Errors
+/// When the system refuses it.
+pub fn start(index: u32, shared: Arc<Shared>, receiver: mpsc::Receiver<Command>, stop: CancellationToken) -> Result<(), Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|cause| Fault::System { doing: "making a core's runtime", cause })?;
+    std::thread::Builder::new()
+        .name(format!("core-{index}"))
+        .spawn(move || {
+            let core = Rc::new(Core {
+                index,
+                shared,
+                sessions: RefCell::default(),
+                rooms: RefCell::default(),
+                people: RefCell::default(),
+                ready: RefCell::default(),
+                scratch: RefCell::new(vec![0; READ_BYTES]),
+                serial: Cell::new(0),
+            });
+            LocalSet::new().block_on(&runtime, async move {
+                tokio::select! {
+                    () = core.clone().run(receiver) => {}
+                    () = core.clone().keep_time() => {}
+                    () = control::follow(core.clone()) => {}
+                    () = stop.cancelled() => {}
+                }
+            });
+        })
+        .map_err(|cause| Fault::System { doing: "starting a core", cause })?;
+    Ok(())
+}
+
+impl Core {
+    async fn run(self: Rc<Self>, mut receiver: mpsc::Receiver<Command>) {
+        loop {
+            if self.ready.borrow().is_empty() {
+                let Some(command) = receiver.recv().await else { return };
+                self.take(command);
+            }
+            for _ in 0..64 {
+                match receiver.try_recv() {
+                    Ok(command) => self.take(command),
+                    Err(_) => break,
+                }
+            }
+            let room = self.ready.borrow_mut().pop_front();
+            if let Some(room) = room {
+                self.write(room);
+            }
+            // The sockets read, and the other rooms have their turn.
+            yield_now().await;
+        }
+    }
+
+    fn take(self: &Rc<Self>, command: Command) {
+        match command {
+            Command::Accept(accepted) => self.accept(*accepted),
+            Command::Room { room, what } => {
+                let mut rooms = self.rooms.borrow_mut();
+                let members = rooms.entry(room).or_default();
+                members.queue.push_back(what);
+                if !members.queued {
+                    members.queued = true;
+                    self.ready.borrow_mut().push_back(room);
+                }
+            }
+            Command::Person { person, proto, json } => {
+                for session in self.sessions_of(person) {
+                    session.socket.send(match session.subprotocol {
+                        Subprotocol::Proto => &proto,
+                        Subprotocol::Json => &json,
+                    });
+                }
+            }
+            Command::Drain { over_ms } => self.drain(over_ms),
+        }
+    }
+
+    /// One turn of one room.
+    fn write(self: &Rc<Self>, room: Uuid) {
+        let mut rooms = self.rooms.borrow_mut();
+        let Some(members) = rooms.get_mut(&room) else { return };
+        let turn = members.turn();
+        let more = matches!(turn, Turn::More) || !members.queue.is_empty();
+        members.queued = more;
+        if more {
+            self.ready.borrow_mut().push_back(room);
+        }
+        match turn {
+            Turn::Done(ToRoom::Join { socket, person, frames, again, verdict, top }) => {
+                members.top = top;
+                drop(rooms);
+                self.joined(room, socket, person, &frames, again, &verdict);
+            }
+            Turn::Done(ToRoom::End { .. }) => {
+                let ended: Vec<Rc<Session>> = members.sockets.drain().collect();
+                drop(rooms);
+                for session in ended {
+                    session.subscriptions.borrow_mut().remove(&room);
+                    self.tell_left(room, &session);
+                }
+            }
+            Turn::Done(ToRoom::Events { .. } | ToRoom::State { .. }) | Turn::More | Turn::Idle => {
+                if members.sockets.is_empty() && members.queue.is_empty() {
+                    rooms.remove(&room);
+                }
+            }
+        }
+    }
+
+    fn joined(
+        self: &Rc<Self>,
+        room: Uuid,
+        socket: SocketId,
+        person: u32,
+        frames: &[Frame],
+        again: bool,
+        verdict: &proto::internal::v1::WatchVerdict,
+    ) {
+        let session = self.session(socket);
+        let Some(session) = session.filter(|session| session.subscriptions.borrow().contains_key(&room)) else {
+            // Gone meanwhile. How it was spoken to is what the room counted it by; the frames say so.
+            if !again {
+                let json = frames.first().is_some_and(|frame| frame.bytes()[0] == 0x81);
+                let subprotocol = if json { Subprotocol::Json } else { Subprotocol::Proto };
+                self.shared.fanout.leave(room, socket, person, subprotocol);
+            }
+            return;
+        };
+        let placed = session.subscriptions.borrow().get(&room).is_some_and(|subscription| subscription.place.is_some());
+        if again && !placed {
+            // It left, and asked anew since: that answer is on its way.
+            return;
+        }
+        if !again && placed {
+            // It asked twice before the first answer came: it is one socket all the same.
+            self.tell_left(room, &session);
+        }
+        frames.iter().for_each(|frame| session.socket.send(frame));
+        let mut rooms = self.rooms.borrow_mut();
+        let members = rooms.entry(room).or_default();
+        let mut subscriptions = session.subscriptions.borrow_mut();
+        if let Some(subscription) = subscriptions.get_mut(&room) {
+            if subscription.place.is_none() {
+                subscription.place = Some(members.sockets.insert(session.clone()));
+            }
+            subscription.take(verdict);
+        }
+        drop(subscriptions);
+        drop(rooms);
+        session.joined(room);
+    }
+
+    /// A socket of this core, if it is still the same.
+    #[must_use]
+    pub fn session(&self, socket: SocketId) -> Option<Rc<Session>> {
+        let sessions = self.sessions.borrow();
+        sessions.get(socket.place as usize).filter(|session| session.id.get().serial == socket.serial).cloned()
+    }
+
+    /// All sockets of a person here.
+    #[must_use]
+    pub fn sessions_of(&self, person: u32) -> SmallVec<[Rc<Session>; 2]> {
+        let (people, sessions) = (self.people.borrow(), self.sessions.borrow());
+        let places = people.get(&person);
+        places.into_iter().flatten().filter_map(|place| sessions.get(*place as usize).cloned()).collect()
+    }
+
+    /// Takes a socket out of a room.
+    pub fn leave(&self, room: Uuid, session: &Session, subscription: &Subscription) {
+        if let Some(place) = subscription.place {
+            let mut rooms = self.rooms.borrow_mut();
+            if let Some(members) = rooms.get_mut(&room) {
+                members.sockets.try_remove(place);
+                if members.sockets.is_empty() && members.queue.is_empty() {
+                    rooms.remove(&room);
+                }
+            }
+            drop(rooms);
+            self.tell_left(room, session);
+        }
+    }
+
+    fn tell_left(&self, room: Uuid, session: &Session) {
+        self.shared.fanout.leave(room, session.id.get(), session.person(), session.subprotocol);
+    }
+
+    fn accept(self: &Rc<Self>, accepted: Accepted) {
+        let shared = &self.shared;
+        let options = &shared.options;
+        let sockets = shared.sockets.fetch_add(1, Ordering::AcqRel);
+        let unsigned = shared.unsigned.fetch_add(1, Ordering::AcqRel);
+        let refused = if shared.draining.load(Ordering::Acquire) {
+            Some(CloseCode::Draining)
+        } else if sockets >= options.sockets_most || unsigned >= options.unsigned_most {
+            Some(CloseCode::Overloaded)
+        } else {
+            None
+        };
+        metrics::gauge!("yitang_gateway_sockets").increment(1);
+        let guard = Counted { shared: shared.clone(), unsigned: Cell::new(true) };
+        let serial = self.serial.get() + 1;
+        self.serial.set(serial);
+        match session::start(self, accepted, guard, refused, serial) {
+            Ok(()) => {}
+            Err(error) => tracing::debug!(%error, "a socket was gone before it began"),
+        }
+    }
+
+    fn drain(self: &Rc<Self>, over_ms: u64) {
+        let sessions: Vec<Weak<Session>> = self.sessions.borrow().iter().map(|(_, session)| Rc::downgrade(session)).collect();
+        for session in sessions {
+            let wait = Duration::from_millis(rand::random_range(0..=over_ms));
+            spawn_local(async move {
+                tokio::time::sleep(wait).await;
+                if let Some(session) = session.upgrade() {
+                    session.drain();
+                }
+            });
+        }
+    }
+
+    /// Heartbeats: whoever was sent nothing for long is told where its conversations stand.
+    async fn keep_time(self: Rc<Self>) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let silent_most = (self.shared.options.heartbeat_ms / TICK.as_millis() as u32).max(2) - 1;
+        loop {
+            ticks.tick().await;
+            let now_ms = crate::clock::now_ms();
+            let sessions: Vec<Rc<Session>> = self.sessions.borrow().iter().map(|(_, session)| session.clone()).collect();
+            for (number, session) in sessions.iter().enumerate() {
+                session.second(now_ms);
+                if session.silent_ticks() >= silent_most && session.person() != 0 {
+                    session.socket.send(&self.tops(session, now_ms));
+                }
+                if number % 512 == 511 {
+                    yield_now().await;
+                }
+            }
+        }
+    }
+
+    fn tops(&self, session: &Session, now_ms: i64) -> Frame {
+        let rooms = self.rooms.borrow();
+        let subscriptions = session.subscriptions.borrow();
+        let tops = subscriptions
+            .iter()
+            .filter(|(_, subscription)| subscription.place.is_some())
+            .filter_map(|(room, _)| rooms.get(room).map(|members| (room, members.top)))
+            .filter(|(_, top)| top.seq > 0)
+            .map(|(room, top)| proto::v1::Top {
+                position: Some(Position { conversation: room.to_string(), epoch: top.epoch, seq: top.seq }),
+                mseq: top.mseq,
+            })
+            .collect();
+        let frame = server_frame::Frame::Tops(Tops { tops, time_ms: now_ms });
+        Frame::of(session.subprotocol, &ServerFrame { re: 0, frame: Some(frame) })
+    }
+}
+
+/// Counts a socket for as long as it lives.
+pub struct Counted {
+    shared: Arc<Shared>,
+    unsigned: Cell<bool>,
+}
+
+impl Counted {
+    /// It has signed in.
+    pub fn signed_in(&self) {
+        if self.unsigned.replace(false) {
+            self.shared.unsigned.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.signed_in();
+        self.shared.sockets.fetch_sub(1, Ordering::AcqRel);
+        metrics::gauge!("yitang_gateway_sockets").decrement(1);
+    }
+}

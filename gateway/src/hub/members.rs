@@ -1,0 +1,101 @@
+//! The sockets of one room on one core, and what is being written to them. The core goes from room to room and writes to
+//! so many sockets of each, so that a large room does not hold up a small one.
+
+use std::{collections::VecDeque, rc::Rc};
+
+use proto::Subprotocol;
+use slab::Slab;
+
+use crate::{
+    fanout::{ToRoom, Top},
+    session::Session,
+    socket::Frame,
+};
+
+/// Sockets written before another room has its turn.
+const AT_ONCE: usize = 128;
+
+/// A room's sockets here.
+#[derive(Default)]
+pub struct Members {
+    /// By place, which the session remembers.
+    pub sockets: Slab<Rc<Session>>,
+    /// What is to be done, in the room's order.
+    pub queue: VecDeque<ToRoom>,
+    /// How far the first of the queue has come.
+    cursor: usize,
+    /// Where the room stands, as its sockets here were told.
+    pub top: Top,
+    /// Whether it stands in the core's list of rooms with something to do.
+    pub queued: bool,
+}
+
+/// What a turn has come to.
+pub enum Turn {
+    /// There is more to write of the same.
+    More,
+    /// The first of the queue is done, and this is it.
+    Done(ToRoom),
+    /// Nothing is to be done.
+    Idle,
+}
+
+impl Members {
+    /// Writes to some sockets.
+    pub fn turn(&mut self) -> Turn {
+        let Some(what) = self.queue.front() else { return Turn::Idle };
+        let end = self.cursor + AT_ONCE;
+        let slots = self.sockets.capacity();
+        let range = self.cursor..end.min(slots.max(self.cursor));
+        match what {
+            ToRoom::Events { proto, json, .. } => {
+                for session in range.filter_map(|place| self.sockets.get(place)) {
+                    for frame in of(session, proto, json) {
+                        session.socket.send(frame);
+                    }
+                }
+            }
+            ToRoom::State { key, proto, json } => {
+                for session in range.filter_map(|place| self.sockets.get(place)) {
+                    let frame = match session.subprotocol {
+                        Subprotocol::Proto => proto,
+                        Subprotocol::Json => json,
+                    };
+                    if let Some(frame) = frame {
+                        session.socket.send_state(*key, frame);
+                    }
+                }
+            }
+            ToRoom::End { proto, json } => {
+                for session in range.filter_map(|place| self.sockets.get(place)) {
+                    session.socket.send(match session.subprotocol {
+                        Subprotocol::Proto => proto,
+                        Subprotocol::Json => json,
+                    });
+                }
+            }
+            ToRoom::Join { .. } => return self.done(),
+        }
+        if end < slots {
+            self.cursor = end;
+            return Turn::More;
+        }
+        self.done()
+    }
+
+    fn done(&mut self) -> Turn {
+        self.cursor = 0;
+        let Some(done) = self.queue.pop_front() else { return Turn::Idle };
+        if let ToRoom::Events { top, .. } = &done {
+            self.top = *top;
+        }
+        Turn::Done(done)
+    }
+}
+
+fn of<'a>(session: &Session, proto: &'a [Frame], json: &'a [Frame]) -> &'a [Frame] {
+    match session.subprotocol {
+        Subprotocol::Proto => proto,
+        Subprotocol::Json => json,
+    }
+}

@@ -1,0 +1,121 @@
+//! Settings of the sockets and the rooms.
+
+use proto::v1::Retry;
+use serde::{Deserialize, Serialize};
+
+/// Sockets, sessions and fan-out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HubOptions {
+    /// Threads that own sockets; 0: one for each core of the machine.
+    pub cores: usize,
+    /// Sockets of this gateway; more are closed as OVERLOADED.
+    pub sockets_most: usize,
+    /// Sockets that have not signed in yet; more are closed as OVERLOADED.
+    pub unsigned_most: usize,
+    /// Sockets of one person on one core of this gateway.
+    pub person_sockets_most: usize,
+    /// From the connection to the end of signing in, ms.
+    pub sign_in_ms: u64,
+    /// Something goes to every socket at least this often, ms.
+    pub heartbeat_ms: u32,
+    /// A connection is dead when what was sent is not acknowledged for so long, ms.
+    pub dead_after_ms: u32,
+    /// Waits for one socket at most, bytes; past it the socket is closed as SLOW.
+    pub outbox_bytes: usize,
+    /// Waits in the kernel for one socket before it counts as full, bytes.
+    pub unsent_bytes: u32,
+    /// Frames a second of one socket, sustained.
+    pub frames_per_s: u32,
+    /// Frames of one socket at once above that.
+    pub frames_burst: u32,
+    /// Posts of one socket that wait for the one before.
+    pub posts_waiting: usize,
+    /// Requests of one socket under way at once, posts not counted.
+    pub calls_at_once: usize,
+    /// A flooding room gathers events for so long, ms; 0: they always go at once.
+    pub window_ms: u32,
+    /// Recent events of one room kept for those who come back, bytes.
+    pub ring_bytes: usize,
+    /// Recent events of one room kept, s.
+    pub ring_s: u32,
+    /// A missing event is waited for so long before it is read from the store, ms.
+    pub hole_ms: u64,
+    /// Events of one room that wait behind a missing one, bytes.
+    pub waiting_bytes: usize,
+    /// While the backbone is away, heads are compared this often, ms.
+    pub poll_ms: u64,
+    /// While it is there, heads are compared this often, ms.
+    pub repair_ms: u64,
+    /// A room without sockets is kept so long, s.
+    pub room_grace_s: u64,
+    /// Messages that wait for one room; a room that falls behind reads from the store.
+    pub room_queue: usize,
+    /// Messages that wait for one core; rooms wait for it.
+    pub core_queue: usize,
+    /// Nothing new is delivered when no chat-core was heard for so long, s: a right that was lost would not be known here.
+    pub trust_silence_s: u64,
+    /// Counts and other states of one room go out this often at most, ms.
+    pub state_ms: u64,
+    /// Typing is told in conversations of so many people at most.
+    pub typing_people_most: u32,
+    /// Draining: the sockets are closed spread over so long, ms.
+    pub drain_ms: u64,
+    /// How clients come back after the line breaks.
+    pub retry_min_ms: u32,
+    /// The random part of that.
+    pub retry_jitter_ms: u32,
+    /// And at most.
+    pub retry_max_ms: u32,
+    /// Changes of who is here that may wait for one presence instance; past it the full set is sent anew.
+    pub presence_queue: usize,
+    /// How many gateways presence should expect; 0: not known.
+    pub gateways: u32,
+}
+
+impl Default for HubOptions {
+    fn default() -> Self {
+        Self {
+            cores: 0,
+            sockets_most: 60_000,
+            unsigned_most: 4_096,
+            person_sockets_most: 16,
+            sign_in_ms: 5_000,
+            heartbeat_ms: 15_000,
+            dead_after_ms: 30_000,
+            outbox_bytes: 1024 * 1024,
+            unsent_bytes: 32 * 1024,
+            frames_per_s: 50,
+            frames_burst: 400,
+            posts_waiting: 64,
+            calls_at_once: 320,
+            window_ms: 50,
+            ring_bytes: 16 * 1024 * 1024,
+            ring_s: 60,
+            hole_ms: 50,
+            waiting_bytes: 4 * 1024 * 1024,
+            poll_ms: 250,
+            repair_ms: 3_000,
+            room_grace_s: 30,
+            room_queue: 4_096,
+            core_queue: 1_024,
+            trust_silence_s: 60,
+            state_ms: 1_000,
+            typing_people_most: 50,
+            drain_ms: 3_000,
+            retry_min_ms: 200,
+            retry_jitter_ms: 1_500,
+            retry_max_ms: 30_000,
+            presence_queue: 65_536,
+            gateways: 0,
+        }
+    }
+}
+
+impl HubOptions {
+    /// What clients are told.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        Retry { min_ms: self.retry_min_ms, jitter_ms: self.retry_jitter_ms, max_ms: self.retry_max_ms }
+    }
+}

@@ -1,0 +1,110 @@
+//! The first frame: a ticket, or a resume token.
+
+use std::rc::Rc;
+
+use proto::{
+    CloseCode, codec, limits,
+    internal::v1::Identity,
+    v1::{ClientFrame, Position, Refusal, RefusalCode, SignIn, client_frame, server_frame, sign_in::Credential},
+};
+use tokio::time::{Instant, timeout_at};
+
+use super::Session;
+use crate::{
+    clock,
+    hub::Core,
+    socket::{Ended, Inbound, Ready, Received},
+};
+
+/// Waits for the first frame and signs in. What came behind it stays in `received`. Gives where the client stands.
+pub async fn run(
+    core: &Rc<Core>,
+    session: &Rc<Session>,
+    inbound: &mut Inbound,
+    received: &mut Vec<Received>,
+    origin: &str,
+    deadline: Instant,
+) -> Result<Vec<Position>, Ended> {
+    let late = |_| Ended::Closed(CloseCode::SignInTimeout);
+    let bytes = timeout_at(deadline, first(core, session, inbound, received)).await.map_err(late)??;
+    let frame = match session.subprotocol.decode(&bytes).and_then(|frame| codec::check_frame(&frame).map(|()| frame)) {
+        Ok(frame) => frame,
+        Err(refusal) => {
+            session.refuse(0, refusal);
+            return Err(Ended::Closed(CloseCode::Malformed));
+        }
+    };
+    let ClientFrame { id, frame: Some(client_frame::Frame::SignIn(asked)) } = frame else {
+        session.refuse(frame.id, Refusal::of(RefusalCode::Unauthenticated));
+        return Err(Ended::Closed(CloseCode::SignInExpected));
+    };
+    if asked.resume.len() > limits::SUBSCRIPTIONS {
+        session.refuse(id, Refusal::of(RefusalCode::TooLarge).field("resume"));
+        return Err(Ended::Closed(CloseCode::Malformed));
+    }
+    let resume = asked.resume.clone();
+    // Whether it takes long is up to chat-core: the client has done its part in time.
+    let identity = match check(core, asked, origin).await {
+        Ok(identity) => identity,
+        Err(refusal) => {
+            let code = match refusal.code() {
+                RefusalCode::SessionEnded => CloseCode::SessionEnded,
+                RefusalCode::TicketInvalid => CloseCode::CredentialRefused,
+                RefusalCode::Overloaded => CloseCode::Overloaded,
+                RefusalCode::Malformed => CloseCode::Malformed,
+                _ => CloseCode::Unavailable,
+            };
+            session.refuse(id, refusal);
+            return Err(Ended::Closed(code));
+        }
+    };
+    session.sign_in(core, identity).map_err(Ended::Closed)?;
+    session.tell(id, server_frame::Frame::Welcome(session.welcome(core)));
+    metrics::counter!("yitang_gateway_sign_ins_total").increment(1);
+    Ok(resume)
+}
+
+async fn check(core: &Core, asked: SignIn, origin: &str) -> Result<Identity, Refusal> {
+    let shared = &core.shared;
+    match asked.credential {
+        Some(Credential::Ticket(ticket)) => shared.chat_cores.redeem(&ticket, origin).await,
+        Some(Credential::ResumeToken(token)) => shared.tokens.check(&token, clock::now_ms()).await,
+        None => Err(Refusal::of(RefusalCode::Malformed).field("credential")),
+    }
+}
+
+async fn first(core: &Core, session: &Session, inbound: &mut Inbound, received: &mut Vec<Received>) -> Result<bytes::Bytes, Ended> {
+    loop {
+        while !received.is_empty() {
+            match received.remove(0) {
+                Received::Text(bytes) if session.subprotocol == proto::Subprotocol::Json => return Ok(bytes),
+                Received::Binary(bytes) if session.subprotocol == proto::Subprotocol::Proto => return Ok(bytes),
+                Received::Text(_) | Received::Binary(_) => return Err(Ended::Closed(CloseCode::Malformed)),
+                Received::Answer(frame) => session.socket.answer(frame),
+                Received::Close(frame) => {
+                    session.socket.goodbye(frame, &core.scratch).await;
+                    return Err(Ended::ByClient);
+                }
+            }
+        }
+        match session.socket.ready().await {
+            Ok(Ready::Woken) => {
+                if let Some(code) = session.socket.closing() {
+                    return Err(Ended::Closed(code));
+                }
+                if session.draining.get() {
+                    return Err(Ended::Closed(CloseCode::Draining));
+                }
+            }
+            Ok(Ready::Readable) => {
+                let mut scratch = core.scratch.borrow_mut();
+                match session.socket.read(inbound, &mut scratch, received) {
+                    Ok(true) => {}
+                    Ok(false) => return Err(Ended::Broken),
+                    Err(code) => return Err(Ended::Closed(code)),
+                }
+            }
+            Err(_) => return Err(Ended::Broken),
+        }
+    }
+}
