@@ -1,0 +1,107 @@
+//! The admin port of a role: metrics for Prometheus, health for whoever restarts it, readiness for balancers.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use axum::{Router, extract::State, http::StatusCode, http::header, response::IntoResponse, routing::get};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+
+/// Histograms are told apart by the unit in their name.
+const MS_BUCKETS: [f64; 14] = [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0];
+const S_BUCKETS: [f64; 13] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
+const COUNT_BUCKETS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0];
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// What the admin port asks.
+#[derive(Clone)]
+pub struct Health {
+    stopping: Arc<AtomicBool>,
+    ready: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Health {
+    /// Ready as long as `ready` says so and nothing is being stopped.
+    pub fn new(ready: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { stopping: Arc::new(AtomicBool::new(false)), ready: Arc::new(ready) }
+    }
+
+    /// Not ready from now on.
+    pub fn stopping(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn ready(&self) -> bool {
+        !self.stopping.load(Ordering::Relaxed) && (self.ready)()
+    }
+}
+
+/// Makes the metrics of this process available; must be called inside a runtime, before anything is counted.
+///
+/// # Errors
+/// When it was done before.
+pub fn record() -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_ms".to_owned()), &MS_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &S_BUCKETS)?
+        .set_buckets(&COUNT_BUCKETS)?
+        .install_recorder()
+        .context("metrics")?;
+    metrics::gauge!("yitang_process_started", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP_EVERY).await;
+            upkeep.run_upkeep();
+            report_process();
+        }
+    });
+    Ok(handle)
+}
+
+/// Memory and open files, as the system counts them.
+fn report_process() {
+    if let Ok(files) = std::fs::read_dir("/proc/self/fd") {
+        metrics::gauge!("yitang_process_open_files").set(files.count() as f64);
+    }
+    if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
+        if let Some(kib) = kib {
+            metrics::gauge!("yitang_process_resident_bytes").set(kib * 1024.0);
+        }
+    }
+}
+
+/// Serves until the process ends: it is the last thing to go.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub async fn serve(address: SocketAddr, metrics: PrometheusHandle, health: Health) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address} (admin)"))?;
+    let router = Router::new()
+        .route("/metrics", get(exposition))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(readiness))
+        .with_state((metrics, health));
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "the admin port ended");
+        }
+    });
+    Ok(())
+}
+
+async fn exposition(State((metrics, _)): State<(PrometheusHandle, Health)>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render())
+}
+
+async fn readiness(State((_, health)): State<(PrometheusHandle, Health)>) -> impl IntoResponse {
+    if health.ready() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+}

@@ -1,0 +1,81 @@
+//! `yitang all`: the three roles in one process. The generated clients call the generated servers directly: the same
+//! contract as between processes, without a network.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use backbone::{Backbone, MemoryBackbone};
+use chat_core::{ChatCore, seed};
+use gateway::{ChatCores, Gateway, Upstream};
+use presence::Presence;
+use tokio::net::TcpListener;
+
+use super::{gateway::serve, start_core};
+use crate::{
+    admin::{self, Health},
+    lifecycle,
+    settings::Settings,
+};
+
+/// Runs everything until it is told to stop.
+///
+/// # Errors
+/// When the settings do not do, or what it needs is not there.
+pub async fn all(mut settings: Settings) -> anyhow::Result<()> {
+    settings.make_up_key()?;
+    let metrics = admin::record()?;
+    // Before anything is written: a second one on the same data would find the port taken.
+    let address = settings.listen.gateway;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+    let options = settings.gateway_options()?;
+    let demo = options.edge.demo;
+    let backbone: Arc<dyn Backbone> = Arc::new(MemoryBackbone::new(settings.lifecycle.hints_most));
+    let core = start_core(&settings, Arc::clone(&backbone)).await?;
+    if demo {
+        seed_demo(&core).await?;
+    }
+    let presence = Presence::start(presence::Options { key: String::new(), ..settings.presence.clone() });
+    let cores = ChatCores::new(options.upstream.clone(), vec![Upstream::local(core.routes(""))]);
+    let presences = vec![Upstream::local(presence.routes())];
+    let gateway = Gateway::start(options, cores, presences, backbone).await.context("starting the gateway")?;
+    let health = Health::new({
+        let gateway = gateway.clone();
+        move || gateway.ready()
+    });
+    admin::serve(settings.listen.gateway_admin, metrics, health.clone()).await?;
+    let mut serving = serve(&gateway, listener);
+    greet(&settings, &core, demo).await?;
+
+    lifecycle::until_told(async { (&mut serving).await? }).await?;
+    health.stopping();
+    let stopping = async {
+        gateway.drain().await;
+        drop(gateway);
+        core.shutdown().await;
+    };
+    lifecycle::stop_within(Duration::from_secs(settings.lifecycle.stop_s), stopping).await;
+    Ok(())
+}
+
+async fn seed_demo(core: &ChatCore) -> anyhow::Result<()> {
+    let seeded = seed::seed_demo(core).await.context("making the demonstration")?;
+    if seeded.people > 0 {
+        tracing::info!(people = seeded.people, organisations = seeded.organisations, "the demonstration was made");
+    }
+    Ok(())
+}
+
+/// Says where it is and how to come in, on standard output.
+async fn greet(settings: &Settings, core: &ChatCore, demo: bool) -> anyhow::Result<()> {
+    let url = settings.public_url()?;
+    println!("Yitang 议堂 is at {url}");
+    if demo {
+        println!("Sign in on this machine as member1 (a member), staff1 (staff and operator) …, password {}", seed::PASSWORD);
+    }
+    match core.first_operator_link().await {
+        Ok(Some(link)) => println!("Nobody is here yet. This link, good once, makes the first operator:\n  {url}{}", link.path),
+        Ok(None) => {}
+        Err(error) => tracing::error!(%error, "the first operator's link"),
+    }
+    Ok(())
+}

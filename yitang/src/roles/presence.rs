@@ -1,0 +1,44 @@
+//! `yitang presence`.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use presence::Presence;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::grpc;
+use crate::{
+    admin::{self, Health},
+    lifecycle,
+    settings::Settings,
+};
+
+/// Runs an instance of presence until it is told to stop.
+///
+/// # Errors
+/// When the settings do not do, or an address cannot be listened on.
+pub async fn presence(settings: Settings) -> anyhow::Result<()> {
+    settings.check_key()?;
+    let metrics = admin::record()?;
+    let health = Health::new(|| true);
+    admin::serve(settings.listen.presence_admin, metrics, health.clone()).await?;
+    let address = settings.listen.presence;
+    let presence = Presence::start(settings.presence_options());
+    let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+    let stop = CancellationToken::new();
+    let mut serving = tokio::spawn(grpc::serve(listener, presence.routes(), &settings.lifecycle, stop.clone()));
+    tracing::info!(%address, "presence serves");
+
+    lifecycle::until_told(async { (&mut serving).await? }).await?;
+    health.stopping();
+    // Its callers hold streams that never end by themselves, and come back elsewhere within a second: there is nothing
+    // to finish.
+    stop.cancel();
+    serving.abort();
+    let stopping = async {
+        let _ = serving.await;
+    };
+    lifecycle::stop_within(Duration::from_secs(settings.lifecycle.stop_s), stopping).await;
+    Ok(())
+}
