@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 pub use memory::MemoryBackbone;
 pub use partitions::PartitionSet;
+pub use redis::{RedisBackbone, RedisOptions};
 
 /// A channel of the backbone: a number below [`PARTITIONS`]. Fixed for a deployment.
 pub type Partition = u16;

@@ -7,8 +7,9 @@ use proto::{
     internal::v1::edge_service_server::EdgeServiceServer,
     metadata,
     v1::{
-        Refusal, RefusalCode, SignInLink, account_service_server::AccountServiceServer, consultation_service_server::ConsultationServiceServer,
-        conversation_service_server::ConversationServiceServer, directory_service_server::DirectoryServiceServer,
+        Refusal, RefusalCode, SignInLink, account_service_server::AccountServiceServer,
+        consultation_service_server::ConsultationServiceServer, conversation_service_server::ConversationServiceServer,
+        directory_service_server::DirectoryServiceServer,
     },
 };
 use subtle::ConstantTimeEq as _;
@@ -61,8 +62,7 @@ impl ChatCore {
         let gatekeeper: Arc<dyn Gatekeeper> = Arc::new(rights.clone());
         let log = Log::start(&store, &gatekeeper, &backbone, &options.log, &tracker, &stop);
         let accounts = Accounts::start(&store, &control, &directory, options.accounts, &tracker, &stop)?;
-        let conversations =
-            Arc::new(Conversations { store: store.clone(), log, rights, control: control.clone(), backbone });
+        let conversations = Arc::new(Conversations { store: store.clone(), log, rights, control: control.clone(), backbone });
         let consultations = Arc::new(Consultations { conversations: conversations.clone() });
         consultations.keep_schedule(options.schedule_ms, &tracker, &stop);
         Ok(Self {

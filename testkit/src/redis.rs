@@ -40,10 +40,28 @@ impl Redis {
     fn launch(&mut self) {
         let mut command = Command::new("redis-server");
         command.current_dir(self.folder.path());
-        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--protected-mode", "no"]);
+        command.args([
+            "--port",
+            &self.port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--protected-mode",
+            "no",
+        ]);
         if self.cluster {
             command.args(["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000"]);
-            command.args(["--cluster-announce-ip", "127.0.0.1", "--cluster-require-full-coverage", "no", "--cluster-port", &(self.port + 1).to_string()]);
+            command.args([
+                "--cluster-announce-ip",
+                "127.0.0.1",
+                "--cluster-require-full-coverage",
+                "no",
+                "--cluster-port",
+                &(self.port + 1).to_string(),
+            ]);
         }
         self.child = Some(Child::start(command, "redis-server"));
         let started = Instant::now();

@@ -15,7 +15,12 @@ impl Failures {
     /// `most` failures before waiting; one is forgotten each `forgotten_ms`; `remembered` names at most.
     #[must_use]
     pub fn new(most: u32, forgotten_ms: u64, remembered: usize) -> Self {
-        Self { most: f64::from(most.max(1)), forgotten_ms: forgotten_ms.max(1) as f64, remembered: remembered.max(1), levels: HashMap::new() }
+        Self {
+            most: f64::from(most.max(1)),
+            forgotten_ms: forgotten_ms.max(1) as f64,
+            remembered: remembered.max(1),
+            levels: HashMap::new(),
+        }
     }
 
     /// How long this name must wait, ms; 0: it may try now.

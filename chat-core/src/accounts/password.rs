@@ -13,8 +13,22 @@ use crate::fault::{Error, Fault};
 const CHARACTERS: std::ops::RangeInclusive<usize> = 10..=128;
 /// The most common ones that are long enough; compared without case.
 const COMMON: [&str; 16] = [
-    "1234567890", "0123456789", "12345678910", "123456789a", "a123456789", "qwertyuiop", "1q2w3e4r5t", "password123", "password1234", "aa123456789",
-    "0987654321", "1111111111", "0000000000", "8888888888", "6666666666", "abcdefghij",
+    "1234567890",
+    "0123456789",
+    "12345678910",
+    "123456789a",
+    "a123456789",
+    "qwertyuiop",
+    "1q2w3e4r5t",
+    "password123",
+    "password1234",
+    "aa123456789",
+    "0987654321",
+    "1111111111",
+    "0000000000",
+    "8888888888",
+    "6666666666",
+    "abcdefghij",
 ];
 
 /// Hashes and compares passwords off the runtime's threads.
@@ -103,7 +117,14 @@ mod tests {
     use super::*;
 
     fn cheap() -> Passwords {
-        Passwords::new(&AccountOptions { argon2_kib: 64, argon2_passes: 1, hashing_at_once: 1, hashing_waiting: 2, ..AccountOptions::default() }).unwrap()
+        Passwords::new(&AccountOptions {
+            argon2_kib: 64,
+            argon2_passes: 1,
+            hashing_at_once: 1,
+            hashing_waiting: 2,
+            ..AccountOptions::default()
+        })
+        .unwrap()
     }
 
     #[tokio::test]

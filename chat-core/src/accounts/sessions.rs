@@ -256,13 +256,8 @@ impl Accounts {
             expires_ms: now_ms + self.options.session_s as i64 * 1_000,
         };
         rows::insert_session(tx, &row, &tokens::stored(&token).unwrap_or_default()).await?;
-        let identity = Identity {
-            person,
-            session: row.id.to_string(),
-            path: self.path_of(person),
-            session_expires_ms: row.expires_ms,
-            control,
-        };
+        let identity =
+            Identity { person, session: row.id.to_string(), path: self.path_of(person), session_expires_ms: row.expires_ms, control };
         let started = Kind::SessionStarted(SessionStarted { session: row.id.to_string(), person });
         Ok((SignedInAs { token, identity }, started))
     }

@@ -87,7 +87,8 @@ impl Consultations {
     /// NOT_FOUND, FORBIDDEN, CONFLICT (somebody changed it meanwhile), CLOSED, INVALID, TOO_LARGE; a fault.
     pub async fn update(&self, caller: &Caller, asked: UpdateConsultationRequest) -> Result<Uuid, Error> {
         let id = parse_id(&asked.id, "id")?;
-        self.commit(id, RulesChange { rights: &self.conversations.rights, caller: Some(caller), wish: Wish::Rules(Box::new(asked)) }).await?;
+        self.commit(id, RulesChange { rights: &self.conversations.rights, caller: Some(caller), wish: Wish::Rules(Box::new(asked)) })
+            .await?;
         Ok(id)
     }
 
@@ -133,7 +134,13 @@ impl Consultations {
 ///
 /// # Errors
 /// When the client_id was used already; a fault.
-pub async fn insert(tx: &mut Tx<'_>, by: u32, client_id: &str, organisation: u32, draft: Draft) -> Result<(Uuid, crate::log::Appended), Error> {
+pub async fn insert(
+    tx: &mut Tx<'_>,
+    by: u32,
+    client_id: &str,
+    organisation: u32,
+    draft: Draft,
+) -> Result<(Uuid, crate::log::Appended), Error> {
     let id = Uuid::new_v4();
     let now_ms = clock::now_ms();
     let kind = ConversationKind::Consultation;
@@ -248,7 +255,10 @@ impl Change for RulesChange<'_> {
             Wish::State(state) => {
                 may_become(row.state(), *state)?;
                 if *state == ConsultationState::Scheduled && row.opens_ms == 0 {
-                    return Err(Refusal::of(RefusalCode::Invalid).field("opens_ms").words("请先设定开始时间。", "Set the time it opens first.").into());
+                    return Err(Refusal::of(RefusalCode::Invalid)
+                        .field("opens_ms")
+                        .words("请先设定开始时间。", "Set the time it opens first.")
+                        .into());
                 }
                 // Opened by hand after its closing time, it would close at once.
                 if *state == ConsultationState::Open && row.closes_ms != 0 && row.closes_ms <= now_ms {

@@ -8,8 +8,7 @@ use uuid::Uuid;
 use crate::{
     execute,
     fault::Fault,
-    fetch_all, fetch_one, fetch_optional,
-    rights,
+    fetch_all, fetch_one, fetch_optional, rights,
     store::{Store, Tx},
 };
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use proto::v1::{
-    Consultation, ConsultationState, CreateConsultationRequest, GetConsultationRequest, ListConsultationsRequest, ListConsultationsResponse,
-    MutePersonRequest, MutePersonResponse, Refusal, RefusalCode, SetConsultationStateRequest, UpdateConsultationRequest,
-    consultation_service_server::ConsultationService,
+    Consultation, ConsultationState, CreateConsultationRequest, GetConsultationRequest, ListConsultationsRequest,
+    ListConsultationsResponse, MutePersonRequest, MutePersonResponse, Refusal, RefusalCode, SetConsultationStateRequest,
+    UpdateConsultationRequest, consultation_service_server::ConsultationService,
 };
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -43,7 +43,12 @@ impl ConsultationApi {
         let mut offset: i64 = if asked.cursor.is_empty() {
             0
         } else {
-            asked.cursor.parse().ok().filter(|offset| (0..10_000_000).contains(offset)).ok_or_else(|| Refusal::of(RefusalCode::Invalid).field("cursor"))?
+            asked
+                .cursor
+                .parse()
+                .ok()
+                .filter(|offset| (0..10_000_000).contains(offset))
+                .ok_or_else(|| Refusal::of(RefusalCode::Invalid).field("cursor"))?
         };
         let last = offset + LOOKED_AT;
         let mut consultations = Vec::new();

@@ -24,7 +24,8 @@ impl Conversations {
         }
         let before = rows::read_marks(&self.store, &wanted.keys().copied().collect::<Vec<_>>()).await?;
         // A mark that stands there already costs no transaction.
-        let ahead: BTreeMap<_, _> = wanted.iter().filter(|(key, mseq)| before.get(key).copied().unwrap_or(0) < **mseq).map(|(key, mseq)| (*key, *mseq)).collect();
+        let ahead: BTreeMap<_, _> =
+            wanted.iter().filter(|(key, mseq)| before.get(key).copied().unwrap_or(0) < **mseq).map(|(key, mseq)| (*key, *mseq)).collect();
         let mut now = before.clone();
         if !ahead.is_empty() {
             let mut tx = self.store.begin().await?;

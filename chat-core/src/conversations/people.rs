@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use proto::{
     internal::v1::{ConversationRef, RulesChanged, control_event::Kind as Control_, person_hint::What},
     limits,
-    v1::{ChangeMembersRequest, ConversationCreated, ConversationKind, CreateGroupRequest, MembersChanged, Refusal, RefusalCode, event::Kind},
+    v1::{
+        ChangeMembersRequest, ConversationCreated, ConversationKind, CreateGroupRequest, MembersChanged, Refusal, RefusalCode, event::Kind,
+    },
 };
 use uuid::Uuid;
 
@@ -59,7 +61,8 @@ impl Conversations {
     pub async fn open_direct(&self, caller: &Caller, other: u32) -> Result<Uuid, Error> {
         let me = caller.person.id;
         let directory = self.rights.directory().snapshot();
-        let other = directory.person(other).filter(|person| !person.disabled).ok_or_else(|| Refusal::of(RefusalCode::NotFound).field("person"))?;
+        let other =
+            directory.person(other).filter(|person| !person.disabled).ok_or_else(|| Refusal::of(RefusalCode::NotFound).field("person"))?;
         if other.id == me {
             return Err(Refusal::of(RefusalCode::Invalid).field("person").into());
         }

@@ -81,7 +81,13 @@ pub async fn insert(tx: &mut Tx<'_>, new: &NewConversation<'_>) -> Result<(), Fa
 
 /// The conversation that this person made under this name already.
 pub async fn made_before(tx: &mut Tx<'_>, created_by: u32, client_id: &str) -> Result<Option<Uuid>, Fault> {
-    let row = fetch_optional!(tx, (Uuid,), "SELECT id FROM conversations WHERE created_by = $1 AND client_id = $2", i64::from(created_by), client_id)?;
+    let row = fetch_optional!(
+        tx,
+        (Uuid,),
+        "SELECT id FROM conversations WHERE created_by = $1 AND client_id = $2",
+        i64::from(created_by),
+        client_id
+    )?;
     Ok(row.map(|row| row.0))
 }
 
@@ -99,7 +105,13 @@ pub async fn direct(store: &Store, (low, high): (u32, u32)) -> Result<Option<Uui
 
 pub async fn add_members(tx: &mut Tx<'_>, conversation: Uuid, people: &[u32], now_ms: i64) -> Result<(), Fault> {
     for person in people {
-        execute!(tx, "INSERT INTO members (conversation, person, joined_ms) VALUES ($1, $2, $3)", conversation, i64::from(*person), now_ms)?;
+        execute!(
+            tx,
+            "INSERT INTO members (conversation, person, joined_ms) VALUES ($1, $2, $3)",
+            conversation,
+            i64::from(*person),
+            now_ms
+        )?;
     }
     Ok(())
 }
@@ -122,16 +134,23 @@ pub async fn read_marks(store: &Store, asked: &[(Uuid, u32)]) -> Result<BTreeMap
     for chunk in asked.chunks(500) {
         let rows: Vec<(Uuid, i64, i64)> = match store {
             Store::Sqlite { read, .. } => {
-                let mut query = QueryBuilder::<Sqlite>::new("SELECT conversation, person, mseq FROM read_marks WHERE (conversation, person) IN (VALUES ");
+                let mut query = QueryBuilder::<Sqlite>::new(
+                    "SELECT conversation, person, mseq FROM read_marks WHERE (conversation, person) IN (VALUES ",
+                );
                 let mut list = query.separated(",");
                 for (conversation, person) in chunk {
-                    list.push("(").push_bind_unseparated(*conversation).push_unseparated(",").push_bind_unseparated(i64::from(*person)).push_unseparated(")");
+                    list.push("(")
+                        .push_bind_unseparated(*conversation)
+                        .push_unseparated(",")
+                        .push_bind_unseparated(i64::from(*person))
+                        .push_unseparated(")");
                 }
                 query.push(")");
                 query.build_query_as().fetch_all(read).await?
             }
             Store::Postgres(pool) => {
-                let (conversations, people): (Vec<Uuid>, Vec<i64>) = chunk.iter().map(|(conversation, person)| (*conversation, i64::from(*person))).unzip();
+                let (conversations, people): (Vec<Uuid>, Vec<i64>) =
+                    chunk.iter().map(|(conversation, person)| (*conversation, i64::from(*person))).unzip();
                 let sql = "SELECT r.conversation, r.person, r.mseq FROM unnest($1::uuid[], $2::bigint[]) AS k(conversation, person) \
                            JOIN read_marks r ON r.conversation = k.conversation AND r.person = k.person";
                 sqlx::query_as(sql).bind(conversations).bind(people).fetch_all(pool).await?
@@ -153,7 +172,8 @@ pub async fn move_marks(tx: &mut Tx<'_>, marks: &BTreeMap<(Uuid, u32), i64>) -> 
     match tx {
         Tx::Sqlite(tx) => {
             for (key, mseq) in marks {
-                let row: Option<(i64,)> = sqlx::query_as(ONE).bind(key.0).bind(i64::from(key.1)).bind(*mseq).fetch_optional(&mut **tx).await?;
+                let row: Option<(i64,)> =
+                    sqlx::query_as(ONE).bind(key.0).bind(i64::from(key.1)).bind(*mseq).fetch_optional(&mut **tx).await?;
                 moved.extend(row.map(|row| (*key, row.0)));
             }
         }

@@ -80,7 +80,12 @@ impl ConversationApi {
         let offset: i64 = if asked.cursor.is_empty() {
             0
         } else {
-            asked.cursor.parse().ok().filter(|offset| (0..1_000_000).contains(offset)).ok_or_else(|| Refusal::of(RefusalCode::Invalid).field("cursor"))?
+            asked
+                .cursor
+                .parse()
+                .ok()
+                .filter(|offset| (0..1_000_000).contains(offset))
+                .ok_or_else(|| Refusal::of(RefusalCode::Invalid).field("cursor"))?
         };
         let listed = rows::of_person(&self.conversations.store, caller.person.id, i64::from(limit) + 1, offset).await?;
         let more = listed.len() > limit as usize;
@@ -126,7 +131,14 @@ impl ConversationApi {
                 let first_seq = events.first().map_or(0, |event| event.seq);
                 let count = events.len() as u32;
                 let epoch = head.epoch as u32;
-                Ok(Batch { conversation: id.to_string(), epoch, first_seq, count, body: Some(Body::Events(Events { events })), window_ms: 0 })
+                Ok(Batch {
+                    conversation: id.to_string(),
+                    epoch,
+                    first_seq,
+                    count,
+                    body: Some(Body::Events(Events { events })),
+                    window_ms: 0,
+                })
             }
         })))
     }

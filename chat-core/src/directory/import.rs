@@ -85,11 +85,15 @@ pub fn parse_organisations(csv: &str) -> Result<Vec<OrganisationLine>, Vec<Impor
         let name = check_name(&record.name).map_err(|refusal| complaint(line, refusal.message_zh, refusal.message_en))?;
         let level = record.level.trim().to_lowercase();
         let named = LEVEL_NAMES.iter().find(|(en, zh, _)| *en == level || *zh == level).map(|(.., level)| *level);
-        let level = named.or_else(|| level.parse().ok().filter(|level| (1..=9).contains(level))).ok_or_else(|| {
-            complaint(line, format!("层级“{level}”无法识别。"), format!("The level \"{level}\" is not known."))
-        })?;
+        let level = named
+            .or_else(|| level.parse().ok().filter(|level| (1..=9).contains(level)))
+            .ok_or_else(|| complaint(line, format!("层级“{level}”无法识别。"), format!("The level \"{level}\" is not known.")))?;
         if let Some(first) = seen.insert(code.clone(), line) {
-            return Err(complaint(line, format!("代码 {code} 与第 {first} 行重复。"), format!("Code {code} stands on line {first} already.")));
+            return Err(complaint(
+                line,
+                format!("代码 {code} 与第 {first} 行重复。"),
+                format!("Code {code} stands on line {first} already."),
+            ));
         }
         Ok(OrganisationLine { line, code, name, level, parent_code: record.parent_code.trim().to_owned() })
     })
@@ -109,7 +113,9 @@ pub fn parse_people(csv: &str) -> Result<Vec<PersonLine>, Vec<ImportError>> {
         let mut roles = Vec::new();
         for word in record.roles.split('+').map(str::trim).filter(|word| !word.is_empty()) {
             let role = ROLE_NAMES.iter().find(|(en, zh, _)| en.eq_ignore_ascii_case(word) || *zh == word).map(|(.., role)| *role);
-            roles.push(role.ok_or_else(|| complaint(line, format!("角色“{word}”无法识别。"), format!("The role \"{word}\" is not known.")))?);
+            roles.push(
+                role.ok_or_else(|| complaint(line, format!("角色“{word}”无法识别。"), format!("The role \"{word}\" is not known.")))?,
+            );
         }
         if !seen.insert(login.clone()) {
             return Err(complaint(line, format!("账号 {login} 重复。"), format!("The login {login} stands twice.")));
@@ -157,7 +163,8 @@ mod tests {
 
     #[test]
     fn files_are_read_as_spreadsheets_write_them() {
-        let organisations = parse_organisations("\u{FEFF}code,name,level,parent_code\r\n33,浙江省,province,\r\n3301,\"杭州市\",市,33\r\n").unwrap();
+        let organisations =
+            parse_organisations("\u{FEFF}code,name,level,parent_code\r\n33,浙江省,province,\r\n3301,\"杭州市\",市,33\r\n").unwrap();
         assert_eq!(organisations.len(), 2);
         assert_eq!((organisations[1].level, organisations[1].parent_code.as_str()), (2, "33"));
         let people = parse_people("login,name,organisation_code,roles\nwang, 王芳 ,3301,委员+staff\nli,李雷,3301,\n").unwrap();
@@ -167,8 +174,10 @@ mod tests {
 
     #[test]
     fn every_wrong_line_is_told_with_its_number() {
-        let errors = parse_people("login,name,organisation_code,roles\nx,短,3301,member\nwang,王,3301,member\nwang,王,3301,member\nli,李,3301,国王\n")
-            .unwrap_err();
+        let errors = parse_people(
+            "login,name,organisation_code,roles\nx,短,3301,member\nwang,王,3301,member\nwang,王,3301,member\nli,李,3301,国王\n",
+        )
+        .unwrap_err();
         assert_eq!(errors.iter().map(|error| error.line).collect::<Vec<_>>(), [2, 4, 5]);
         let missing = parse_people("login,name\nwang,王\n").unwrap_err();
         assert!(missing[0].message_en.contains("organisation_code"), "{missing:?}");

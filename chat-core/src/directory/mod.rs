@@ -53,7 +53,8 @@ impl Directory {
             snapshot.set_person(person);
         }
         tracing::info!(people = snapshot.people_count(), organisations = snapshot.organisations().len(), position, "directory read");
-        let this = Arc::new(Self { store: store.clone(), snapshot: ArcSwap::from_pointee(snapshot), position: watch::Sender::new(position) });
+        let this =
+            Arc::new(Self { store: store.clone(), snapshot: ArcSwap::from_pointee(snapshot), position: watch::Sender::new(position) });
         let (follower, stop) = (this.clone(), stop.clone());
         let mut batches = Box::pin(control.follow(position, epoch));
         tracker.spawn(async move {

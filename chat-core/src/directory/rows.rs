@@ -133,11 +133,8 @@ pub async fn logins(tx: &mut Tx<'_>) -> Result<Vec<(String, u32)>, Fault> {
 /// # Errors
 /// When the database fails.
 pub async fn next_ids(tx: &mut Tx<'_>) -> Result<(u32, u32), Fault> {
-    let (organisation, person) = fetch_one!(
-        tx,
-        (i64, i64),
-        "SELECT COALESCE((SELECT max(id) FROM organisations), 0), COALESCE((SELECT max(id) FROM people), 0)"
-    )?;
+    let (organisation, person) =
+        fetch_one!(tx, (i64, i64), "SELECT COALESCE((SELECT max(id) FROM organisations), 0), COALESCE((SELECT max(id) FROM people), 0)")?;
     Ok((organisation as u32 + 1, person as u32 + 1))
 }
 

@@ -14,7 +14,8 @@ pub fn may_administer(snapshot: &Snapshot, person: &PersonEntry, organisation: u
     if !person.disabled && (administers || person.roles.has(Role::Operator)) {
         return Ok(());
     }
-    Err(Refusal::of(RefusalCode::Forbidden).words("您只能管理本单位及下级单位的通讯录。", "You keep the directory of your own organisation and those below it only."))
+    Err(Refusal::of(RefusalCode::Forbidden)
+        .words("您只能管理本单位及下级单位的通讯录。", "You keep the directory of your own organisation and those below it only."))
 }
 
 /// May this person give somebody there these roles (or change somebody who has them).
@@ -24,7 +25,9 @@ pub fn may_administer(snapshot: &Snapshot, person: &PersonEntry, organisation: u
 pub fn may_grant(snapshot: &Snapshot, person: &PersonEntry, organisation: u32, roles: Roles) -> Result<(), Refusal> {
     may_administer(snapshot, person, organisation)?;
     if roles.has(Role::Operator) && !person.roles.has(Role::Operator) {
-        return Err(Refusal::of(RefusalCode::Forbidden).field("roles").words("只有运维人员可以授予运维角色。", "Only an operator makes operators."));
+        return Err(Refusal::of(RefusalCode::Forbidden)
+            .field("roles")
+            .words("只有运维人员可以授予运维角色。", "Only an operator makes operators."));
     }
     Ok(())
 }

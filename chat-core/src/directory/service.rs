@@ -6,9 +6,9 @@ use proto::{
     internal::v1::{OrganisationsChanged, PeopleChanged, control_event::Kind},
     limits,
     v1::{
-        CreateOrganisationRequest, CreatePersonRequest, CreateSignInLinkRequest, GetMeRequest, GetPeopleRequest, GetPeopleResponse, ImportReport,
-        ImportRequest, ListOrganisationsRequest, ListOrganisationsResponse, Me, Organisation, Person, Refusal, RefusalCode, Role,
-        SearchPeopleRequest, SignInLink, UpdatePersonRequest, directory_service_server::DirectoryService,
+        CreateOrganisationRequest, CreatePersonRequest, CreateSignInLinkRequest, GetMeRequest, GetPeopleRequest, GetPeopleResponse,
+        ImportReport, ImportRequest, ListOrganisationsRequest, ListOrganisationsResponse, Me, Organisation, Person, Refusal, RefusalCode,
+        Role, SearchPeopleRequest, SignInLink, UpdatePersonRequest, directory_service_server::DirectoryService,
     },
 };
 use tonic::{Request, Response, Status};
@@ -259,7 +259,15 @@ impl DirectoryApi {
                     }
                 }
                 None => {
-                    added.push(NewPerson { id: next, login: line.login, name: line.name, organisation, roles: line.roles, password: None, demo: false });
+                    added.push(NewPerson {
+                        id: next,
+                        login: line.login,
+                        name: line.name,
+                        organisation,
+                        roles: line.roles,
+                        password: None,
+                        demo: false,
+                    });
                     next += 1;
                 }
             }

@@ -154,7 +154,8 @@ pub(crate) mod tests {
     /// 1 a province; 2 and 3 its cities; 4 a county of 2.
     pub(crate) fn tree() -> Snapshot {
         let mut snapshot = Snapshot::default();
-        let organisation = |id: u32, parent, level| Organisation { id, code: id.to_string(), name: format!("organisation {id}"), parent, level };
+        let organisation =
+            |id: u32, parent, level| Organisation { id, code: id.to_string(), name: format!("organisation {id}"), parent, level };
         snapshot.set_organisations(vec![organisation(1, 0, 1), organisation(2, 1, 2), organisation(3, 1, 2), organisation(4, 2, 3)]);
         snapshot
     }

@@ -61,7 +61,10 @@ impl Change for Mute<'_> {
         let other = directory.person(*person).ok_or_else(|| Refusal::of(RefusalCode::NotFound).field("person"))?;
         // Those who run the meeting do not mute each other.
         if rules.may_moderate(Asker { directory: &directory, person: other, now_ms }).is_ok() {
-            return Err(Refusal::of(RefusalCode::Forbidden).field("person").words("不能禁言主持或管理人员。", "Those who run the consultation cannot be muted.").into());
+            return Err(Refusal::of(RefusalCode::Forbidden)
+                .field("person")
+                .words("不能禁言主持或管理人员。", "Those who run the consultation cannot be muted.")
+                .into());
         }
         execute!(tx, "DELETE FROM mutes WHERE conversation = $1 AND person = $2", head.conversation, i64::from(*person))?;
         if *until_ms > now_ms {
@@ -75,7 +78,8 @@ impl Change for Mute<'_> {
                 reason.as_str()
             )?;
         }
-        let told = MuteChanged { conversation: head.conversation.to_string(), person: *person, until_ms: *until_ms, reason: reason.clone() };
+        let told =
+            MuteChanged { conversation: head.conversation.to_string(), person: *person, until_ms: *until_ms, reason: reason.clone() };
         Control::record(tx, self.caller.person.id, Kind::MuteChanged(told)).await?;
         // Nothing for the public log: who is muted is for the person and for those who moderate.
         Ok(Effect { events: Vec::new(), moves_gate: true })

@@ -68,7 +68,11 @@ mod tests {
             (Audience { organisations: vec![scope(2, false)], ..Audience::default() }, person(1, 4, &[Role::Member]), false),
             (Audience { organisations: vec![scope(2, false)], ..Audience::default() }, person(1, 2, &[]), true),
             (Audience { organisations: vec![scope(2, true)], roles: members.clone(), people: vec![] }, person(1, 4, &[Role::Staff]), false),
-            (Audience { organisations: vec![scope(2, true)], roles: members.clone(), people: vec![] }, person(1, 4, &[Role::Staff, Role::Member]), true),
+            (
+                Audience { organisations: vec![scope(2, true)], roles: members.clone(), people: vec![] },
+                person(1, 4, &[Role::Staff, Role::Member]),
+                true,
+            ),
             (Audience { organisations: vec![scope(2, true)], roles: members, people: vec![9] }, person(9, 3, &[Role::Staff]), true),
         ];
         for (audience, person, expected) in table {

@@ -1,16 +1,11 @@
 //! Rules as they are stored.
 
-use proto::v1::{Audience, ConsultationState, ConversationKind};
 use prost::Message as _;
+use proto::v1::{Audience, ConsultationState, ConversationKind};
 use sqlx::FromRow;
 
 use super::{Circle, ConsultationRules, MembersRules, Rules};
-use crate::{
-    fault::Fault,
-    fetch_all, fetch_optional,
-    log::HeadRow,
-    store::Tx,
-};
+use crate::{fault::Fault, fetch_all, fetch_optional, log::HeadRow, store::Tx};
 
 #[derive(FromRow)]
 struct ConsultationRow {

@@ -88,7 +88,8 @@ impl Rules {
             Self::Members(rules) => rules.people.contains(&asker.person.id),
             Self::Consultation(rules) => {
                 let runs = rules.manages(asker) || rules.moderates(asker);
-                runs || rules.state != ConsultationState::Draft && (rules.watch.holds(asker.directory, asker.person) || rules.invited(asker))
+                runs || rules.state != ConsultationState::Draft
+                    && (rules.watch.holds(asker.directory, asker.person) || rules.invited(asker))
             }
         };
         if may { Ok(()) } else { Err(Refusal::of(RefusalCode::NotFound).field("conversation")) }
@@ -156,7 +157,8 @@ impl Rules {
     ) -> Result<(), Refusal> {
         let own = || match target_author {
             Some(author) if author == asker.person.id => Ok(()),
-            _ => Err(Refusal::of(RefusalCode::Forbidden).words("只能修改或撤回自己的发言。", "Only your own comments can be edited or taken back.")),
+            _ => Err(Refusal::of(RefusalCode::Forbidden)
+                .words("只能修改或撤回自己的发言。", "Only your own comments can be edited or taken back.")),
         };
         match content {
             Content::Comment(_) => {

@@ -117,12 +117,15 @@ pub async fn seed_demo(core: &ChatCore) -> Result<Seeded, Error> {
         let first = Kind::ConversationCreated(ConversationCreated { kind: kind.into(), title: title.clone() });
         appended.push(Log::create(&mut tx, id, kind, *owner, first).await?);
     }
-    let mut kinds = vec![ControlKind::OrganisationsChanged(OrganisationsChanged { organisations: organisations.iter().map(|one| one.id).collect() })];
+    let mut kinds =
+        vec![ControlKind::OrganisationsChanged(OrganisationsChanged { organisations: organisations.iter().map(|one| one.id).collect() })];
     for chunk in everybody.chunks(1_000) {
         let people = chunk.iter().map(|person| person.id).collect();
         kinds.push(ControlKind::PeopleChanged(PeopleChanged { people, what: "created".to_owned() }));
     }
-    kinds.extend([open_id, coming_id].map(|id| ControlKind::RulesChanged(RulesChanged { conversation: id.to_string(), people: Vec::new() })));
+    kinds.extend(
+        [open_id, coming_id].map(|id| ControlKind::RulesChanged(RulesChanged { conversation: id.to_string(), people: Vec::new() })),
+    );
     let written = Control::record_all(&mut tx, 0, kinds).await?;
     tx.commit().await?;
     let conversations = core.conversations();
@@ -145,7 +148,8 @@ impl consultations::Consultations {
 }
 
 fn organisations() -> Result<Vec<Organisation>, Fault> {
-    let mut lines = parse_organisations(ORGANISATIONS).map_err(|errors| Fault::Corrupt(format!("the demonstration's organisations: {errors:?}")))?;
+    let mut lines =
+        parse_organisations(ORGANISATIONS).map_err(|errors| Fault::Corrupt(format!("the demonstration's organisations: {errors:?}")))?;
     lines.sort_by_key(|line| line.level);
     let mut ids = std::collections::HashMap::new();
     let mut organisations = Vec::with_capacity(lines.len());
@@ -206,12 +210,7 @@ fn district(organisations: &[Organisation]) -> u32 {
     organisations.iter().find(|organisation| organisation.level == 2).or(organisations.first()).map_or(1, |organisation| organisation.id)
 }
 
-fn within<'a>(
-    organisations: &'a [Organisation],
-    people: &'a [NewPerson],
-    top: u32,
-    role: Role,
-) -> impl Iterator<Item = u32> + 'a {
+fn within<'a>(organisations: &'a [Organisation], people: &'a [NewPerson], top: u32, role: Role) -> impl Iterator<Item = u32> + 'a {
     let below = move |id: u32| {
         let mut next = Some(id);
         while let Some(organisation) = next.and_then(|id| organisations.get(id as usize - 1)) {

@@ -1,9 +1,6 @@
 //! /api/v1: signing in and out, tickets, the session, public facts; plain JSON, so that a terminal can do it.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,

@@ -172,7 +172,9 @@ mod tests {
                 127 => 10,
                 _ => 2,
             };
-            let ServerFrame { frame: Some(server_frame::Frame::Batch(batch)), .. } = subprotocol.decode_server(&frame.bytes()[header..]).unwrap() else {
+            let ServerFrame { frame: Some(server_frame::Frame::Batch(batch)), .. } =
+                subprotocol.decode_server(&frame.bytes()[header..]).unwrap()
+            else {
                 panic!("no batch")
             };
             let Some(Body::Events(body)) = batch.body else { panic!("no events") };
@@ -188,7 +190,8 @@ mod tests {
         ring.push(&events, 0);
         for after in [0, 1, 127, 128, 129, 255, 299, 300] {
             for subprotocol in [Subprotocol::Proto, Subprotocol::Json] {
-                let seqs: Vec<u64> = decoded(&ring.replay(after, subprotocol, 1 << 20).unwrap(), subprotocol).iter().map(|event| event.seq).collect();
+                let seqs: Vec<u64> =
+                    decoded(&ring.replay(after, subprotocol, 1 << 20).unwrap(), subprotocol).iter().map(|event| event.seq).collect();
                 assert_eq!(seqs, (after + 1..=300).collect::<Vec<_>>());
             }
         }

@@ -369,7 +369,8 @@ impl Room {
             post_refusal: said.post_refusal.clone(),
             may_moderate: said.may_moderate,
         };
-        let mut frames = vec![Frame::of(join.subprotocol, &ServerFrame { re: join.re, frame: Some(server_frame::Frame::Subscribed(subscribed)) })];
+        let mut frames =
+            vec![Frame::of(join.subprotocol, &ServerFrame { re: join.re, frame: Some(server_frame::Frame::Subscribed(subscribed)) })];
         frames.extend(replay);
         let told = self.told.clone().map(|state| self.state_frame(state, join.subprotocol));
         frames.extend(told);
@@ -383,7 +384,8 @@ impl Room {
             }
             self.empty_since = None;
         }
-        let what = ToRoom::Join { socket: join.socket, person: join.person, frames, again: join.again, verdict: join.verdict, top: self.top() };
+        let what =
+            ToRoom::Join { socket: join.socket, person: join.person, frames, again: join.again, verdict: join.verdict, top: self.top() };
         self.tell(core, what).await;
     }
 

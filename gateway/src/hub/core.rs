@@ -22,7 +22,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Accepted, Shared, control, members::{Members, Turn}};
+use super::{
+    Accepted, Shared, control,
+    members::{Members, Turn},
+};
 use crate::{
     Fault,
     fanout::{Command, SocketId, ToRoom},

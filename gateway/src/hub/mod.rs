@@ -112,8 +112,7 @@ impl Hub {
         let count = if options.cores == 0 { machine } else { options.cores };
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(options.core_queue.max(1))).unzip();
         let reporter = Reporter::default();
-        let fanout =
-            Fanout::start(chat_cores.clone(), backbone, reporter.clone(), options.clone(), senders.clone(), stop.clone());
+        let fanout = Fanout::start(chat_cores.clone(), backbone, reporter.clone(), options.clone(), senders.clone(), stop.clone());
         let shared = Arc::new(Shared {
             gateway: name.to_owned(),
             chat_cores,

@@ -80,14 +80,7 @@ impl Reporter {
 }
 
 /// Keeps a stream to one presence instance, made anew whenever it breaks.
-pub async fn report(
-    instance: usize,
-    upstream: Upstream,
-    reporter: Reporter,
-    fanout: Fanout,
-    gateway: String,
-    stop: CancellationToken,
-) {
+pub async fn report(instance: usize, upstream: Upstream, reporter: Reporter, fanout: Fanout, gateway: String, stop: CancellationToken) {
     let incarnation = rand::random();
     let (queue, gateways) = (fanout.inner.options.presence_queue, fanout.inner.options.gateways);
     loop {

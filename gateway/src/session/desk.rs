@@ -5,8 +5,9 @@ use std::{collections::VecDeque, rc::Rc, time::Duration};
 use futures::{FutureExt as _, StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered};
 use prost::Message as _;
 use proto::{
-    CloseCode, codec, limits,
+    CloseCode, codec,
     internal::v1::{Hint, ReadMark, ReadRequest, Submission, TypingHint, WatchAsk, hint},
+    limits,
     v1::{
         ClientFrame, MarkRead, PageRequest, Position, Post, ReadMoved, Receipt, Refusal, RefusalCode, Subscribe, Typing, Unsubscribe,
         client_frame::Frame as Asked, page_request::Where, server_frame,
@@ -265,7 +266,8 @@ impl Desk {
             return self.session.refuse(re, Refusal::of(RefusalCode::Malformed).field("conversation"));
         };
         let most = self.core.shared.options.typing_people_most;
-        let small = self.session.subscriptions.borrow().get(&room).is_some_and(|one| one.place.is_some() && one.may_post && one.people <= most);
+        let small =
+            self.session.subscriptions.borrow().get(&room).is_some_and(|one| one.place.is_some() && one.may_post && one.people <= most);
         if !small || self.typed.is_some_and(|at| at.elapsed() < TYPING) {
             return;
         }

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use proto::{
-    CloseCode, codec, limits,
+    CloseCode, codec,
     internal::v1::Identity,
+    limits,
     v1::{ClientFrame, Position, Refusal, RefusalCode, SignIn, client_frame, server_frame, sign_in::Credential},
 };
 use tokio::time::{Instant, timeout_at};

@@ -91,9 +91,8 @@ impl Outbox {
     /// What is to be written next.
     pub fn next(&mut self) -> Option<&[u8]> {
         if self.begun.is_empty() {
-            let frame = self.control.take().or_else(|| {
-                if self.state.is_empty() { self.log.pop_front() } else { Some(self.state.remove(0).1) }
-            });
+            let frame =
+                self.control.take().or_else(|| if self.state.is_empty() { self.log.pop_front() } else { Some(self.state.remove(0).1) });
             match frame {
                 Some(frame) => {
                     self.bytes -= frame.len();

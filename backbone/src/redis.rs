@@ -1,1 +1,0 @@
-//! The backbone over Redis.

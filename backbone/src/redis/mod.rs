@@ -1,0 +1,314 @@
+//! Redis pub/sub, of one server or sharded over a cluster. At most once, as Redis says: every doubt is told as a Gap. The
+//! driver's own resubscription is never relied on, for it loses sharded subscriptions.
+
+mod link;
+mod options;
+mod topology;
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use redis::{Client, aio::MultiplexedConnection};
+use tokio::{
+    sync::{Notify, Semaphore, watch},
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+pub use options::RedisOptions;
+
+use self::topology::{Node, Place, Topology};
+use crate::{
+    Backbone, Delivery, Follower, Partition, PartitionSet, PublishError,
+    mailbox::{self, Mailbox, Post},
+};
+
+/// A cluster is looked at this often even when nothing seems to have changed.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Carries hints over Redis. Cheap to clone; ends with its last clone and follower.
+#[derive(Clone)]
+pub struct RedisBackbone {
+    shared: Arc<Shared>,
+    _tasks: Arc<Tasks>,
+}
+
+struct Tasks {
+    keeper: JoinHandle<()>,
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+/// What links, publishers and followers share.
+struct Shared {
+    options: RedisOptions,
+    place: Place,
+    followers: Mutex<Vec<FollowerEntry>>,
+    /// Counts up whenever a follower wants something else.
+    wants: watch::Sender<u64>,
+    /// By node: what it has confirmed, and whether it hears itself.
+    nodes: Mutex<HashMap<String, NodeState>>,
+    topology: watch::Sender<Topology>,
+    look: Notify,
+    publishers: tokio::sync::Mutex<HashMap<String, MultiplexedConnection>>,
+    publishing: Semaphore,
+}
+
+struct FollowerEntry {
+    post: Post,
+    confirmed: PartitionSet,
+}
+
+#[derive(Default)]
+struct NodeState {
+    confirmed: PartitionSet,
+    healthy: bool,
+}
+
+impl RedisBackbone {
+    /// Starts connecting. Does not wait: what cannot be reached now is reached later.
+    ///
+    /// # Errors
+    /// When the URL cannot be used.
+    pub fn connect(options: RedisOptions) -> Result<Self, String> {
+        let place = Place::parse(&options)?;
+        let shared = Arc::new(Shared {
+            publishing: Semaphore::new(options.publishes_at_once.max(1)),
+            options,
+            place,
+            followers: Mutex::default(),
+            wants: watch::Sender::new(0),
+            nodes: Mutex::default(),
+            topology: watch::Sender::default(),
+            look: Notify::new(),
+            publishers: tokio::sync::Mutex::default(),
+        });
+        let keeper = tokio::spawn(keep_topology(shared.clone()));
+        Ok(Self { shared, _tasks: Arc::new(Tasks { keeper }) })
+    }
+}
+
+/// Looks at Redis, and keeps one link to each master.
+async fn keep_topology(shared: Arc<Shared>) {
+    let mut links = Links::default();
+    loop {
+        match timeout(Duration::from_millis(shared.options.connect_ms * 2), shared.place.look(&shared.options)).await {
+            Ok(Ok(topology)) => links.follow(&shared, topology),
+            Ok(Err(error)) => tracing::debug!(%error, "Redis cannot be looked at"),
+            Err(_) => tracing::debug!("Redis does not answer in time"),
+        }
+        let known = !shared.topology.borrow().nodes.is_empty();
+        let wait = if known { LOOK_EVERY } else { Duration::from_millis(shared.options.retry_max_ms) };
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = shared.look.notified() => sleep(Duration::from_millis(shared.options.retry_min_ms)).await,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Links {
+    running: HashMap<String, (Node, JoinHandle<()>)>,
+}
+
+impl Links {
+    fn follow(&mut self, shared: &Arc<Shared>, topology: Topology) {
+        let same = |node: &Node, other: &Node| node.url == other.url && node.partitions == other.partitions;
+        let gone: Vec<String> = self
+            .running
+            .iter()
+            .filter(|(_, (node, _))| !topology.nodes.iter().any(|other| same(node, other)))
+            .map(|(url, _)| url.clone())
+            .collect();
+        for url in gone {
+            if let Some((_, link)) = self.running.remove(&url) {
+                link.abort();
+                let confirmed = shared.nodes.lock().remove(&url).map(|state| state.confirmed).unwrap_or_default();
+                shared.tell_gap(confirmed);
+            }
+        }
+        for node in &topology.nodes {
+            if !self.running.contains_key(&node.url) {
+                tracing::info!(node = link::printable(&node.url), partitions = node.partitions.len(), "the backbone follows a server");
+                let task = tokio::spawn(link::keep(shared.clone(), node.clone()));
+                self.running.insert(node.url.clone(), (node.clone(), task));
+            }
+        }
+        // Probes have other names each time: what is served where is what counts.
+        let known = shared.topology.borrow().clone();
+        let changed = known.nodes.len() != topology.nodes.len() || !known.nodes.iter().zip(&topology.nodes).all(|(a, b)| same(a, b));
+        if changed {
+            shared.topology.send_replace(topology);
+        }
+    }
+}
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        self.running.values().for_each(|(_, link)| link.abort());
+    }
+}
+
+impl Shared {
+    /// What any follower wants.
+    fn wanted(&self) -> PartitionSet {
+        let mut followers = self.followers.lock();
+        followers.retain(|follower| !follower.post.closed());
+        followers.iter().fold(PartitionSet::EMPTY, |all, follower| all.union(&follower.post.wanted()))
+    }
+
+    fn look_again(&self) {
+        self.look.notify_one();
+    }
+
+    fn deliver(&self, partition: Partition, payload: &Bytes) {
+        for follower in self.followers.lock().iter() {
+            follower.post.deliver(partition, payload);
+        }
+    }
+
+    /// A node has confirmed these.
+    fn confirm(&self, node: &str, partitions: PartitionSet) {
+        if partitions.is_empty() {
+            return;
+        }
+        let mut nodes = self.nodes.lock();
+        let state = nodes.entry(node.to_owned()).or_default();
+        state.confirmed = state.confirmed.union(&partitions);
+        drop(nodes);
+        self.tell_confirmed(partitions);
+    }
+
+    /// Tells followers, those too that came after a subscription stood.
+    fn tell_confirmed(&self, partitions: PartitionSet) {
+        for follower in self.followers.lock().iter_mut() {
+            let wanted = follower.post.wanted();
+            follower.confirmed = follower.confirmed.intersection(&wanted);
+            let new = partitions.intersection(&wanted).difference(&follower.confirmed);
+            if !new.is_empty() {
+                follower.confirmed = follower.confirmed.union(&new);
+                follower.post.confirm(new);
+            }
+        }
+    }
+
+    /// What a node had confirmed is in doubt.
+    fn gap(&self, node: &str, partitions: PartitionSet) {
+        if let Some(state) = self.nodes.lock().get_mut(node) {
+            state.confirmed = state.confirmed.difference(&partitions);
+        }
+        self.tell_gap(partitions);
+    }
+
+    fn tell_gap(&self, partitions: PartitionSet) {
+        for follower in self.followers.lock().iter_mut() {
+            let doubted = partitions.intersection(&follower.confirmed);
+            follower.confirmed = follower.confirmed.difference(&partitions);
+            if !doubted.is_empty() {
+                follower.post.gap(doubted);
+            }
+        }
+    }
+
+    fn healthy(&self, node: &str, healthy: bool) {
+        self.nodes.lock().entry(node.to_owned()).or_default().healthy = healthy;
+    }
+
+    /// The connection that publishes to a partition's server; made where there is none.
+    async fn publisher(&self, partition: Partition) -> Result<(String, MultiplexedConnection), PublishError> {
+        let url = {
+            let topology = self.topology.borrow();
+            topology.nodes.iter().find(|node| node.partitions.contains(partition)).map(|node| node.url.clone())
+        };
+        let url = url.ok_or_else(|| PublishError::Unavailable("no server is known for it".to_owned()))?;
+        let mut publishers = self.publishers.lock().await;
+        if let Some(connection) = publishers.get(&url) {
+            return Ok((url, connection.clone()));
+        }
+        let unavailable = |error: redis::RedisError| PublishError::Unavailable(error.to_string());
+        let client = Client::open(url.as_str()).map_err(unavailable)?;
+        let made = client.get_multiplexed_async_connection_with_config(&topology::config(&self.options)).await;
+        let connection = made.map_err(unavailable)?;
+        publishers.insert(url.clone(), connection.clone());
+        Ok((url, connection))
+    }
+
+    async fn publish_once(&self, partition: Partition, payload: &Bytes) -> Result<(), PublishError> {
+        let (url, mut connection) = self.publisher(partition).await?;
+        let word = if self.place.cluster { "SPUBLISH" } else { "PUBLISH" };
+        let sent = redis::cmd(word).arg(self.place.channel(partition)).arg(payload.as_ref()).exec_async(&mut connection).await;
+        if let Err(error) = sent {
+            // Of a connection that failed once nothing more is expected.
+            self.publishers.lock().await.remove(&url);
+            self.look_again();
+            return Err(PublishError::Unavailable(error.to_string()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Backbone for RedisBackbone {
+    async fn publish(&self, partition: Partition, payload: Bytes) -> Result<(), PublishError> {
+        let shared = &self.shared;
+        let Ok(_turn) = shared.publishing.try_acquire() else {
+            return Err(PublishError::Unavailable("too much is being published".to_owned()));
+        };
+        let started = Instant::now();
+        let within = Duration::from_millis(shared.options.answer_ms);
+        let outcome = timeout(within, shared.publish_once(partition, &payload)).await;
+        metrics::histogram!("yitang_backbone_publish_seconds").record(started.elapsed().as_secs_f64());
+        let outcome = outcome.unwrap_or(Err(PublishError::TimedOut(shared.options.answer_ms)));
+        if outcome.is_err() {
+            metrics::counter!("yitang_backbone_publish_failures_total").increment(1);
+        }
+        outcome
+    }
+
+    fn follow(&self) -> Box<dyn Follower> {
+        let (post, mailbox) = mailbox::new(self.shared.options.queue.max(1));
+        self.shared.followers.lock().push(FollowerEntry { post: post.clone(), confirmed: PartitionSet::EMPTY });
+        Box::new(RedisFollower { backbone: self.clone(), post, mailbox })
+    }
+
+    fn healthy(&self) -> bool {
+        let nodes = self.shared.nodes.lock();
+        let topology = self.shared.topology.borrow();
+        !topology.nodes.is_empty() && topology.nodes.iter().all(|node| nodes.get(&node.url).is_some_and(|state| state.healthy))
+    }
+}
+
+struct RedisFollower {
+    backbone: RedisBackbone,
+    post: Post,
+    mailbox: Mailbox,
+}
+
+#[async_trait]
+impl Follower for RedisFollower {
+    fn want(&mut self, partitions: PartitionSet) {
+        self.post.want(partitions);
+        self.backbone.shared.wants.send_modify(|wants| *wants += 1);
+    }
+
+    async fn next(&mut self) -> Option<Delivery> {
+        self.mailbox.next().await
+    }
+}
+
+impl Drop for RedisFollower {
+    fn drop(&mut self) {
+        self.post.close();
+        self.backbone.shared.wants.send_modify(|wants| *wants += 1);
+    }
+}

@@ -1,0 +1,190 @@
+//! Which server serves which partition: one serves all, or a cluster's masters each their slots.
+
+use std::time::Duration;
+
+use redis::{AsyncConnectionConfig, Client, RedisError, Value};
+
+use super::RedisOptions;
+use crate::{PARTITIONS, Partition, PartitionSet};
+
+/// A cluster's slots.
+const SLOTS: u16 = 16_384;
+
+/// Redis as it was last seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Topology {
+    /// Masters, and what each serves.
+    pub nodes: Vec<Node>,
+}
+
+/// One server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// As it is connected to.
+    pub url: String,
+    /// What it serves.
+    pub partitions: PartitionSet,
+    /// A channel that it serves, of which nobody else knows: by it the connection hears itself.
+    pub probe: String,
+}
+
+/// Where the settings say that Redis is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// `user:password@`, or nothing.
+    credentials: String,
+    /// `host:port`.
+    hosts: Vec<String>,
+    /// Sharded pub/sub over a cluster.
+    pub cluster: bool,
+    prefix: String,
+}
+
+impl Place {
+    /// Reads the URL.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(options: &RedisOptions) -> Result<Self, String> {
+        let (cluster, rest) = if let Some(rest) = options.url.strip_prefix("redis-cluster://") {
+            (true, rest)
+        } else if let Some(rest) = options.url.strip_prefix("redis://") {
+            (false, rest)
+        } else {
+            return Err("the backbone's url must begin with redis:// or redis-cluster://".to_owned());
+        };
+        let rest = rest.trim_end_matches('/');
+        let (credentials, hosts) = rest.rsplit_once('@').map_or(("", rest), |(credentials, hosts)| (credentials, hosts));
+        let hosts: Vec<String> = hosts.split(',').filter(|host| !host.is_empty()).map(str::to_owned).collect();
+        if hosts.is_empty() || !cluster && hosts.len() > 1 {
+            return Err("the backbone's url names no host, or several without being a cluster".to_owned());
+        }
+        let credentials = if credentials.is_empty() { String::new() } else { format!("{credentials}@") };
+        Ok(Self { credentials, hosts, cluster, prefix: options.prefix.clone() })
+    }
+
+    /// The channel of a partition.
+    #[must_use]
+    pub fn channel(&self, partition: Partition) -> String {
+        format!("{}:{partition}", self.prefix)
+    }
+
+    /// The partition of a channel.
+    #[must_use]
+    pub fn partition(&self, channel: &[u8]) -> Option<Partition> {
+        let rest = channel.strip_prefix(self.prefix.as_bytes())?.strip_prefix(b":")?;
+        std::str::from_utf8(rest).ok()?.parse().ok().filter(|partition| *partition < PARTITIONS)
+    }
+
+    fn url(&self, host: &str) -> String {
+        format!("redis://{}{host}/?protocol=resp3", self.credentials)
+    }
+
+    /// Looks at Redis as it is now.
+    ///
+    /// # Errors
+    /// When no host that was named answers.
+    pub async fn look(&self, options: &RedisOptions) -> Result<Topology, RedisError> {
+        if !self.cluster {
+            let node = Node { url: self.url(&self.hosts[0]), partitions: PartitionSet::ALL, probe: self.probe_in(&|_| true) };
+            return Ok(Topology { nodes: vec![node] });
+        }
+        let mut failed = None;
+        for host in &self.hosts {
+            match self.ask(host, options).await {
+                Ok(topology) if !topology.nodes.is_empty() => return Ok(topology),
+                Ok(_) => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.unwrap_or_else(|| RedisError::from((redis::ErrorKind::Client, "the cluster serves no slot"))))
+    }
+
+    async fn ask(&self, host: &str, options: &RedisOptions) -> Result<Topology, RedisError> {
+        let client = Client::open(self.url(host))?;
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config(options)).await?;
+        let slots: Value = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await?;
+        let own_host = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let mut owners: Vec<(String, Vec<(u16, u16)>)> = Vec::new();
+        let Value::Array(ranges) = slots else { return Ok(Topology::default()) };
+        for range in ranges {
+            let Value::Array(parts) = range else { continue };
+            let [Value::Int(first), Value::Int(last), Value::Array(master), ..] = parts.as_slice() else { continue };
+            let [name, Value::Int(port), ..] = master.as_slice() else { continue };
+            let name = match name {
+                Value::BulkString(name) if !name.is_empty() => String::from_utf8_lossy(name).into_owned(),
+                // A node that does not know its own name: it is the one that was asked.
+                _ => own_host.to_owned(),
+            };
+            let url = self.url(&format!("{name}:{port}"));
+            let span = (*first as u16, *last as u16);
+            match owners.iter_mut().find(|(known, _)| *known == url) {
+                Some((_, spans)) => spans.push(span),
+                None => owners.push((url, vec![span])),
+            }
+        }
+        owners.sort();
+        let nodes = owners
+            .into_iter()
+            .map(|(url, spans)| {
+                let serves = |slot: u16| spans.iter().any(|(first, last)| (*first..=*last).contains(&slot));
+                let partitions = (0..PARTITIONS).filter(|partition| serves(slot(self.channel(*partition).as_bytes()))).collect();
+                Node { url, partitions, probe: self.probe_in(&serves) }
+            })
+            .collect();
+        Ok(Topology { nodes })
+    }
+
+    /// A channel in a slot that a node serves.
+    fn probe_in(&self, serves: &dyn Fn(u16) -> bool) -> String {
+        let name = format!("{}:probe:{}", self.prefix, uuid::Uuid::new_v4().simple());
+        (0..u32::from(SLOTS) * 8).map(|number| format!("{name}:{number}")).find(|channel| serves(slot(channel.as_bytes()))).unwrap_or(name)
+    }
+}
+
+/// How all connections are made.
+#[must_use]
+pub fn config(options: &RedisOptions) -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(Duration::from_millis(options.connect_ms)))
+        .set_response_timeout(Some(Duration::from_millis(options.answer_ms)))
+}
+
+/// A key's slot: CRC-16/XMODEM modulo 16,384 (Redis Cluster specification); our channels have no braces.
+fn slot(key: &[u8]) -> u16 {
+    let mut crc = 0_u16;
+    for byte in key {
+        crc ^= u16::from(*byte) << 8;
+        for _ in 0..8 {
+            crc = if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 };
+        }
+    }
+    crc % SLOTS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_those_of_the_specification() {
+        // The check value of CRC-16/XMODEM, and what CLUSTER KEYSLOT says.
+        assert_eq!(slot(b"123456789"), 0x31C3 % SLOTS);
+        assert_eq!(slot(b"somekey"), 11_058);
+    }
+
+    #[test]
+    fn urls_say_one_or_many() {
+        let parse = |url: &str| Place::parse(&RedisOptions { url: url.to_owned(), ..RedisOptions::default() });
+        let one = parse("redis://user:p%40ss@10.0.0.1:6379/").unwrap();
+        assert_eq!((one.url(&one.hosts[0]).as_str(), one.cluster), ("redis://user:p%40ss@10.0.0.1:6379/?protocol=resp3", false));
+        let many = parse("redis-cluster://a:1,b:2").unwrap();
+        assert_eq!((many.hosts.len(), many.cluster), (2, true));
+        for wrong in ["http://a", "redis://", "redis://a:1,b:2", "redis-cluster://"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(one.partition(one.channel(255).as_bytes()), Some(255));
+        assert_eq!(one.partition(b"y:256"), None);
+        assert_eq!(one.partition(b"y:probe:1"), None);
+    }
+}
