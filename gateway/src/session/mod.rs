@@ -131,9 +131,7 @@ pub fn start(core: &Rc<Core>, accepted: Accepted, counted: Counted, refused: Opt
 async fn serve(core: &Rc<Core>, session: &Rc<Session>, already_read: &[u8], origin: String, deadline: Instant) -> Ended {
     let mut inbound = Inbound::default();
     let mut received = Vec::new();
-    if let Err(code) = inbound.take(already_read, &mut received) {
-        return Ended::Closed(code);
-    }
+    inbound.take(already_read, &mut received);
     // In a box: this is long, and over once the client has signed in.
     let signed_in = Box::pin(sign_in::run(core, session, &mut inbound, &mut received, &origin, deadline)).await;
     let resume = match signed_in {
@@ -151,6 +149,7 @@ async fn serve(core: &Rc<Core>, session: &Rc<Session>, already_read: &[u8], orig
                 Received::Binary(bytes) if session.subprotocol == Subprotocol::Proto => desk.take(&bytes),
                 Received::Text(_) | Received::Binary(_) => return Ended::Closed(CloseCode::Malformed),
                 Received::Answer(frame) => session.socket.answer(frame),
+                Received::Wrong(code) => return Ended::Closed(code),
                 Received::Close(frame) => {
                     session.remove(core);
                     session.socket.goodbye(frame, &core.scratch).await;
@@ -179,10 +178,8 @@ async fn serve(core: &Rc<Core>, session: &Rc<Session>, already_read: &[u8], orig
             }
             Ok(Ready::Readable) => {
                 let mut scratch = core.scratch.borrow_mut();
-                match session.socket.read(&mut inbound, &mut scratch, &mut received) {
-                    Ok(true) => {}
-                    Ok(false) => return Ended::Broken,
-                    Err(code) => return Ended::Closed(code),
+                if !session.socket.read(&mut inbound, &mut scratch, &mut received) {
+                    return Ended::Broken;
                 }
             }
             Err(_) => return Ended::Broken,

@@ -82,6 +82,7 @@ async fn first(core: &Core, session: &Session, inbound: &mut Inbound, received: 
                 Received::Binary(bytes) if session.subprotocol == proto::Subprotocol::Proto => return Ok(bytes),
                 Received::Text(_) | Received::Binary(_) => return Err(Ended::Closed(CloseCode::Malformed)),
                 Received::Answer(frame) => session.socket.answer(frame),
+                Received::Wrong(code) => return Err(Ended::Closed(code)),
                 Received::Close(frame) => {
                     session.socket.goodbye(frame, &core.scratch).await;
                     return Err(Ended::ByClient);
@@ -99,10 +100,8 @@ async fn first(core: &Core, session: &Session, inbound: &mut Inbound, received: 
             }
             Ok(Ready::Readable) => {
                 let mut scratch = core.scratch.borrow_mut();
-                match session.socket.read(inbound, &mut scratch, received) {
-                    Ok(true) => {}
-                    Ok(false) => return Err(Ended::Broken),
-                    Err(code) => return Err(Ended::Closed(code)),
+                if !session.socket.read(inbound, &mut scratch, received) {
+                    return Err(Ended::Broken);
                 }
             }
             Err(_) => return Err(Ended::Broken),

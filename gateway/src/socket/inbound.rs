@@ -19,8 +19,9 @@ use tokio_tungstenite::tungstenite::{
 
 use super::Frame;
 
-/// Fragments and control frames of one message at most.
+/// Fragments and control frames of one message at most, or one for so many bytes of what it may have.
 const FRAMES: usize = 1_024;
+const FRAME_BYTES: usize = 64;
 
 /// What a client sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +34,16 @@ pub enum Received {
     Answer(Frame),
     /// The client closes; to be answered with this frame.
     Close(Frame),
+    /// The client broke the protocol, and is to be told this. Always the last: what came before it counts.
+    Wrong(CloseCode),
 }
 
 /// What has come of a message that is not whole yet. Empty and without a buffer between messages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Inbound {
     carry: Vec<u8>,
+    /// Bytes of payload that a message may have.
+    most_bytes: usize,
     /// How much of `carry` was walked, always at the start of a frame.
     walked: usize,
     /// Bytes of payload, and frames, since the message began.
@@ -70,7 +75,19 @@ impl Write for Side {
     }
 }
 
+impl Default for Inbound {
+    fn default() -> Self {
+        Self::with_most(limits::FRAME_IN_BYTES)
+    }
+}
+
 impl Inbound {
+    /// With another bound than the contract's, for suites that test more than it allows.
+    #[must_use]
+    pub fn with_most(most_bytes: usize) -> Self {
+        Self { carry: Vec::new(), most_bytes, walked: 0, payload: 0, frames: 0, open: false }
+    }
+
     /// Whether a message has begun.
     #[must_use]
     pub fn is_idle(&self) -> bool {
@@ -78,47 +95,52 @@ impl Inbound {
     }
 
     /// Takes bytes as they came; gives the messages that are whole now.
-    ///
-    /// # Errors
-    /// The code to close with.
-    pub fn take(&mut self, bytes: &[u8], received: &mut Vec<Received>) -> Result<(), CloseCode> {
+    pub fn take(&mut self, bytes: &[u8], received: &mut Vec<Received>) {
         self.carry.extend_from_slice(bytes);
-        let Some(whole) = self.walk()? else { return Ok(()) };
-        let rest = self.carry.split_off(whole);
-        let part = std::mem::replace(&mut self.carry, rest);
-        self.walked = 0;
-        if self.carry.is_empty() {
-            self.carry = Vec::new();
+        let mut whole = None;
+        let walked = self.walk(&mut whole);
+        if let Some(whole) = whole {
+            let rest = self.carry.split_off(whole);
+            let part = std::mem::replace(&mut self.carry, rest);
+            self.walked -= whole;
+            if self.carry.is_empty() {
+                self.carry = Vec::new();
+            }
+            if let Err(code) = parse(part, self.most_bytes, received) {
+                return received.push(Received::Wrong(code));
+            }
         }
-        parse(part, received)
+        if let Err(code) = walked {
+            received.push(Received::Wrong(code));
+        }
     }
 
-    /// Walks whole frames; gives where the last whole message ends.
-    fn walk(&mut self) -> Result<Option<usize>, CloseCode> {
-        let mut whole = None;
+    /// Walks whole frames; `whole` is where the last whole message ends.
+    fn walk(&mut self, whole: &mut Option<usize>) -> Result<(), CloseCode> {
+        let frames_most = FRAMES.max(self.most_bytes / FRAME_BYTES);
         loop {
             let mut cursor = Cursor::new(&self.carry[self.walked..]);
             let (header, length) = match FrameHeader::parse(&mut cursor) {
                 Ok(Some(parsed)) => parsed,
-                Ok(None) => return Ok(whole),
+                Ok(None) => return Ok(()),
                 Err(_) => return Err(CloseCode::Protocol),
             };
             if header.mask.is_none() || header.rsv1 || header.rsv2 || header.rsv3 {
                 return Err(CloseCode::Protocol);
             }
             // Told by the header, before its payload is waited for.
-            if length > limits::FRAME_IN_BYTES as u64 {
+            if length > self.most_bytes as u64 {
                 return Err(CloseCode::TooBig);
             }
             if matches!(header.opcode, OpCode::Control(_)) && (length > 125 || !header.is_final) {
                 return Err(CloseCode::Protocol);
             }
             let end = self.walked + cursor.position() as usize + length as usize;
-            if matches!(header.opcode, OpCode::Data(_)) && self.payload + length as usize > limits::FRAME_IN_BYTES {
+            if matches!(header.opcode, OpCode::Data(_)) && self.payload + length as usize > self.most_bytes {
                 return Err(CloseCode::TooBig);
             }
             if end > self.carry.len() {
-                return Ok(whole);
+                return Ok(());
             }
             self.walked = end;
             self.frames += 1;
@@ -132,29 +154,30 @@ impl Inbound {
                 OpCode::Control(Control::Close) => {
                     // Nothing after it counts.
                     self.carry.truncate(end);
-                    return Ok(Some(end));
+                    *whole = Some(end);
+                    return Ok(());
                 }
                 OpCode::Control(_) => {}
             }
             if self.open {
-                if self.frames > FRAMES {
+                if self.frames > frames_most {
                     return Err(CloseCode::TooBig);
                 }
             } else {
                 (self.payload, self.frames) = (0, 0);
-                whole = Some(end);
+                *whole = Some(end);
             }
         }
     }
 }
 
-fn parse(part: Vec<u8>, received: &mut Vec<Received>) -> Result<(), CloseCode> {
+fn parse(part: Vec<u8>, most_bytes: usize, received: &mut Vec<Received>) -> Result<(), CloseCode> {
     let mut config = WebSocketConfig::default();
     config.read_buffer_size = 1;
     config.write_buffer_size = 0;
     config.max_write_buffer_size = 4_096;
-    config.max_message_size = Some(limits::FRAME_IN_BYTES);
-    config.max_frame_size = Some(limits::FRAME_IN_BYTES);
+    config.max_message_size = Some(most_bytes);
+    config.max_frame_size = Some(most_bytes);
     let mut context = WebSocketContext::from_partially_read(part, Role::Server, Some(config));
     let mut side = Side::default();
     loop {
@@ -217,7 +240,10 @@ mod tests {
     fn take_all(wire: &[u8], cut: usize) -> (Vec<Received>, Result<(), CloseCode>) {
         let (mut inbound, mut received) = (Inbound::default(), Vec::new());
         for part in wire.chunks(cut) {
-            if let Err(code) = inbound.take(part, &mut received) {
+            inbound.take(part, &mut received);
+            if let Some(Received::Wrong(code)) = received.last() {
+                let code = *code;
+                received.pop();
                 return (received, Err(code));
             }
         }
@@ -245,7 +271,7 @@ mod tests {
     #[test]
     fn nothing_is_kept_between_messages() {
         let (mut inbound, mut received) = (Inbound::default(), Vec::new());
-        inbound.take(&client(2, true, &[1; 6_000]), &mut received).unwrap();
+        inbound.take(&client(2, true, &[1; 6_000]), &mut received);
         assert!(inbound.is_idle());
         assert_eq!(inbound.carry.capacity(), 0);
     }
@@ -281,12 +307,40 @@ mod tests {
         assert!(matches!(received.as_slice(), [Received::Close(frame)] if frame.bytes()[..2] == [0x88, 2]), "{received:?}");
     }
 
+    #[test]
+    fn what_came_whole_before_a_bad_frame_still_counts() {
+        let mut wire = client(1, true, b"good");
+        let mut bad = client(1, true, b"bad");
+        bad[0] |= 0x20;
+        wire.extend(bad);
+        let (received, outcome) = take_all(&wire, 1_000);
+        assert_eq!((received, outcome), (vec![Received::Text(Bytes::from_static(b"good"))], Err(CloseCode::Protocol)));
+    }
+
+    #[test]
+    fn a_fragment_may_come_in_one_piece_with_the_message_before_it() {
+        let mut wire = client(1, true, b"one");
+        wire.extend(client(1, false, b"tw"));
+        let (mut inbound, mut received) = (Inbound::default(), Vec::new());
+        inbound.take(&wire, &mut received);
+        inbound.take(&client(0, true, b"o"), &mut received);
+        assert_eq!(received, [Received::Text(Bytes::from_static(b"one")), Received::Text(Bytes::from_static(b"two"))]);
+    }
+
+    #[test]
+    fn another_bound_may_be_set_for_suites() {
+        let (mut inbound, mut received) = (Inbound::with_most(1 << 20), Vec::new());
+        inbound.take(&client(2, true, &vec![7; 1 << 20]), &mut received);
+        assert!(matches!(received.as_slice(), [Received::Binary(bytes)] if bytes.len() == 1 << 20));
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_panic_or_grow(wire in prop::collection::vec(any::<u8>(), 0..4_000), cut in 1usize..300) {
             let (mut inbound, mut received) = (Inbound::default(), Vec::new());
             for part in wire.chunks(cut) {
-                if inbound.take(part, &mut received).is_err() { break; }
+                inbound.take(part, &mut received);
+                if matches!(received.last(), Some(Received::Wrong(_))) { break; }
                 prop_assert!(inbound.carry.len() <= limits::FRAME_IN_BYTES + 16 * FRAMES);
             }
         }

@@ -151,15 +151,14 @@ impl Socket {
     }
 
     /// Reads what is there into `scratch`, and takes messages out of it. `false`: the other end is gone.
-    ///
-    /// # Errors
-    /// The code to close with, for what a client must not send.
-    pub fn read(&self, inbound: &mut Inbound, scratch: &mut [u8], received: &mut Vec<Received>) -> Result<bool, CloseCode> {
+    pub fn read(&self, inbound: &mut Inbound, scratch: &mut [u8], received: &mut Vec<Received>) -> bool {
         match self.wire.try_read(scratch) {
-            Ok(0) => Ok(false),
-            Ok(length) => inbound.take(&scratch[..length], received).map(|()| true),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
-            Err(_) => Ok(false),
+            Ok(0) => false,
+            Ok(length) => {
+                inbound.take(&scratch[..length], received);
+                true
+            }
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         }
     }
 
