@@ -7,7 +7,10 @@ mod topology;
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -54,6 +57,7 @@ struct Shared {
     options: RedisOptions,
     place: Place,
     followers: Mutex<Vec<FollowerEntry>>,
+    numbers: AtomicU64,
     /// Counts up whenever a follower wants something else.
     wants: watch::Sender<u64>,
     /// By node: what it has confirmed, and whether it hears itself.
@@ -65,6 +69,7 @@ struct Shared {
 }
 
 struct FollowerEntry {
+    number: u64,
     post: Post,
     confirmed: PartitionSet,
 }
@@ -87,6 +92,7 @@ impl RedisBackbone {
             options,
             place,
             followers: Mutex::default(),
+            numbers: AtomicU64::new(0),
             wants: watch::Sender::new(0),
             nodes: Mutex::default(),
             topology: watch::Sender::default(),
@@ -277,8 +283,9 @@ impl Backbone for RedisBackbone {
 
     fn follow(&self) -> Box<dyn Follower> {
         let (post, mailbox) = mailbox::new(self.shared.options.queue.max(1));
-        self.shared.followers.lock().push(FollowerEntry { post: post.clone(), confirmed: PartitionSet::EMPTY });
-        Box::new(RedisFollower { backbone: self.clone(), post, mailbox })
+        let number = self.shared.numbers.fetch_add(1, Ordering::Relaxed);
+        self.shared.followers.lock().push(FollowerEntry { number, post: post.clone(), confirmed: PartitionSet::EMPTY });
+        Box::new(RedisFollower { backbone: self.clone(), number, post, mailbox })
     }
 
     fn healthy(&self) -> bool {
@@ -290,6 +297,7 @@ impl Backbone for RedisBackbone {
 
 struct RedisFollower {
     backbone: RedisBackbone,
+    number: u64,
     post: Post,
     mailbox: Mailbox,
 }
@@ -298,6 +306,10 @@ struct RedisFollower {
 impl Follower for RedisFollower {
     fn want(&mut self, partitions: PartitionSet) {
         self.post.want(partitions);
+        // What is given up here and wanted again a moment later is told as confirmed anew.
+        if let Some(entry) = self.backbone.shared.followers.lock().iter_mut().find(|entry| entry.number == self.number) {
+            entry.confirmed = entry.confirmed.intersection(&partitions);
+        }
         self.backbone.shared.wants.send_modify(|wants| *wants += 1);
     }
 
