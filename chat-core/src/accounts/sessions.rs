@@ -172,8 +172,7 @@ impl Accounts {
     /// A fault.
     pub async fn first_operator_link(&self, organisation: &str) -> Result<Option<SignInLink>, Error> {
         let mut tx = self.store.begin().await?;
-        let (people, entered): (i64, i64) =
-            fetch_one!(tx, (i64, i64), "SELECT count(*), COALESCE(sum(CASE WHEN password IS NULL THEN 0 ELSE 1 END), 0) FROM people")?;
+        let (people, entered): (i64, i64) = fetch_one!(tx, (i64, i64), "SELECT count(*), count(password) FROM people")?;
         if people > 1 || entered > 0 {
             return Ok(None);
         }

@@ -49,7 +49,7 @@ pub async fn seed_demo(core: &ChatCore) -> Result<Seeded, Error> {
     let accounts = core.accounts();
     let hash = accounts.hash_password(PASSWORD).await?;
     let mut tx = core.store().begin().await?;
-    let (people, demo): (i64, i64) = fetch_one!(tx, (i64, i64), "SELECT count(*), COALESCE(sum(demo), 0) FROM people")?;
+    let (people, demo): (i64, i64) = fetch_one!(tx, (i64, i64), "SELECT count(*), count(CASE WHEN demo <> 0 THEN 1 END) FROM people")?;
     if demo > 0 {
         return Ok(Seeded::default());
     }
