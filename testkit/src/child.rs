@@ -22,6 +22,23 @@ impl Child {
         if std::env::var_os("TESTKIT_LOG").is_none() {
             command.stdout(Stdio::null()).stderr(Stdio::null());
         }
+        Self::spawn(command, package)
+    }
+
+    /// The same; what it says goes to a file.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_logged(mut command: Command, package: &str, log: std::fs::File) -> Self {
+        match log.try_clone() {
+            Ok(second) => command.stdout(second).stderr(log),
+            Err(_) => command.stdout(Stdio::null()).stderr(log),
+        };
+        Self::spawn(command, package)
+    }
+
+    fn spawn(mut command: Command, package: &str) -> Self {
         command.stdin(Stdio::null()).process_group(0);
         // SAFETY: prctl is async-signal-safe and touches no memory of ours.
         unsafe {

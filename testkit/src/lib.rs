@@ -5,6 +5,7 @@ mod eventually;
 mod ports;
 mod postgres;
 mod redis;
+pub mod topology;
 
 pub use child::Child;
 pub use eventually::eventually;

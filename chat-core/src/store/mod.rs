@@ -3,6 +3,7 @@
 
 mod macros;
 mod options;
+mod upkeep;
 
 use std::{path::Path, str::FromStr as _, time::Duration};
 
@@ -14,6 +15,7 @@ use sqlx::{
 };
 
 pub use options::StoreOptions;
+pub use upkeep::{DatabaseFacts, FileLock};
 
 use crate::fault::Fault;
 

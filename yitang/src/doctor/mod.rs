@@ -1,4 +1,97 @@
-//! `yitang doctor`
+//! `yitang doctor`: one line for each thing looked at, ok or bad, and what to do about it.
+
+mod database;
+mod machine;
+mod network;
+
 use std::process::ExitCode;
+
 use crate::{cli::Role, settings::Settings};
-pub async fn doctor(_settings: &Settings, _role: Option<Role>) -> anyhow::Result<ExitCode> { Ok(ExitCode::SUCCESS) }
+
+/// One thing looked at.
+#[derive(Debug)]
+pub struct Finding {
+    verdict: Verdict,
+    what: String,
+    /// What to do, where something is to be done.
+    advice: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Ok,
+    /// It will run; know this before many people come.
+    Note,
+    Bad,
+}
+
+impl Finding {
+    fn ok(what: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Ok, what: what.into(), advice: String::new() }
+    }
+
+    fn note(what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Note, what: what.into(), advice: advice.into() }
+    }
+
+    fn bad(what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Bad, what: what.into(), advice: advice.into() }
+    }
+}
+
+/// Looks at everything that the role needs. Fails when anything is bad.
+pub async fn doctor(settings: &Settings, role: Option<Role>) -> anyhow::Result<ExitCode> {
+    let role = role.unwrap_or(Role::All);
+    let mut findings = check_settings(settings, role);
+    if matches!(role, Role::All | Role::ChatCore) {
+        findings.extend(database::look(settings).await);
+    }
+    if role == Role::All {
+        findings.push(machine::data_folder(settings));
+    } else if role != Role::Presence {
+        findings.push(network::redis(settings).await);
+    }
+    if role == Role::Gateway {
+        findings.extend(network::peers(settings).await);
+    }
+    findings.extend(network::ports(settings, role));
+    findings.push(machine::open_files(settings, role));
+    let bad = findings.iter().filter(|finding| finding.verdict == Verdict::Bad).count();
+    for Finding { verdict, what, advice } in &findings {
+        let word = match verdict {
+            Verdict::Ok => "ok  ",
+            Verdict::Note => "note",
+            Verdict::Bad => "BAD ",
+        };
+        println!("{word}  {what}");
+        if !advice.is_empty() {
+            println!("      → {advice}");
+        }
+    }
+    Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn check_settings(settings: &Settings, role: Role) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if role != Role::All {
+        findings.push(match settings.check_key() {
+            Ok(()) => Finding::ok("the roles' shared key is set"),
+            Err(error) => Finding::bad("the roles' shared key", error.to_string()),
+        });
+    }
+    if matches!(role, Role::All | Role::Gateway) {
+        findings.push(match settings.public_url() {
+            Ok(url) if url.starts_with("https://") => Finding::ok(format!("browsers come to {url}")),
+            Ok(url) if settings.listen.gateway.ip().is_loopback() => Finding::ok(format!("browsers come to {url}, on this machine")),
+            Ok(url) => Finding::bad(
+                format!("browsers come to {url}, unencrypted"),
+                "put a proxy with TLS before this, and set gateway.edge.public_url to its https:// address",
+            ),
+            Err(error) => Finding::bad("the public address", error.to_string()),
+        });
+        if settings.gateway.edge.demo && !settings.listen.gateway.ip().is_loopback() {
+            findings.push(Finding::note("the demonstration is shown beyond this machine", "its people can sign in from this machine only"));
+        }
+    }
+    findings
+}

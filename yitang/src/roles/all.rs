@@ -30,6 +30,7 @@ pub async fn all(mut settings: Settings) -> anyhow::Result<()> {
     let options = settings.gateway_options()?;
     let demo = options.edge.demo;
     let backbone: Arc<dyn Backbone> = Arc::new(MemoryBackbone::new(settings.lifecycle.hints_most));
+    let _lock = settings.chat_core_options().store.lock()?;
     let core = start_core(&settings, Arc::clone(&backbone)).await?;
     if demo {
         seed_demo(&core).await?;

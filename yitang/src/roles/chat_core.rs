@@ -13,6 +13,7 @@ use backbone::Backbone;
 use chat_core::ChatCore;
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
+use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::grpc;
 use crate::{
@@ -39,23 +40,28 @@ pub async fn chat_core(settings: Settings) -> anyhow::Result<()> {
     });
     admin::serve(settings.listen.chat_core_admin, metrics, health.clone()).await?;
     let backbone = super::connect_backbone(&settings.redis).await?;
+    let _lock = settings.chat_core_options().store.lock()?;
     let core = Arc::new(start_core(&settings, backbone).await?);
     let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
     let stop = CancellationToken::new();
-    let asking = tokio::spawn(ask_database(Arc::clone(&core), database));
-    let mut serving = tokio::spawn(grpc::serve(listener, core.routes(&settings.key), &settings.lifecycle, stop.clone()));
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let asking = tokio::spawn(ask_database(Arc::clone(&core), database, reporter.clone()));
+    let routes = core.routes(&settings.key).add_service(health_service);
+    let mut serving = tokio::spawn(grpc::serve(listener, routes, &settings.lifecycle, stop.clone()));
     tracing::info!(%address, "chat-core serves");
 
     lifecycle::until_told(async { (&mut serving).await? }).await?;
     health.stopping();
+    asking.abort();
+    let _ = asking.await;
     let stopping = async {
+        // Gateways ask twice a second, and go elsewhere.
+        reporter.set_service_status("", ServingStatus::NotServing).await;
         tokio::time::sleep(Duration::from_millis(settings.lifecycle.notice_ms)).await;
         stop.cancel();
         if let Err(error) = serving.await.map_err(anyhow::Error::from).and_then(|ended| ended) {
             tracing::warn!(%error, "serving did not end well");
         }
-        asking.abort();
-        let _ = asking.await;
         match Arc::try_unwrap(core) {
             Ok(core) => core.shutdown().await,
             Err(_) => tracing::warn!("chat-core is still being used: its database is left as it is"),
@@ -84,12 +90,14 @@ pub async fn start_core(settings: &Settings, backbone: Arc<dyn Backbone>) -> any
     }
 }
 
-async fn ask_database(core: Arc<ChatCore>, answers: Arc<AtomicBool>) {
+async fn ask_database(core: Arc<ChatCore>, answers: Arc<AtomicBool>, reporter: HealthReporter) {
     loop {
         let answered = tokio::time::timeout(Duration::from_secs(2), core.ping()).await.is_ok_and(|answer| answer.is_ok());
         if answers.swap(answered, Ordering::Relaxed) != answered {
             tracing::info!(answered, "the database");
         }
+        let status = if answered { ServingStatus::Serving } else { ServingStatus::NotServing };
+        reporter.set_service_status("", status).await;
         metrics::gauge!("yitang_chat_core_ready").set(f64::from(u8::from(answered)));
         tokio::time::sleep(DATABASE_EVERY).await;
     }

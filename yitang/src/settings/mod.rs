@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use document::{document};
 pub use load::{Sources, load};
-pub use secrets::{masked};
+pub use secrets::{mask_url, masked};
 
 /// Everything that can be set, for whichever roles this process runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -1,0 +1,91 @@
+//! Where each part of the topology is, by name: on this machine, or in docker-compose.yml's network.
+
+use crate::free_port;
+
+/// A role that is one process: its name in docker-compose.yml, and where it listens.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// As docker-compose.yml calls it.
+    pub name: String,
+    /// Where others reach it.
+    pub address: String,
+    /// Where it listens itself.
+    pub listen: String,
+    /// Its admin port.
+    pub admin: String,
+}
+
+/// Everything that the roles' settings name.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// PostgreSQL's URL.
+    pub database: String,
+    /// Redis's URL.
+    pub redis: String,
+    /// Presence.
+    pub presence: Place,
+    /// Chat-cores.
+    pub chat_cores: Vec<Place>,
+    /// Gateways.
+    pub gateways: Vec<Place>,
+    /// Where browsers come to.
+    pub public_url: String,
+    /// Where the front proxy's connections come from.
+    pub front_network: String,
+    /// The roles' shared key.
+    pub key: String,
+}
+
+impl Place {
+    fn here(name: &str) -> Self {
+        let (address, admin) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+        Self { name: name.to_owned(), listen: address.clone(), address, admin }
+    }
+
+    fn in_compose(name: &str, port: u16) -> Self {
+        Self {
+            name: name.to_owned(),
+            address: format!("{name}:{port}"),
+            listen: format!("0.0.0.0:{port}"),
+            admin: format!("0.0.0.0:{}", port + 2_000),
+        }
+    }
+
+    /// As a peer is named in settings.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Addresses {
+    /// On this machine, on free ports.
+    #[must_use]
+    pub fn here(database: String, redis: String, key: String, front_port: u16) -> Self {
+        Self {
+            database,
+            redis,
+            presence: Place::here("presence"),
+            chat_cores: ["chat-core-1", "chat-core-2"].map(Place::here).into(),
+            gateways: ["gateway-1", "gateway-2"].map(Place::here).into(),
+            public_url: format!("http://127.0.0.1:{front_port}"),
+            front_network: "127.0.0.1".to_owned(),
+            key,
+        }
+    }
+
+    /// As docker-compose.yml has them.
+    #[must_use]
+    pub fn in_compose() -> Self {
+        Self {
+            database: "postgres://yitang:${YITANG_DATABASE_PASSWORD:?}@postgres:5432/yitang".to_owned(),
+            redis: "redis://redis:6379".to_owned(),
+            presence: Place::in_compose("presence", 7_200),
+            chat_cores: ["chat-core-1", "chat-core-2"].map(|name| Place::in_compose(name, 7_100)).into(),
+            gateways: ["gateway-1", "gateway-2"].map(|name| Place::in_compose(name, 8_080)).into(),
+            public_url: "${YITANG_PUBLIC_URL:-http://127.0.0.1:8080}".to_owned(),
+            front_network: "10.77.0.0/24".to_owned(),
+            key: "${YITANG_KEY:?}".to_owned(),
+        }
+    }
+}
