@@ -32,7 +32,7 @@ fn main() -> anyhow::Result<()> {
     let path = arguments.folder.join("addresses.json");
     fs::write(&path, serde_json::to_string_pretty(&shown)?).with_context(|| path.display().to_string())?;
     println!("{}", serde_json::to_string_pretty(&shown)?);
-    println!("Sign in as member1, staff1 …, password yitang-demo, at {}. Ctrl-C ends all of it.", shown["url"]);
+    println!("Sign in as member1, staff1 …, password yitang-demo, at {}. Ctrl-C ends all of it.", topology.addresses.public_url);
     // On this thread: the processes end with the thread that started them.
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};

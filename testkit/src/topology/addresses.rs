@@ -2,6 +2,9 @@
 
 use crate::free_port;
 
+/// Where nginx calls from on this machine: another address than any browser's, so that it can be told from them.
+pub const FRONT_HERE: &str = "127.0.0.9";
+
 /// A role that is one process: its name in docker-compose.yml, and where it listens.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -69,7 +72,7 @@ impl Addresses {
             chat_cores: ["chat-core-1", "chat-core-2"].map(Place::here).into(),
             gateways: ["gateway-1", "gateway-2"].map(Place::here).into(),
             public_url: format!("http://127.0.0.1:{front_port}"),
-            front_network: "127.0.0.1".to_owned(),
+            front_network: FRONT_HERE.to_owned(),
             key,
         }
     }

@@ -14,13 +14,13 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 
-pub use addresses::{Addresses, Place};
+pub use addresses::{Addresses, FRONT_HERE, Place};
 pub use process::{RoleProcess, is_ready};
 pub use roles::{RolePlan, plan};
 
 use crate::{Child, Postgres, Redis, RedisCluster, free_port};
 
-/// The front proxy's configuration, with `${FRONT_GATEWAYS}` and `${FRONT_LISTEN}` to be filled in.
+/// The front proxy's configuration, with `${FRONT_…}` to be filled in.
 pub const FRONT_TEMPLATE: &str = include_str!("front.conf.template");
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
@@ -161,6 +161,7 @@ fn front(addresses: &Addresses, port: u16, folder: &Path) -> anyhow::Result<Opti
     let folder = folder.canonicalize()?;
     let servers: String = addresses.gateways.iter().map(|place| format!("server {} max_fails=1 fail_timeout=2s; ", place.address)).collect();
     let site = FRONT_TEMPLATE.replace("${FRONT_GATEWAYS}", &servers).replace("${FRONT_LISTEN}", &format!("127.0.0.1:{port}"));
+    let site = site.replace("${FRONT_BIND}", &format!("proxy_bind {FRONT_HERE};"));
     let whole = format!(
         "daemon off; worker_processes 1; pid {0}/nginx.pid; error_log {0}/front.log warn;\n\
          events {{ worker_connections 4096; }}\n\

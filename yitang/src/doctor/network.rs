@@ -35,7 +35,7 @@ pub fn ports(settings: &Settings, role: Role) -> Vec<Finding> {
 pub async fn redis(settings: &Settings) -> Finding {
     let url = mask_url(&settings.redis.url);
     let advice = "is it running, and is redis.url right? Without it comments go on, more slowly";
-    let backbone = match roles::connect_backbone(&settings.redis).await {
+    let backbone = match roles::connect_backbone(&settings.redis) {
         Ok(backbone) => backbone,
         Err(error) => return Finding::bad(format!("Redis {url}: {error:#}"), advice),
     };

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use backbone::Backbone;
+use backbone::{Backbone, RedisBackbone, RedisOptions};
 
-use crate::settings::RedisOptions;
-
-/// Connects to Redis; its being away is not an error, hints then do not come.
+/// Starts connecting to Redis. That it is away is not an error: hints then do not come, and comments go on by polling.
 ///
 /// # Errors
 /// When the settings cannot be used.
-pub async fn connect(_options: &RedisOptions) -> anyhow::Result<Arc<dyn Backbone>> {
-    Ok(Arc::new(backbone::MemoryBackbone::new(1 << 20)))
+pub fn connect(options: &RedisOptions) -> anyhow::Result<Arc<dyn Backbone>> {
+    let redis = RedisBackbone::connect(options.clone()).map_err(|why| anyhow::anyhow!("redis.url: {why}"))?;
+    Ok(Arc::new(redis))
 }

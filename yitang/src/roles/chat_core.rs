@@ -39,7 +39,7 @@ pub async fn chat_core(settings: Settings) -> anyhow::Result<()> {
         move || database.load(Ordering::Relaxed)
     });
     admin::serve(settings.listen.chat_core_admin, metrics, health.clone()).await?;
-    let backbone = super::connect_backbone(&settings.redis).await?;
+    let backbone = super::connect_backbone(&settings.redis)?;
     let _lock = settings.chat_core_options().store.lock()?;
     let core = Arc::new(start_core(&settings, backbone).await?);
     let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;

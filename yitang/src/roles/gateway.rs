@@ -22,7 +22,7 @@ pub async fn gateway(settings: Settings) -> anyhow::Result<()> {
     let options = settings.gateway_options()?;
     let cores = peers(&settings.peers.chat_cores, "peers.chat_cores", &settings.key, &options.upstream)?;
     let presences = peers(&settings.peers.presences, "peers.presences", &settings.key, &options.upstream)?;
-    let backbone = super::connect_backbone(&settings.redis).await?;
+    let backbone = super::connect_backbone(&settings.redis)?;
     let cores = ChatCores::new(options.upstream.clone(), cores);
     let gateway = Gateway::start(options, cores, presences, backbone).await.context("starting the gateway")?;
     let health = Health::new({

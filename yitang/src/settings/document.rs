@@ -8,8 +8,9 @@ use toml::Value;
 use super::Settings;
 
 /// The sources of all settings, by crate: the comment above a field is what the document says of it.
-const SOURCES: [(&str, &str); 10] = [
+const SOURCES: [(&str, &str); 11] = [
     ("yitang", include_str!("mod.rs")),
+    ("backbone", include_str!("../../../backbone/src/redis/options.rs")),
     ("gateway", include_str!("../../../gateway/src/options.rs")),
     ("gateway", include_str!("../../../gateway/src/edge/options.rs")),
     ("gateway", include_str!("../../../gateway/src/upstream/options.rs")),

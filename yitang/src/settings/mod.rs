@@ -34,27 +34,13 @@ pub struct Settings {
     /// Starting and stopping.
     pub lifecycle: LifecycleSettings,
     /// Redis; unused by `yitang all`.
-    pub redis: RedisOptions,
+    pub redis: backbone::RedisOptions,
     /// The gateway.
     pub gateway: gateway::Options,
     /// Chat-core.
     pub chat_core: chat_core::Options,
     /// Presence.
     pub presence: presence::Options,
-}
-
-/// Stands in until the backbone has its own.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RedisOptions {
-    /// `redis://host:port`, or several addresses of a cluster.
-    pub url: String,
-}
-
-impl Default for RedisOptions {
-    fn default() -> Self {
-        Self { url: "redis://127.0.0.1:6379".to_owned() }
-    }
 }
 
 /// Logs.
@@ -170,7 +156,7 @@ impl Default for Settings {
             listen: ListenSettings::default(),
             peers: PeerSettings::default(),
             lifecycle: LifecycleSettings::default(),
-            redis: RedisOptions::default(),
+            redis: backbone::RedisOptions::default(),
             gateway,
             chat_core,
             presence: presence::Options::default(),
