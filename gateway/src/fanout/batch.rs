@@ -1,11 +1,11 @@
 //! Live events as frames: encoded once for all sockets of a room.
 
-use prost::Message as _;
 use proto::{
-    Subprotocol, limits,
+    Subprotocol,
     v1::{Batch, Event, Events, ServerFrame, batch::Body, server_frame},
 };
 
+use super::page::{EVENTS_BYTES, wire_bytes};
 use crate::socket::Frame;
 
 /// Which log these frames are of.
@@ -20,17 +20,12 @@ pub struct Log {
 /// Consecutive events as batches, none of them above 256 KiB.
 #[must_use]
 pub fn frames(log: &Log, events: &[Event], window_ms: u32, subprotocol: Subprotocol) -> Vec<Frame> {
-    // JSON is longer: names of fields, and escapes.
-    let most = match subprotocol {
-        Subprotocol::Proto => limits::FRAME_OUT_BYTES - 1_024,
-        Subprotocol::Json => limits::FRAME_OUT_BYTES / 4,
-    };
     let mut frames = Vec::new();
     let mut start = 0;
     let mut bytes = 0;
     for (at, event) in events.iter().enumerate() {
-        let length = event.encoded_len() + 8;
-        if at > start && bytes + length > most {
+        let length = wire_bytes(event, subprotocol);
+        if at > start && bytes + length > EVENTS_BYTES {
             frames.push(frame(log, &events[start..at], window_ms, subprotocol));
             (start, bytes) = (at, 0);
         }
@@ -72,7 +67,7 @@ mod tests {
             assert!(frames.len() > 1);
             let mut seqs = Vec::new();
             for frame in &frames {
-                assert!(frame.len() <= limits::FRAME_OUT_BYTES, "{}", frame.len());
+                assert!(frame.len() <= proto::limits::FRAME_OUT_BYTES, "{}", frame.len());
                 let header = if frame.bytes()[1] == 127 { 10 } else { 4 };
                 let message = subprotocol.decode_server(&frame.bytes()[header..]).unwrap();
                 let Some(server_frame::Frame::Batch(batch)) = message.frame else { panic!("no batch") };

@@ -104,7 +104,9 @@ pub async fn compare_heads(fanout: Fanout) {
         let wanted: PartitionSet = inner.rooms.iter().map(|handle| handle.partition).collect();
         let doubted = if inner.backbone.healthy() { wanted.difference(&confirmed) } else { wanted };
         metrics::gauge!("yitang_gateway_partitions_polled").set(doubted.len() as f64);
-        if wanted.is_empty() || doubted.is_empty() && compared.elapsed() < repair {
+        // The very first time only tells where to begin: before any room is opened, or the rooms look for themselves.
+        let first = since_ms == 0;
+        if !first && (wanted.is_empty() || doubted.is_empty() && compared.elapsed() < repair) {
             continue;
         }
         let partitions = wanted.iter().map(u32::from).collect();
@@ -112,6 +114,9 @@ pub async fn compare_heads(fanout: Fanout) {
             Ok(answer) => {
                 compared = tokio::time::Instant::now();
                 since_ms = answer.as_of_ms;
+                if first {
+                    look(&fanout, &wanted);
+                }
                 for head in answer.heads {
                     let room = Uuid::try_parse(&head.conversation).ok().and_then(|id| inner.rooms.get(&id).map(|handle| handle.clone()));
                     if let Some(handle) = room {

@@ -1,5 +1,7 @@
 //! What rooms and cores tell each other.
 
+use std::sync::Arc;
+
 use proto::{
     Subprotocol,
     internal::v1::{Announcement, Head, RoomCounts, WatchVerdict},
@@ -133,6 +135,8 @@ pub enum ToRoom {
         json: Vec<Frame>,
         /// The newest of them.
         top: Top,
+        /// Held until they are written: so the room knows which core is behind.
+        ticket: Arc<()>,
     },
     /// A state, the latest of its key.
     State {
@@ -143,12 +147,10 @@ pub enum ToRoom {
         /// For those who speak JSON.
         json: Option<Frame>,
     },
-    /// All subscriptions end: the log was made anew.
-    End {
-        /// For those who speak protobuf.
-        proto: Frame,
-        /// For those who speak JSON.
-        json: Frame,
+    /// The log was made anew: all who are in come in again, from this position, which is not of the new log.
+    Anew {
+        /// Where they stood.
+        position: Position,
     },
 }
 

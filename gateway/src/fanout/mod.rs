@@ -3,10 +3,12 @@
 pub mod batch;
 mod dispatcher;
 mod messages;
+pub mod page;
 pub mod ring;
 mod room;
 pub mod state;
 pub mod verdict;
+pub mod window;
 
 use std::sync::{
     Arc,

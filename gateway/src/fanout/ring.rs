@@ -64,15 +64,16 @@ impl Ring {
     pub fn push(&mut self, events: &[Event], now_ms: u64) {
         for event in events {
             debug_assert_eq!(event.seq, self.newest() + 1, "the ring has no holes");
-            if let Some(target) = sequence::target_of(event) {
-                self.fold(event, target);
+            let mut event = event.clone();
+            if let Some(target) = sequence::target_of(&event) {
+                self.fold(&mut event, target);
             }
             if self.blocks.back().is_none_or(|block| block.events.len() >= BLOCK) {
                 self.blocks.push_back(Block::default());
             }
             let Some(block) = self.blocks.back_mut() else { continue };
             let bytes = event.encoded_len() + 64;
-            block.events.push(event.clone());
+            block.events.push(event);
             block.bytes += bytes;
             block.newest_ms = now_ms;
             block.encoded = [None, None];
@@ -82,11 +83,48 @@ impl Ring {
         self.trim(now_ms);
     }
 
-    /// Lets an edit, recall or hide act on its target and on earlier edits of it; the frames they stood in are dropped.
-    fn fold(&mut self, later: &Event, target: u64) {
+    /// seq before the oldest event kept.
+    #[must_use]
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Adds events from the store before the oldest, which they must reach; what the ring knows acts on them. `false`: they
+    /// do not fit there.
+    pub fn prepend(&mut self, mut events: Vec<Event>, now_ms: u64) -> bool {
+        let consecutive = events.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq);
+        if !consecutive || events.last().is_none_or(|last| last.seq != self.base) {
+            return false;
+        }
+        // Read before the newest changes, perhaps.
+        let kept = self.blocks.iter().flat_map(|block| &block.events);
+        let changes: Vec<Event> = kept.filter(|event| sequence::target_of(event).is_some()).cloned().collect();
+        sequence::fold_page(&mut events, &changes);
+        for chunk in events.rchunks(BLOCK) {
+            let bytes = chunk.iter().map(|event| event.encoded_len() + 64).sum();
+            self.blocks.push_front(Block { events: chunk.to_vec(), bytes, newest_ms: now_ms, encoded: [None, None] });
+            self.bytes += bytes;
+            self.events += chunk.len();
+            self.base -= chunk.len() as u64;
+        }
+        true
+    }
+
+    /// Lets an edit, recall or hide act on its target and on earlier edits of it, and those of its kind that came before
+    /// act on it; the frames of what changed are dropped.
+    fn fold(&mut self, later: &mut Event, target: u64) {
         for block in &mut self.blocks {
-            let touched = block.events.last().is_some_and(|last| last.seq >= target);
-            if touched && block.events.iter_mut().fold(false, |changed, event| sequence::fold_event(event, later) || changed) {
+            if block.events.last().is_none_or(|last| last.seq < target) {
+                continue;
+            }
+            let mut changed = false;
+            for event in &mut block.events {
+                changed |= sequence::fold_event(event, later);
+                if sequence::target_of(event) == Some(target) {
+                    sequence::fold_event(later, event);
+                }
+            }
+            if changed {
                 block.encoded = [None, None];
             }
         }
@@ -208,6 +246,20 @@ mod tests {
         let shown = format!("{:?}", decoded(&ring.replay(0, Subprotocol::Proto, 1 << 20).unwrap(), Subprotocol::Proto));
         assert!(!shown.contains("secret") && shown.contains("fine"), "{shown}");
         assert!(!format!("{:?}", ring.tail(10)).contains("secret"));
+    }
+
+    #[test]
+    fn what_is_read_back_from_the_store_leaks_no_hidden_text_either() {
+        let mut ring = Ring::new(log(), 200, 1 << 20, 60_000);
+        let hide = Event { seq: 201, kind: Some(Kind::Hide(Hide { target: 150, reason: String::new() })), ..Event::default() };
+        ring.push(&[hide], 0);
+        assert!(!ring.prepend((1..=199).map(|seq| comment(seq, "x")).collect(), 0), "199 does not reach 201");
+        assert!(ring.prepend((1..=200).map(|seq| comment(seq, &format!("text {seq}."))).collect(), 0));
+        assert!(ring.is_whole());
+        let kept = decoded(&ring.replay(0, Subprotocol::Proto, 1 << 20).unwrap(), Subprotocol::Proto);
+        assert_eq!(kept.iter().map(|event| event.seq).collect::<Vec<_>>(), (1..=201).collect::<Vec<_>>());
+        let shown = format!("{kept:?}");
+        assert!(shown.contains("text 149.") && !shown.contains("text 150."));
     }
 
     #[test]

@@ -24,6 +24,10 @@ pub async fn follow(core: Rc<Core>) {
 }
 
 fn apply(core: &Core, event: &ControlEvent) {
+    // Sessions come and go all the time, and change nobody's rights: no verdict is too old for that.
+    if !matches!(event.kind, Some(Kind::SessionStarted(_) | Kind::SessionEnded(_)) | None) {
+        core.rights_at.set(event.position);
+    }
     match &event.kind {
         Some(Kind::SessionEnded(ended)) => {
             for session in core.sessions_of(ended.person) {
@@ -69,6 +73,7 @@ fn everybody(core: &Core) -> Vec<Rc<Session>> {
 /// Something may have been missed: whoever cannot be known to be signed in still comes back with a new ticket.
 fn look_at_everything(core: &Core) {
     let control = core.shared.chat_cores.control();
+    core.rights_at.set(control.position());
     for session in everybody(core) {
         let Some((id, position)) = session.signed_in_at() else { continue };
         match control.ended(&id, 0, position) {

@@ -50,6 +50,8 @@ pub struct Core {
     pub people: RefCell<HashMap<u32, SmallVec<[u32; 2]>>>,
     /// Rooms with something to write.
     ready: RefCell<VecDeque<Uuid>>,
+    /// Where the control log last changed what anybody may do, as far as the sockets here were told.
+    pub rights_at: Cell<u64>,
     /// Lent to one socket after the other for reading.
     pub scratch: RefCell<Vec<u8>>,
     serial: Cell<u64>,
@@ -74,6 +76,7 @@ pub fn start(index: u32, shared: Arc<Shared>, receiver: mpsc::Receiver<Command>,
                 rooms: RefCell::default(),
                 people: RefCell::default(),
                 ready: RefCell::default(),
+                rights_at: Cell::new(0),
                 scratch: RefCell::new(vec![0; READ_BYTES]),
                 serial: Cell::new(0),
             });
@@ -152,12 +155,15 @@ impl Core {
                 drop(rooms);
                 self.joined(room, socket, person, &frames, again, &verdict);
             }
-            Turn::Done(ToRoom::End { .. }) => {
-                let ended: Vec<Rc<Session>> = members.sockets.drain().collect();
+            Turn::Done(ToRoom::Anew { position }) => {
+                let sessions: Vec<Rc<Session>> = members.sockets.drain().collect();
                 drop(rooms);
-                for session in ended {
-                    session.subscriptions.borrow_mut().remove(&room);
+                for session in sessions {
+                    if let Some(subscription) = session.subscriptions.borrow_mut().get_mut(&room) {
+                        subscription.place = None;
+                    }
                     self.tell_left(room, &session);
+                    session.reload(position.clone());
                 }
             }
             Turn::Done(ToRoom::Events { .. } | ToRoom::State { .. }) | Turn::More | Turn::Idle => {
@@ -326,8 +332,8 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// It has signed in.
-    pub fn signed_in(&self) {
+    /// It has signed in, or never will.
+    pub fn settled(&self) {
         if self.unsigned.replace(false) {
             self.shared.unsigned.fetch_sub(1, Ordering::AcqRel);
         }
@@ -336,7 +342,7 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.signed_in();
+        self.settled();
         self.shared.sockets.fetch_sub(1, Ordering::AcqRel);
         metrics::gauge!("yitang_gateway_sockets").decrement(1);
     }

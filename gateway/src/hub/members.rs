@@ -66,15 +66,7 @@ impl Members {
                     }
                 }
             }
-            ToRoom::End { proto, json } => {
-                for session in range.filter_map(|place| self.sockets.get(place)) {
-                    session.socket.send(match session.subprotocol {
-                        Subprotocol::Proto => proto,
-                        Subprotocol::Json => json,
-                    });
-                }
-            }
-            ToRoom::Join { .. } => return self.done(),
+            ToRoom::Join { .. } | ToRoom::Anew { .. } => return self.done(),
         }
         if end < slots {
             self.cursor = end;

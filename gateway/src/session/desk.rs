@@ -20,13 +20,23 @@ use super::{
     Session, Subscription, conversation,
     rate::{Pace, Rate},
 };
-use crate::{clock, fanout::Join, hub::Core, upstream::Watched};
+use crate::{
+    clock,
+    fanout::{
+        Join,
+        page::{self, Keep},
+    },
+    hub::Core,
+    upstream::Watched,
+};
 
 /// Frames that cannot be understood, until the socket is closed.
 const MALFORMED: u32 = 8;
 /// A chat-core that is behind what this gateway knows is asked again after so long, and so often.
 const BEHIND: Duration = Duration::from_millis(25);
 const BEHIND_TIMES: u32 = 80;
+/// Newest events that come with a RESET nobody asked for.
+const RELOAD_TAIL: u32 = 50;
 /// Typing is passed on this often at most.
 const TYPING: Duration = Duration::from_secs(2);
 
@@ -34,6 +44,7 @@ const TYPING: Duration = Duration::from_secs(2);
 pub enum Outcome {
     Watched { re: u32, room: Uuid, after: Option<Position>, tail: u32, result: Result<Watched, Refusal> },
     Again { room: Uuid, result: Result<Watched, Refusal> },
+    Reloaded { room: Uuid, after: Position, result: Result<Watched, Refusal> },
     Posted { re: u32, result: Result<Receipt, Refusal> },
     Read { re: u32, result: Result<server_frame::Frame, Refusal> },
 }
@@ -163,8 +174,9 @@ impl Desk {
         let chat_cores = self.core.shared.chat_cores.clone();
         let session = self.session.session_id().unwrap_or_default();
         let ask = WatchAsk { person: self.session.person(), session, conversation: room.to_string() };
+        // What the control log says from here on finds the subscription, and has it asked for again.
+        let known = self.core.rights_at.get();
         async move {
-            let known = chat_cores.control().position();
             for _ in 0..BEHIND_TIMES {
                 let watched = chat_cores.watch(ask.clone()).await?;
                 if watched.control >= known {
@@ -238,6 +250,7 @@ impl Desk {
         // Only who may watch reads; who follows it is known to.
         let watch = (!self.follows(room)).then(|| self.watch(room));
         let chat_cores = self.core.shared.chat_cores.clone();
+        let (keep, subprotocol) = (Keep::of(asked.r#where), self.session.subprotocol);
         let person = match asked.r#where {
             Some(Where::FirstUnread(_)) => self.session.person(),
             // The same stretch for whomever it is read: then it is read once.
@@ -252,8 +265,9 @@ impl Desk {
                         return Err(refusal);
                     }
                     let request = ReadRequest { conversation: asked.conversation.clone(), page: Some(asked), person };
-                    let page = chat_cores.read(request).await?;
-                    Ok(server_frame::Frame::Page(proto::v1::Page::clone(&page)))
+                    let mut page = proto::v1::Page::clone(&*chat_cores.read(request).await?);
+                    page::fit(&mut page, keep, subprotocol);
+                    Ok(server_frame::Frame::Page(page))
                 };
                 Outcome::Read { re, result: read.await }
             }
@@ -288,8 +302,32 @@ impl Desk {
         full
     }
 
+    /// The log was made anew: in again, told RESET, with what is the newest now.
+    fn reload(&mut self, position: Position) {
+        let Some(room) = Uuid::try_parse(&position.conversation).ok().filter(|room| self.session.subscriptions.borrow().contains_key(room))
+        else {
+            return;
+        };
+        let watch = self.watch(room);
+        self.calls.push(async move { Outcome::Reloaded { room, after: position, result: watch.await } }.boxed_local());
+    }
+
+    fn reloaded(&mut self, room: Uuid, after: Position, result: Result<Watched, Refusal>) {
+        let why = match result {
+            Ok(Watched { verdict, .. }) if verdict.refusal.is_none() => {
+                return self.watched(0, room, Some(after), RELOAD_TAIL, Ok(Watched { verdict, control: 0 }));
+            }
+            Ok(Watched { verdict, .. }) => verdict.refusal,
+            Err(_) => Some(Refusal::of(RefusalCode::EpochChanged)),
+        };
+        // Not to be followed any more, or not now: the client is told, and may subscribe again.
+        self.session.end_subscription(&self.core, room, 0, why);
+    }
+
     /// Somebody has woken the session: rights to ask for again, or the end of the gateway.
     pub fn woken(&mut self) {
+        let reload = std::mem::take(&mut *self.session.reload.borrow_mut());
+        reload.into_iter().for_each(|position| self.reload(position));
         let again = std::mem::take(&mut *self.session.again.borrow_mut());
         for room in again {
             if let Some(subscription) = self.session.subscriptions.borrow_mut().get_mut(&room) {
@@ -323,6 +361,7 @@ impl Desk {
                     });
                 }
             },
+            Some(Outcome::Reloaded { room, after, result }) => self.reloaded(room, after, result),
             Some(Outcome::Posted { re, result }) => {
                 self.posting = false;
                 match result {

@@ -16,7 +16,7 @@ use std::{
 use proto::{
     CloseCode, Subprotocol,
     internal::v1::{Identity, WatchVerdict},
-    v1::{PostState, Refusal, RefusalCode, ServerFrame, State, Unsubscribed, Welcome, server_frame},
+    v1::{Position, PostState, Refusal, RefusalCode, ServerFrame, State, Unsubscribed, Welcome, server_frame},
 };
 use tokio::{task::spawn_local, time::Instant};
 use uuid::Uuid;
@@ -46,6 +46,8 @@ pub struct Session {
     person: Cell<u32>,
     /// Conversations to be asked for again.
     again: RefCell<Vec<Uuid>>,
+    /// Where it stood in logs that were made anew.
+    reload: RefCell<Vec<Position>>,
     silent: Cell<u32>,
     draining: Cell<bool>,
     counted: Counted,
@@ -105,6 +107,7 @@ pub fn start(core: &Rc<Core>, accepted: Accepted, counted: Counted, refused: Opt
         identity: RefCell::default(),
         person: Cell::new(0),
         again: RefCell::default(),
+        reload: RefCell::default(),
         silent: Cell::new(0),
         draining: Cell::new(false),
         counted,
@@ -119,6 +122,8 @@ pub fn start(core: &Rc<Core>, accepted: Accepted, counted: Counted, refused: Opt
             None => serve(&core, &session, &already_read, origin.unwrap_or_default(), deadline).await,
         };
         session.remove(&core);
+        // Whoever is only being told goodbye does not keep others from signing in.
+        session.counted.settled();
         if let Ended::Closed(code) = ended {
             tracing::debug!(%peer, person = session.person(), code = code.code(), reason = code.reason(), "a socket is closed");
             metrics::counter!("yitang_gateway_sockets_closed_total", "code" => code.code().to_string()).increment(1);
@@ -233,6 +238,12 @@ impl Session {
         }
     }
 
+    /// A log it follows was made anew: it comes in again, from where it stood.
+    pub fn reload(&self, position: Position) {
+        self.reload.borrow_mut().push(position);
+        self.socket.wake();
+    }
+
     /// It is in a room now: what changed on the way is asked for again.
     pub fn joined(&self, room: Uuid) {
         let stale = self.subscriptions.borrow().get(&room).is_some_and(|subscription| subscription.stale);
@@ -332,7 +343,7 @@ impl Session {
         drop(people);
         self.person.set(person);
         core.shared.fanout.want_person(person);
-        self.counted.signed_in();
+        self.counted.settled();
         // Ended between the check and now: whoever told of it did not find this socket yet.
         let ended = core.shared.chat_cores.control().ended(&identity.session, 0, identity.control);
         *self.identity.borrow_mut() = Some(Box::new(identity));

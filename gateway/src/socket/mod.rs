@@ -13,7 +13,7 @@ use std::{
 };
 
 use proto::CloseCode;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::timeout};
 
 pub use frame::{Frame, Opcode};
 pub use inbound::{Inbound, Received};
@@ -22,6 +22,8 @@ pub use wire::Wire;
 
 /// How long the other end may take to answer a Close.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// How long it may take to read what was begun and the Close: who was too slow for the rest is slow for these too.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Read at once from one socket, bytes; the buffer is the core's and lent to one socket after the other.
 pub const READ_BYTES: usize = 16 * 1024;
 
@@ -174,7 +176,7 @@ impl Socket {
     /// Writes what waits, as far as it is taken.
     fn flush(&self) -> io::Result<()> {
         let mut outbox = self.outbox.borrow_mut();
-        while let Some(next) = outbox.next() {
+        while let Some(next) = outbox.front() {
             match self.wire.try_write(next) {
                 Ok(written) => outbox.wrote(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -188,15 +190,21 @@ impl Socket {
     /// (with unread bytes in its buffer, the system would reset the connection and the Close would be lost).
     pub async fn goodbye(&self, close: Frame, scratch: &RefCell<Vec<u8>>) {
         self.outbox.borrow_mut().end_with(close);
-        let farewell = async {
+        let last_words = async {
             loop {
                 self.flush()?;
                 if self.outbox.borrow().is_empty() {
-                    break;
+                    return Ok(());
                 }
                 self.wire.writable().await?;
             }
-            self.wire.shut_down_writing();
+        };
+        let said: Result<io::Result<()>, _> = timeout(LAST_WORDS, last_words).await;
+        if !matches!(said, Ok(Ok(()))) {
+            return;
+        }
+        self.wire.shut_down_writing();
+        let answer = async {
             loop {
                 self.wire.readable().await?;
                 match self.wire.try_read(&mut scratch.borrow_mut()) {
@@ -207,7 +215,7 @@ impl Socket {
                 }
             }
         };
-        let _: Result<io::Result<()>, _> = tokio::time::timeout(GOODBYE, farewell).await;
+        let _: Result<io::Result<()>, _> = timeout(GOODBYE, answer).await;
     }
 }
 

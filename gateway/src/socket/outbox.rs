@@ -89,7 +89,7 @@ impl Outbox {
     }
 
     /// What is to be written next.
-    pub fn next(&mut self) -> Option<&[u8]> {
+    pub fn front(&mut self) -> Option<&[u8]> {
         if self.begun.is_empty() {
             let frame =
                 self.control.take().or_else(|| if self.state.is_empty() { self.log.pop_front() } else { Some(self.state.remove(0).1) });
@@ -111,7 +111,7 @@ impl Outbox {
         Some(&self.begun)
     }
 
-    /// So many bytes of [`Outbox::next`] were written.
+    /// So many bytes of [`Outbox::front`] were written.
     pub fn wrote(&mut self, bytes: usize) {
         self.begun.advance(bytes);
     }
@@ -130,7 +130,7 @@ mod tests {
 
     fn drain(outbox: &mut Outbox, step: usize) -> Vec<u8> {
         let mut wire = Vec::new();
-        while let Some(next) = outbox.next() {
+        while let Some(next) = outbox.front() {
             let taken = next.len().min(step);
             wire.extend_from_slice(&next[..taken]);
             outbox.wrote(taken);
@@ -156,7 +156,7 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.push(frame(1, 100), 1_000).unwrap();
         outbox.push(frame(9, 100), 1_000).unwrap();
-        assert_eq!(outbox.next().unwrap().len(), 102);
+        assert_eq!(outbox.front().unwrap().len(), 102);
         outbox.wrote(50);
         outbox.put_control(frame(2, 4));
         outbox.put_state((1, 1), frame(3, 4));
@@ -186,7 +186,7 @@ mod tests {
             }
             let mut wire = Vec::new();
             let mut cuts = cuts.iter().cycle();
-            while let Some(next) = outbox.next() {
+            while let Some(next) = outbox.front() {
                 let taken = next.len().min(*cuts.next().unwrap());
                 wire.extend_from_slice(&next[..taken]);
                 outbox.wrote(taken);

@@ -1,0 +1,159 @@
+//! How events get into a room: announced, or read where something is missing.
+
+use std::{sync::atomic::Ordering, time::Instant};
+
+use proto::{
+    internal::v1::{Announcement, Head, HeadsRequest, ReadRequest},
+    limits,
+    v1::{Event, Page, PageRequest, Position, Refusal, RefusalCode, page_request::Where},
+};
+use sequence::{Offer, Run};
+use uuid::Uuid;
+
+use super::{Fanout, Room, ToRoom};
+
+/// Events of a long catching up that wait to be sent before more is read.
+const GATHERED: usize = 1_000;
+
+impl Room {
+    pub(super) async fn announced(&mut self, announcement: Announcement) {
+        let Some(head) = announcement.head else { return };
+        if head.epoch != self.ring.log().epoch {
+            return self.made_anew().await;
+        }
+        self.know(&head);
+        let Some(first) = announcement.events.first().map(|event| event.seq) else {
+            // Only the head was told: its events are in the store.
+            if head.seq > self.inbox.delivered() {
+                self.catch_up().await;
+            }
+            return;
+        };
+        let bytes = announcement.events.iter().map(prost::Message::encoded_len).sum();
+        self.offer(Run { first, items: announcement.events, bytes }).await;
+    }
+
+    async fn offer(&mut self, run: Run<Event>) {
+        match self.inbox.offer(run) {
+            Offer::Ready { items, .. } => {
+                self.admit(items);
+                if self.inbox.hole().is_none() {
+                    self.hole_since = None;
+                }
+            }
+            Offer::Seen => {}
+            Offer::Hole { .. } => {
+                self.hole_since.get_or_insert_with(Instant::now);
+            }
+            Offer::Overflow { .. } => self.catch_up().await,
+        }
+    }
+
+    fn admit(&mut self, events: Vec<Event>) {
+        if let Some(last) = events.last() {
+            self.mseq = self.mseq.max(last.mseq);
+        }
+        self.ring.push(&events, self.age_ms());
+        self.out.extend(events);
+    }
+
+    pub(super) fn know(&mut self, head: &Head) {
+        if head.epoch != self.ring.log().epoch {
+            return;
+        }
+        self.known = self.known.max(head.seq);
+        if head.seq >= self.inbox.delivered() {
+            (self.spoke, self.comments) = (head.people_spoke, head.comments);
+        }
+    }
+
+    /// A head as another way tells it: the store is read where it is ahead.
+    pub(super) async fn compare(&mut self, head: &Head) {
+        if head.epoch != self.ring.log().epoch {
+            return self.made_anew().await;
+        }
+        self.know(head);
+        if head.seq > self.inbox.delivered() {
+            metrics::counter!("yitang_gateway_room_repairs_total").increment(1);
+            self.catch_up().await;
+        }
+    }
+
+    /// Reads everything after what was delivered.
+    pub(super) async fn catch_up(&mut self) {
+        self.read_on().await;
+        // A read that others had begun may have been a moment too early.
+        let behind = self.inbox.delivered() < self.known || self.inbox.hole().is_some();
+        self.hole_since = behind.then(Instant::now);
+    }
+
+    async fn read_on(&mut self) {
+        loop {
+            let after = self.inbox.delivered();
+            match read(&self.fanout, self.id, Where::After(after), limits::PAGE_EVENTS).await {
+                Ok(page) if page.epoch != self.ring.log().epoch => return self.made_anew().await,
+                Ok(page) => {
+                    let whole = page.complete_after || page.events.is_empty();
+                    let bytes = page.events.iter().map(prost::Message::encoded_len).sum();
+                    if let Some(first) = page.events.first().map(|event| event.seq)
+                        && let Offer::Ready { items, .. } = self.inbox.offer(Run { first, items: page.events, bytes })
+                    {
+                        self.admit(items);
+                    }
+                    if whole {
+                        return;
+                    }
+                    if self.out.len() >= GATHERED {
+                        self.flush_patiently().await;
+                    }
+                }
+                Err(refusal) if refusal.code() == RefusalCode::PositionBeyondHead => {
+                    // A client may have asked for the same a moment before it was there: only the head itself decides.
+                    if self.head().await.is_some_and(|head| head.epoch != self.ring.log().epoch || head.seq < after) {
+                        tracing::error!(conversation = %self.id, delivered = after, "the log's head is below what was delivered");
+                        metrics::counter!("yitang_gateway_heads_gone_back_total").increment(1);
+                        self.made_anew().await;
+                    }
+                    return;
+                }
+                Err(refusal) => {
+                    tracing::debug!(code = refusal.code().as_str_name(), "a room catches up later");
+                    self.known = self.known.max(after + 1);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The log is another one now: everybody comes in again, is told RESET, and loads again.
+    async fn made_anew(&mut self) {
+        let Ok(page) = read(&self.fanout, self.id, Where::Before(0), limits::PAGE_EVENTS).await else {
+            self.handle.behind.store(true, Ordering::Release);
+            return;
+        };
+        let position = Position { conversation: self.name.clone(), epoch: self.ring.log().epoch, seq: self.inbox.delivered() };
+        if page.epoch == position.epoch && page.head_seq >= position.seq {
+            // An old announcement, or a read that came too early: nothing is new.
+            return;
+        }
+        tracing::warn!(conversation = %self.id, epoch = page.epoch, "the log was made anew");
+        self.begin(&page);
+        for core in 0..self.sockets.len() {
+            self.tell(core, ToRoom::Anew { position: position.clone() }).await;
+        }
+    }
+
+    /// The head as the store has it now.
+    pub(super) async fn head(&self) -> Option<Head> {
+        let ask = HeadsRequest { since_ms: 0, partitions: Vec::new(), conversations: vec![self.name.clone()] };
+        let answer = self.fanout.inner.chat_cores.heads(ask).await.ok()?;
+        answer.heads.into_iter().find(|head| head.conversation == self.name)
+    }
+}
+
+pub(super) async fn read(fanout: &Fanout, id: Uuid, place: Where, limit: u32) -> Result<Page, Refusal> {
+    let conversation = id.to_string();
+    let page = PageRequest { conversation: conversation.clone(), epoch: 0, r#where: Some(place), limit };
+    let read = fanout.inner.chat_cores.read(ReadRequest { conversation, page: Some(page), person: 0 }).await?;
+    Ok(Page::clone(&read))
+}

@@ -1,0 +1,122 @@
+//! Rights and sessions: what chat-core's control log says takes effect on live sockets within a second.
+
+use std::time::{Duration, Instant};
+
+use proto::{
+    CloseCode, Subprotocol,
+    internal::v1::{MuteChanged, PeopleChanged, RulesChanged, control_event::Kind},
+    v1::{RefusalCode, client_frame, server_frame, sign_in::Credential, state::State},
+};
+
+use crate::{Hall, client::Client, core::comment};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_is_stopped_while_a_session_is_ended() {
+    let hall = Hall::start().await;
+    let room = hall.core.conversation();
+    let mut client = hall.client(1).await;
+    let mut other = hall.client(2).await;
+    client.subscribe(room, None, 0).await.unwrap();
+    other.subscribe(room, None, 0).await.unwrap();
+    hall.backbone.cut(true);
+    let ended = Instant::now();
+    hall.core.end_session(1, "session-1");
+    assert_eq!(client.closed().await, Some(CloseCode::SessionEnded.code()));
+    assert!(ended.elapsed() < Duration::from_secs(1));
+    hall.core.say(room, 2, comment("the other one stays")).await;
+    other.events(room, 0, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_that_is_lost_ends_the_subscription_within_a_second() {
+    let hall = Hall::start().await;
+    let room = hall.core.conversation();
+    let mut client = hall.client(1).await;
+    let mut other = hall.client(2).await;
+    client.subscribe(room, None, 0).await.unwrap();
+    other.subscribe(room, None, 0).await.unwrap();
+    hall.core.with(room, |log| log.denied.insert(1));
+    let lost = Instant::now();
+    hall.core.control(Kind::PeopleChanged(PeopleChanged { people: vec![1], what: "updated".into() }));
+    let reason = client.wait(unsubscribed).await;
+    assert!(lost.elapsed() < Duration::from_secs(1));
+    assert_eq!(reason, RefusalCode::Forbidden);
+    hall.core.say(room, 2, comment("not for one")).await;
+    other.events(room, 0, 1).await;
+    let id = client.send(client_frame::Frame::Ping(proto::v1::Ping {})).await;
+    let next = client.wait(|frame| (!matches!(frame.frame, Some(server_frame::Frame::State(_)))).then(|| frame.clone())).await;
+    assert_eq!(next.re, id, "nothing of the room came between: {next:?}");
+    hall.core.with(room, |log| log.denied.insert(2));
+    hall.core.control(Kind::RulesChanged(RulesChanged { conversation: room.to_string(), people: Vec::new() }));
+    assert_eq!(other.wait(unsubscribed).await, RefusalCode::Forbidden);
+}
+
+fn unsubscribed(frame: &proto::v1::ServerFrame) -> Option<RefusalCode> {
+    match &frame.frame {
+        Some(server_frame::Frame::Unsubscribed(ended)) if frame.re == 0 => ended.reason.as_ref().map(|reason| reason.code()),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn muting_is_told_as_a_post_state() {
+    let hall = Hall::start().await;
+    let room = hall.core.conversation();
+    let mut client = hall.client(1).await;
+    assert!(client.subscribe(room, None, 0).await.unwrap().may_post);
+    for muted in [true, false] {
+        hall.core.with(room, |log| if muted { log.muted.insert(1) } else { log.muted.remove(&1) });
+        hall.core.control(Kind::MuteChanged(MuteChanged { conversation: room.to_string(), person: 1, ..MuteChanged::default() }));
+        let told = client
+            .wait(|frame| match &frame.frame {
+                Some(server_frame::Frame::State(state)) => match &state.state {
+                    Some(State::Post(told)) => Some(told.clone()),
+                    _ => None,
+                },
+                _ => None,
+            })
+            .await;
+        assert_eq!(told.may_post, !muted);
+        assert_eq!(told.refusal.map(|refusal| refusal.code()), muted.then_some(RefusalCode::Muted));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_used_ticket_and_a_ticket_of_another_origin_are_refused() {
+    let hall = Hall::start().await;
+    let ticket = hall.core.ticket(1, "s", "");
+    let mut first = hall.connect(Subprotocol::Proto).await;
+    first.sign_in(Credential::Ticket(ticket.clone()), Vec::new()).await;
+    let bound = hall.core.ticket(1, "s", "http://127.0.0.1:8080");
+    for ticket in [ticket, bound] {
+        let mut client = hall.connect(Subprotocol::Proto).await;
+        let sign_in = proto::v1::SignIn { credential: Some(Credential::Ticket(ticket)), ..proto::v1::SignIn::default() };
+        client.send(client_frame::Frame::SignIn(sign_in)).await;
+        assert_eq!(client.closed().await, Some(CloseCode::CredentialRefused.code()));
+    }
+    assert!(Client::connect(hall.address, Subprotocol::Proto, "http://elsewhere.example").await.is_err(), "a foreign Origin");
+    let bound = hall.core.ticket(1, "s", "http://127.0.0.1:8080");
+    let mut client = Client::connect(hall.address, Subprotocol::Proto, "http://127.0.0.1:8080").await.unwrap();
+    client.sign_in(Credential::Ticket(bound), Vec::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ticket_for_each_reconnect_is_not_needed_on_any_gateway() {
+    let hall = Hall::start().await;
+    let other = Hall::over(hall.core.clone(), hall.backbone.clone(), |_| {}).await;
+    let room = hall.core.conversation();
+    let (mut client, welcome) = hall.signed_in(1, Subprotocol::Proto).await;
+    let position = client.subscribe(room, None, 0).await.unwrap().position.unwrap();
+    drop(client);
+    hall.core.say(room, 2, comment("meanwhile")).await;
+    let mut again = other.connect(Subprotocol::Proto).await;
+    again.sign_in(Credential::ResumeToken(welcome.resume_token.clone()), vec![position]).await;
+    assert_eq!(again.answer(0).await.unwrap().verdict(), proto::v1::Verdict::Resumed);
+    again.events(room, 0, 1).await;
+    hall.core.end_session(1, "session-1");
+    assert_eq!(again.closed().await, Some(CloseCode::SessionEnded.code()));
+    let mut ended = other.connect(Subprotocol::Proto).await;
+    let sign_in = proto::v1::SignIn { credential: Some(Credential::ResumeToken(welcome.resume_token)), ..proto::v1::SignIn::default() };
+    ended.send(client_frame::Frame::SignIn(sign_in)).await;
+    assert_eq!(ended.closed().await, Some(CloseCode::SessionEnded.code()));
+}
