@@ -1,0 +1,10 @@
+import { createApp } from "vue";
+import App from "./App.vue";
+import { router } from "./router";
+import { useSettings } from "./state/settings";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import { i18n } from "./words";
+
+useSettings();
+createApp(App).use(i18n).use(router).mount("#app");

@@ -1,0 +1,159 @@
+// Posts on their way: each is kept until its receipt, and sent again with the same client_id until it is answered.
+// Pure: the clock is given, and what to send and to store is asked for.
+import type { RefusalCode } from "./errors.js";
+import { RefusalError, isForLater } from "./errors.js";
+
+export type PostContent =
+  | { case: "comment"; text: string; replyTo: number }
+  | { case: "edit"; target: number; text: string }
+  | { case: "recall"; target: number; reason: string }
+  | { case: "hide"; target: number; reason: string };
+
+/** `waiting` to be sent (again), `sending`, `shown` on every screen, `held` for a moderator, `refused` for good. */
+export type PostState = "waiting" | "sending" | "shown" | "held" | "refused";
+
+export interface Told {
+  code: RefusalCode;
+  messageZh: string;
+  messageEn: string;
+}
+
+/** One post of this person, as it stands; never changed, only replaced. */
+export interface Outgoing {
+  clientId: string;
+  /** Who wrote it: another person on the same device never sends it. */
+  person: number;
+  conversation: string;
+  createdMs: number;
+  content: PostContent;
+  state: PostState;
+  /** Where it stands in the log, once it is there. */
+  seq: number;
+  /** Why it was refused, or why it waits. */
+  refusal?: Told;
+  /** Not to be sent before (milliseconds, by the clock given). */
+  notBeforeMs: number;
+  tries: number;
+}
+
+const WAIT_MS = 1_000;
+const WAIT_MOST_MS = 30_000;
+
+/** All posts of one person that have not been answered to an end. */
+export class Outbox {
+  /** In the order they were written. */
+  readonly #posts = new Map<string, Outgoing>();
+  #version = 0;
+
+  get version(): number {
+    return this.#version;
+  }
+
+  get(clientId: string): Outgoing | undefined {
+    return this.#posts.get(clientId);
+  }
+
+  /** Of one conversation, or all. */
+  list(conversation?: string): Outgoing[] {
+    const all = [...this.#posts.values()];
+    return conversation === undefined ? all : all.filter((post) => post.conversation === conversation);
+  }
+
+  /** Whether something here would be lost with the store. */
+  get unsent(): number {
+    return this.list().filter((post) => post.state === "waiting" || post.state === "sending").length;
+  }
+
+  /** What a store had kept. What was on its way then is to be sent again. */
+  load(posts: Outgoing[]): void {
+    const known = [...this.#posts.values()];
+    const kept = posts
+      .filter((post) => !this.#posts.has(post.clientId))
+      .map((post): Outgoing => ({ ...post, state: post.state === "refused" ? "refused" : "waiting", notBeforeMs: 0 }))
+      .sort((a, b) => a.createdMs - b.createdMs);
+    this.#posts.clear();
+    for (const post of [...kept, ...known]) this.#posts.set(post.clientId, post);
+    this.#version += 1;
+  }
+
+  add(post: Pick<Outgoing, "clientId" | "person" | "conversation" | "createdMs" | "content">): Outgoing {
+    const outgoing: Outgoing = { ...post, state: "waiting", seq: 0, notBeforeMs: 0, tries: 0 };
+    this.#set(outgoing);
+    return outgoing;
+  }
+
+  /** What may go out now: the first unanswered post of each conversation, so that what one person says stays in the
+   * order it was said. They count as sent. */
+  take(nowMs: number): Outgoing[] {
+    const seen = new Set<string>();
+    const out: Outgoing[] = [];
+    for (const post of this.#posts.values()) {
+      if (post.state !== "waiting" && post.state !== "sending") continue;
+      if (seen.has(post.conversation)) continue;
+      seen.add(post.conversation);
+      if (post.state === "waiting" && post.notBeforeMs <= nowMs) out.push(post);
+    }
+    return out.map((post) => this.#set({ ...post, state: "sending", tries: post.tries + 1 }));
+  }
+
+  /** When `take` may give something next, if nothing else happens; undefined: never. */
+  wakeMs(): number | undefined {
+    const waiting = this.list().filter((post) => post.state === "waiting");
+    return waiting.length === 0 ? undefined : Math.min(...waiting.map((post) => post.notBeforeMs));
+  }
+
+  /** It is in the log, or kept for a moderator. */
+  receipt(clientId: string, seq: number, held: boolean): Outgoing | undefined {
+    const post = this.#posts.get(clientId);
+    if (!post) return undefined;
+    const { refusal: _, ...rest } = post;
+    return this.#set({ ...rest, state: held ? "held" : "shown", seq });
+  }
+
+  /** The server said no: for good, or until later. */
+  refused(clientId: string, refusal: RefusalError, nowMs: number): Outgoing | undefined {
+    const post = this.#posts.get(clientId);
+    if (!post) return undefined;
+    const told: Told = { code: refusal.code, messageZh: refusal.messageZh, messageEn: refusal.messageEn };
+    if (!isForLater(refusal.code)) return this.#set({ ...post, state: "refused", refusal: told });
+    const backoff = Math.min(WAIT_MS * 2 ** Math.min(post.tries - 1, 5), WAIT_MOST_MS);
+    return this.#set({ ...post, state: "waiting", refusal: told, notBeforeMs: nowMs + Math.max(refusal.retryAfterMs, backoff) });
+  }
+
+  /** No answer came: whether it arrived is not known, so it goes again, with the same client_id. */
+  unanswered(clientId: string): void {
+    const post = this.#posts.get(clientId);
+    if (post?.state === "sending") this.#set({ ...post, state: "waiting", notBeforeMs: 0 });
+  }
+
+  /** The line broke: nothing that was on its way will be answered on it. */
+  lineLost(): void {
+    for (const post of this.#posts.values()) this.unanswered(post.clientId);
+  }
+
+  /** The person asks to send a refused post again, or a waiting one at once. */
+  retry(clientId: string): Outgoing | undefined {
+    const post = this.#posts.get(clientId);
+    if (!post || (post.state !== "refused" && post.state !== "waiting")) return undefined;
+    const { refusal: _, ...rest } = post;
+    return this.#set({ ...rest, state: "waiting", notBeforeMs: 0 });
+  }
+
+  /** Forgets a post: it was seen in the log, or the person threw it away. */
+  drop(clientId: string): boolean {
+    const dropped = this.#posts.delete(clientId);
+    if (dropped) this.#version += 1;
+    return dropped;
+  }
+
+  #set(post: Outgoing): Outgoing {
+    this.#posts.set(post.clientId, post);
+    this.#version += 1;
+    return post;
+  }
+}
+
+/** Whether a post must stand in the store: all that have not reached the log. */
+export function isKept(post: Outgoing): boolean {
+  return post.state === "waiting" || post.state === "sending" || post.state === "refused";
+}

@@ -1,0 +1,272 @@
+// A conversation that the page follows: the shell around Follower, with what the socket says of it.
+import { entryOf } from "./entry.js";
+import { RefusalError, endsSession } from "./errors.js";
+import { Follower, type FollowerOptions, type Need, type VerdictName } from "./follower.js";
+import type { Event } from "./gen/event_pb.js";
+import { type Batch, type Page, type PostState, type RoomState, type Subscribed, type Top, Verdict } from "./gen/socket_pb.js";
+import type { ClientFrameBody, ServerFrameBody } from "./link.js";
+import { Signal } from "./signal.js";
+
+const VERDICTS: Record<number, VerdictName> = {
+  [Verdict.FRESH]: "fresh",
+  [Verdict.RESUMED]: "resumed",
+  [Verdict.GAP]: "gap",
+  [Verdict.RESET]: "reset",
+};
+const TAIL = 50;
+const PAGE = 100;
+const REPAIR_PAGE = 200;
+/** A top that we are behind is usually followed by its batch: so long we wait, then ask. */
+const BEHIND_MS = 1_000;
+const AGAIN_MS = 1_000;
+const READ_EVERY_MS = 1_000;
+
+/** What a room needs of the client that holds it. */
+export interface RoomHost {
+  request(frame: ClientFrameBody): Promise<ServerFrameBody>;
+  readonly online: boolean;
+  delivered(room: Room): void;
+}
+
+/** People here and what they did, as told last. */
+export interface Here {
+  people: number;
+  /** False while the count may be too low. */
+  complete: boolean;
+  byOrganisation: { organisation: number; people: number }[];
+  peopleSpoke: number;
+  comments: number;
+}
+
+/** `joining` until the first answer; `live`; `refused` where one may not watch. */
+export type RoomPhase = "joining" | "live" | "refused";
+
+export class Room {
+  readonly changed = new Signal();
+  readonly follower: Follower;
+  phase: RoomPhase = "joining";
+  refusal: RefusalError | undefined;
+  here: Here | undefined;
+  typing: number[] = [];
+  mayPost = false;
+  mayModerate = false;
+  postRefusal: RefusalError | undefined;
+  /** The verdict that came last. */
+  verdict: VerdictName | undefined;
+  #users = 0;
+  #resuming = false;
+  #repairing = false;
+  #older: Promise<void> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #readWanted = 0;
+  #readTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    readonly id: string,
+    private readonly host: RoomHost,
+    options: Partial<FollowerOptions> = {},
+  ) {
+    this.follower = new Follower(options);
+  }
+
+  get timeline() {
+    return this.follower.timeline;
+  }
+
+  /** Counts those who look at it. */
+  enter(): void {
+    this.#users += 1;
+  }
+  /** True: nobody looks any more. */
+  leave(): boolean {
+    this.#users = Math.max(0, this.#users - 1);
+    return this.#users === 0;
+  }
+
+  /** Asks to follow it, or to go on where we stand. */
+  async subscribe(): Promise<void> {
+    this.#resuming = false;
+    const position = this.follower.position;
+    const after = position && { conversation: this.id, epoch: position.epoch, seq: BigInt(position.seq) };
+    try {
+      const answer = await this.host.request({
+        case: "subscribe",
+        value: { conversation: this.id, tail: TAIL, ...(after ? { after } : {}) },
+      });
+      if (answer.case === "subscribed") this.onSubscribed(answer.value);
+    } catch (error) {
+      if (!(error instanceof RefusalError)) return; // The line is gone: the next one resumes.
+      if (endsSession(error)) return;
+      if (error.retryAfterMs > 0) return this.#later(error.retryAfterMs, () => void this.subscribe());
+      this.phase = "refused";
+      this.refusal = error;
+      this.changed.emit();
+    }
+  }
+
+  /** Its position went out with the sign-in; an answer is to come by itself. */
+  resuming(): void {
+    this.#resuming = true;
+  }
+  get isResuming(): boolean {
+    return this.#resuming;
+  }
+
+  onSubscribed(facts: Subscribed): void {
+    this.#resuming = false;
+    this.phase = "live";
+    this.refusal = undefined;
+    this.mayModerate = facts.mayModerate;
+    this.#mayPost(facts.mayPost, facts.postRefusal);
+    this.verdict = VERDICTS[facts.verdict] ?? "reset";
+    const need = this.follower.subscribed({
+      verdict: this.verdict,
+      epoch: facts.position?.epoch ?? 0,
+      seq: Number(facts.position?.seq ?? 0n),
+      headSeq: Number(facts.headSeq),
+      headMseq: Number(facts.headMseq),
+      readMseq: Number(facts.readMseq),
+      tail: (facts.tail?.events ?? []).map(entryOf),
+      tailCompleteBefore: facts.tail?.completeBefore ?? false,
+    });
+    this.#after(need);
+    if (this.#readWanted > 0) this.markRead(this.#readWanted);
+  }
+
+  onBatch(batch: Batch, events: Event[]): void {
+    if (this.phase !== "live" || this.#resuming) return;
+    this.#after(this.follower.batch(batch.epoch, Number(batch.firstSeq), events.map(entryOf)));
+  }
+
+  onTop(top: Top): void {
+    const need = this.follower.top(top.position?.epoch ?? 0, Number(top.position?.seq ?? 0n), Number(top.mseq));
+    if (need === "behind") this.#later(BEHIND_MS, () => this.#meet(this.follower.repair()));
+    else this.#after(need);
+  }
+
+  onRoomState(state: RoomState): void {
+    this.here = {
+      people: state.peopleHere,
+      complete: state.complete,
+      byOrganisation: state.byOrganisation.map(({ organisation, people }) => ({ organisation, people })),
+      peopleSpoke: state.peopleSpoke,
+      comments: Number(state.comments),
+    };
+    this.changed.emit();
+  }
+
+  onPostState(state: PostState): void {
+    this.mayModerate = state.mayModerate;
+    this.#mayPost(state.mayPost, state.refusal);
+    this.changed.emit();
+  }
+
+  onTyping(people: number[]): void {
+    this.typing = people;
+    this.changed.emit();
+  }
+
+  onReadMoved(mseq: number): void {
+    if (this.follower.read(mseq)) this.changed.emit();
+  }
+
+  /** The server ended it: the right to watch was taken away, say. */
+  onUnsubscribed(reason: RefusalError | undefined): void {
+    if (reason && reason.retryAfterMs > 0) return this.#later(reason.retryAfterMs, () => void this.subscribe());
+    this.phase = "refused";
+    this.refusal = reason;
+    this.changed.emit();
+  }
+
+  /** Loads what stands before the oldest held. One at a time; done when it is there, or could not be had. */
+  loadOlder(): Promise<void> {
+    if (this.follower.completeBefore || this.phase !== "live") return Promise.resolve();
+    this.#older ??= this.#page({ case: "before", value: BigInt(this.follower.oldest) }, PAGE).finally(() => (this.#older = undefined));
+    return this.#older;
+  }
+
+  /** "I have read up to here": told to the server at most once a second. */
+  markRead(mseq: number): void {
+    this.#readWanted = Math.max(this.#readWanted, mseq);
+    if (this.follower.read(mseq)) this.changed.emit();
+    this.#readTimer ??= setTimeout(() => {
+      this.#readTimer = undefined;
+      void this.#tellRead();
+    }, READ_EVERY_MS);
+  }
+
+  dispose(): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#readTimer);
+    this.#timer = this.#readTimer = undefined;
+  }
+
+  async #tellRead(): Promise<void> {
+    const mseq = this.#readWanted;
+    if (mseq === 0 || !this.host.online) return;
+    try {
+      await this.host.request({ case: "markRead", value: { conversation: this.id, mseq: BigInt(mseq) } });
+      if (this.#readWanted === mseq) this.#readWanted = 0;
+    } catch {
+      // Told again with the next one, or after the next subscription.
+    }
+  }
+
+  #mayPost(may: boolean, refusal: Parameters<typeof RefusalError.of>[0] | undefined): void {
+    this.mayPost = may;
+    this.postRefusal = may || !refusal ? undefined : RefusalError.of(refusal);
+  }
+
+  #after(need: Need): void {
+    this.host.delivered(this);
+    this.changed.emit();
+    this.#meet(need);
+  }
+
+  #meet(need: Need): void {
+    if (need.kind === "anew") void this.subscribe();
+    else if (need.kind === "older") void this.loadOlder();
+    else if (need.kind === "repair") void this.#repair(need.after);
+  }
+
+  async #repair(after: number): Promise<void> {
+    if (this.#repairing) return;
+    this.#repairing = true;
+    try {
+      await this.#page({ case: "after", value: BigInt(after) }, REPAIR_PAGE);
+    } finally {
+      this.#repairing = false;
+    }
+    if (!this.host.online || this.phase !== "live") return;
+    const moved = this.follower.delivered > after;
+    const next = this.follower.repair();
+    if (next.kind !== "repair") return;
+    // A chat-core that is behind gives less than the head that we know of: ask again, calmly.
+    if (moved) void this.#repair(next.after);
+    else this.#later(AGAIN_MS, () => this.#meet(this.follower.repair()));
+  }
+
+  async #page(where: { case: "before" | "after"; value: bigint }, limit: number): Promise<void> {
+    const epoch = this.follower.epoch;
+    let page: Page;
+    try {
+      const answer = await this.host.request({ case: "page", value: { conversation: this.id, epoch, where, limit } });
+      if (answer.case !== "page") return;
+      page = answer.value;
+    } catch (error) {
+      if (error instanceof RefusalError && error.retryAfterMs === 0 && !endsSession(error)) void this.subscribe();
+      return;
+    }
+    if (epoch !== this.follower.epoch) return;
+    const head = { seq: Number(page.headSeq), mseq: Number(page.headMseq) };
+    this.#after(this.follower.page(page.epoch, page.events.map(entryOf), page.completeBefore, head));
+  }
+
+  #later(ms: number, act: () => void): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (this.host.online) act();
+    }, ms);
+  }
+}
