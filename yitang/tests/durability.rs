@@ -26,7 +26,8 @@ async fn the_sync_comes_before_the_receipt() {
         .args(["--set", &format!("listen.gateway_admin=127.0.0.1:{}", free_port())]);
     let mut child = Child::start(command, "strace");
     let address = ([127, 0, 0, 1], port).into();
-    testkit::eventually(Duration::from_secs(60), "the service listens", || async { tokio::net::TcpStream::connect(address).await.ok() }).await;
+    testkit::eventually(Duration::from_secs(60), "the service listens", || async { tokio::net::TcpStream::connect(address).await.ok() })
+        .await;
 
     let http = |path: &'static str, headers: Vec<(&'static str, String)>, body: String| async move {
         use bytes::Bytes;

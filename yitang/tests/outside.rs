@@ -48,7 +48,11 @@ async fn no_method_between_roles_can_be_named_from_outside() {
         }
     }
     // Percent signs, doubled slashes and case do not help.
-    for path in ["//yitang.internal.v1.EdgeService/SignIn", "/yitang.v1./../yitang.internal.v1.EdgeService/Heads", "/yitang%2Einternal.v1.EdgeService/Heads"] {
+    for path in [
+        "//yitang.internal.v1.EdgeService/SignIn",
+        "/yitang.v1./../yitang.internal.v1.EdgeService/Heads",
+        "/yitang%2Einternal.v1.EdgeService/Heads",
+    ] {
         let (status, _) = grpc(&service, path, &forged("application/grpc-web+proto")).await;
         assert!(status != "0", "{path}");
     }

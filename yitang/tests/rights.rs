@@ -10,7 +10,8 @@ use proto::{
     CloseCode,
     v1::{
         Audience, Comment, ConsultationState, GetConsultationRequest, MutePersonRequest, Post, RefusalCode, SetConsultationStateRequest,
-        UpdateConsultationRequest, client_frame, consultation_service_client::ConsultationServiceClient, post::Content, server_frame, state,
+        UpdateConsultationRequest, client_frame, consultation_service_client::ConsultationServiceClient, post::Content, server_frame,
+        state,
     },
 };
 use testkit::Redis;

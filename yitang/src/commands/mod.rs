@@ -37,7 +37,10 @@ pub async fn seed_demo(settings: &Settings) -> anyhow::Result<()> {
     core.shutdown().await;
     match seeded.context("making the demonstration")? {
         seeded if seeded.people > 0 => {
-            println!("made {} people in {} organisations; the consultation open now is {}", seeded.people, seeded.organisations, seeded.open);
+            println!(
+                "made {} people in {} organisations; the consultation open now is {}",
+                seeded.people, seeded.organisations, seeded.open
+            );
         }
         _ => println!("the demonstration stands already"),
     }

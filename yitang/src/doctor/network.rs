@@ -59,7 +59,8 @@ pub async fn redis(settings: &Settings) -> Finding {
 /// Whether the other roles can be reached.
 pub async fn peers(settings: &Settings) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let all = settings.peers.chat_cores.iter().map(|uri| ("chat-core", uri)).chain(settings.peers.presences.iter().map(|uri| ("presence", uri)));
+    let all =
+        settings.peers.chat_cores.iter().map(|uri| ("chat-core", uri)).chain(settings.peers.presences.iter().map(|uri| ("presence", uri)));
     for (role, uri) in all {
         let address = uri.split_once("://").map_or(uri.as_str(), |(_, address)| address.trim_end_matches('/'));
         findings.push(match timeout(PATIENCE, TcpStream::connect(address)).await {

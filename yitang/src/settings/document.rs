@@ -8,11 +8,12 @@ use toml::Value;
 use super::Settings;
 
 /// The sources of all settings, by crate: the comment above a field is what the document says of it.
-const SOURCES: [(&str, &str); 11] = [
+const SOURCES: [(&str, &str); 12] = [
     ("yitang", include_str!("mod.rs")),
     ("backbone", include_str!("../../../backbone/src/redis/options.rs")),
     ("gateway", include_str!("../../../gateway/src/options.rs")),
     ("gateway", include_str!("../../../gateway/src/edge/options.rs")),
+    ("gateway", include_str!("../../../gateway/src/hub/options.rs")),
     ("gateway", include_str!("../../../gateway/src/upstream/options.rs")),
     ("gateway", include_str!("../../../gateway/src/tokens/options.rs")),
     ("chat_core", include_str!("../../../chat-core/src/options.rs")),

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-pub use document::{document};
+pub use document::document;
 pub use load::{Sources, load};
 pub use secrets::{mask_url, masked};
 

@@ -69,12 +69,8 @@ pub(super) fn kept_key(path: &Path) -> anyhow::Result<String> {
         Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
     }
     let key = hex(&rand::random::<[u8; 32]>());
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("making {}", path.display()))?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).with_context(|| format!("making {}", path.display()))?;
     writeln!(file, "{key}").with_context(|| format!("writing {}", path.display()))?;
     Ok(key)
 }
