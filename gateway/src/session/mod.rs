@@ -29,6 +29,8 @@ use crate::{
     socket::{Ended, Frame, Inbound, Ready, Received, Socket, Wire},
 };
 
+/// A session's task at most: thirteen thousand of them wait on one core.
+const TASK_BYTES: usize = 1_024;
 /// Kind of state, within a room; those of the room itself are lower.
 const POST_STATE: u8 = 2;
 
@@ -116,7 +118,7 @@ pub fn start(core: &Rc<Core>, accepted: Accepted, counted: Counted, refused: Opt
     drop(sessions);
     let deadline = Instant::from_std(since + Duration::from_millis(options.sign_in_ms));
     let core = core.clone();
-    spawn_local(async move {
+    let task = async move {
         let ended = match refused {
             Some(code) => Ended::Closed(code),
             None => serve(&core, &session, &already_read, origin.unwrap_or_default(), deadline).await,
@@ -129,7 +131,9 @@ pub fn start(core: &Rc<Core>, accepted: Accepted, counted: Counted, refused: Opt
             metrics::counter!("yitang_gateway_sockets_closed_total", "code" => code.code().to_string()).increment(1);
             session.socket.goodbye(Frame::close(code), &core.scratch).await;
         }
-    });
+    };
+    debug_assert!(size_of_val(&task) <= TASK_BYTES, "a session's task takes {} bytes", size_of_val(&task));
+    spawn_local(task);
     Ok(())
 }
 

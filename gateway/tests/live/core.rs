@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use backbone::Backbone;
@@ -62,6 +62,12 @@ pub struct Inner {
     pub announces: AtomicBool,
     /// Answer a submit so much later.
     pub submit_ms: AtomicU64,
+    /// Answer as one that is so many events of the control log behind.
+    pub lags: AtomicU64,
+    /// Say nothing more of the control log.
+    pub mute: AtomicBool,
+    /// Verdicts are good for so long, ms; 0: until the control log says otherwise.
+    pub valid_ms: AtomicU64,
     pub reads: AtomicUsize,
     pub watches: AtomicUsize,
 }
@@ -96,6 +102,9 @@ impl Core {
             moved: Notify::new(),
             announces: AtomicBool::new(true),
             submit_ms: AtomicU64::new(0),
+            lags: AtomicU64::new(0),
+            mute: AtomicBool::new(false),
+            valid_ms: AtomicU64::new(0),
             reads: AtomicUsize::new(0),
             watches: AtomicUsize::new(0),
         };
@@ -261,6 +270,8 @@ impl EdgeService for Core {
     async fn watch(&self, asked: Request<WatchRequest>) -> Result<Response<WatchResponse>, Status> {
         let state = self.state.lock();
         let asks = asked.into_inner().asks;
+        let valid_ms = self.valid_ms.load(Ordering::Relaxed) as i64;
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
         self.watches.fetch_add(asks.len(), Ordering::Relaxed);
         let verdicts = asks
             .iter()
@@ -274,6 +285,7 @@ impl EdgeService for Core {
                         may_post: !muted,
                         post_refusal: muted.then(|| Refusal::of(RefusalCode::Muted)),
                         people: 5,
+                        valid_until_ms: if valid_ms == 0 { 0 } else { now_ms + valid_ms },
                         ..WatchVerdict::default()
                     }
                 }
@@ -281,7 +293,7 @@ impl EdgeService for Core {
                 None => WatchVerdict { refusal: Some(Refusal::of(RefusalCode::NotFound)), ..WatchVerdict::default() },
             })
             .collect();
-        Ok(Response::new(WatchResponse { verdicts, control: state.control.len() as u64 }))
+        Ok(Response::new(WatchResponse { verdicts, control: state.control.len() as u64 - self.lags.load(Ordering::Relaxed) }))
     }
 
     async fn submit(&self, asked: Request<SubmitRequest>) -> Result<Response<SubmitResponse>, Status> {
@@ -337,6 +349,9 @@ impl EdgeService for Core {
                     at = state.control.len();
                     ControlBatch { events, position: at as u64, epoch: 3 }
                 };
+                if core.mute.load(Ordering::Relaxed) {
+                    std::future::pending::<()>().await;
+                }
                 if sender.send(Ok(batch)).await.is_err() {
                     return;
                 }

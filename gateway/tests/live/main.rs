@@ -4,6 +4,7 @@
 mod client;
 mod core;
 mod lossy;
+mod presence;
 mod rights;
 mod rooms;
 mod sessions;
@@ -16,9 +17,10 @@ use client::Client;
 use core::Core;
 use gateway::{ChatCores, Gateway, Options, Upstream};
 use lossy::Lossy;
+use presence::Presence;
 use proto::{
     Subprotocol,
-    internal::v1::edge_service_server::EdgeServiceServer,
+    internal::v1::{edge_service_server::EdgeServiceServer, presence_service_server::PresenceServiceServer},
     v1::{Welcome, sign_in::Credential},
 };
 use testkit::eventually;
@@ -46,6 +48,11 @@ impl Hall {
 
     /// A further gateway over the same chat-core.
     pub async fn over(core: Core, backbone: Arc<Lossy>, change: impl FnOnce(&mut Options)) -> Self {
+        Self::full(core, backbone, None, change).await
+    }
+
+    /// The same, with an instance of presence.
+    pub async fn full(core: Core, backbone: Arc<Lossy>, presence: Option<Presence>, change: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::default();
         options.edge.drain_notice_ms = 0;
         options.hub.cores = 2;
@@ -54,7 +61,8 @@ impl Hall {
         change(&mut options);
         let routes = Routes::new(EdgeServiceServer::new(core.clone()));
         let cores = ChatCores::new(options.upstream.clone(), vec![Upstream::local(routes)]);
-        let gateway = Gateway::start(options, cores, Vec::new(), backbone.clone() as Arc<dyn Backbone>).await.unwrap();
+        let presences = presence.map(|presence| Upstream::local(Routes::new(PresenceServiceServer::new(presence))));
+        let gateway = Gateway::start(options, cores, presences.into_iter().collect(), backbone.clone() as Arc<dyn Backbone>).await.unwrap();
         let listener = TcpListener::bind(("127.0.0.1", testkit::free_port())).await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = gateway.clone();

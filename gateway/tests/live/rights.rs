@@ -1,6 +1,9 @@
 //! Rights and sessions: what chat-core's control log says takes effect on live sockets within a second.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use proto::{
     CloseCode, Subprotocol,
@@ -119,4 +122,102 @@ async fn a_ticket_for_each_reconnect_is_not_needed_on_any_gateway() {
     let sign_in = proto::v1::SignIn { credential: Some(Credential::ResumeToken(welcome.resume_token)), ..proto::v1::SignIn::default() };
     ended.send(client_frame::Frame::SignIn(sign_in)).await;
     assert_eq!(ended.closed().await, Some(CloseCode::SessionEnded.code()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_grant_that_ends_by_time_is_asked_for_again() {
+    let hall = Hall::start().await;
+    hall.core.valid_ms.store(1, Ordering::Relaxed);
+    let room = hall.core.conversation();
+    let mut client = hall.client(1).await;
+    client.subscribe(room, None, 0).await.unwrap();
+    // No event of any log tells of it.
+    hall.core.with(room, |log| log.denied.insert(1));
+    assert_eq!(client.wait(unsubscribed).await, RefusalCode::Forbidden);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verdict_older_than_what_the_gateway_knows_is_not_believed() {
+    let hall = Hall::start().await;
+    let room = hall.core.conversation();
+    let mut client = hall.client(1).await;
+    client.subscribe(room, None, 0).await.unwrap();
+    hall.core.with(room, |log| log.muted.insert(1));
+    hall.core.control(Kind::MuteChanged(MuteChanged { conversation: room.to_string(), person: 1, ..MuteChanged::default() }));
+    client.wait(|frame| matches!(frame.frame, Some(server_frame::Frame::State(_))).then_some(())).await;
+    let watches = hall.core.watches.load(Ordering::Relaxed);
+    hall.core.lags.store(1, Ordering::Relaxed);
+    let other = hall.core.conversation();
+    let id = client
+        .send(client_frame::Frame::Subscribe(proto::v1::Subscribe { conversation: other.to_string(), ..proto::v1::Subscribe::default() }))
+        .await;
+    let asked_often = || async { (hall.core.watches.load(Ordering::Relaxed) > watches + 2).then_some(()) };
+    testkit::eventually(Duration::from_secs(5), "the chat-core that is behind is asked again", asked_often).await;
+    hall.core.lags.store(0, Ordering::Relaxed);
+    client.answer(id).await.unwrap();
+    // Somebody signing in makes nobody's verdict too old.
+    let watches = hall.core.watches.load(Ordering::Relaxed);
+    hall.core.control(Kind::SessionStarted(proto::internal::v1::SessionStarted { session: "another".into(), person: 5 }));
+    hall.core.lags.store(1, Ordering::Relaxed);
+    let third = hall.core.conversation();
+    client.subscribe(third, None, 0).await.unwrap();
+    assert_eq!(hall.core.watches.load(Ordering::Relaxed), watches + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_any_chat_core_nothing_new_is_delivered() {
+    let hall = Hall::with(|options| options.hub.trust_silence_s = 1).await;
+    let room = hall.core.conversation();
+    let mut client = hall.client(1).await;
+    client.subscribe(room, None, 0).await.unwrap();
+    hall.core.say(room, 2, comment("before")).await;
+    client.events(room, 0, 1).await;
+    hall.core.mute.store(true, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_millis(1_700)).await;
+    hall.core.say(room, 2, comment("meanwhile")).await;
+    let early = tokio::time::timeout(Duration::from_millis(400), client.events(room, 1, 2)).await;
+    assert!(early.is_err(), "its rights may be gone");
+    hall.core.mute.store(false, Ordering::Relaxed);
+    client.events(room, 1, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sockets_of_one_person_are_bounded() {
+    let hall = Hall::with(|options| {
+        options.hub.cores = 1;
+        options.hub.person_sockets_most = 2;
+    })
+    .await;
+    let _first = hall.client(1).await;
+    let second = hall.client(1).await;
+    let mut third = hall.connect(Subprotocol::Proto).await;
+    let credential = Some(Credential::Ticket(hall.core.ticket(1, "s", "")));
+    third.send(client_frame::Frame::SignIn(proto::v1::SignIn { credential, ..proto::v1::SignIn::default() })).await;
+    assert_eq!(third.closed().await, Some(CloseCode::TooManySockets.code()));
+    drop(second);
+    hall.client(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_concerns_a_person_reaches_all_their_devices() {
+    use backbone::Backbone as _;
+    use prost::Message as _;
+    use proto::internal::v1::{ConversationRef, Hint, PersonHint, ReadMark, hint, person_hint::What};
+    let hall = Hall::start().await;
+    let mut devices = [hall.client(1).await, hall.signed_in(1, Subprotocol::Json).await.0];
+    let mut other = hall.client(2).await;
+    let room = hall.core.conversation().to_string();
+    for what in [
+        What::Read(ReadMark { person: 1, conversation: room.clone(), mseq: 4 }),
+        What::Added(ConversationRef { conversation: room.clone(), kind: 2 }),
+    ] {
+        let hint = Hint { hint: Some(hint::Hint::Person(PersonHint { person: 1, what: Some(what) })) };
+        hall.backbone.publish(proto::partition_of_person(1), hint.encode_to_vec().into()).await.unwrap();
+    }
+    for device in &mut devices {
+        device.wait(|frame| matches!(&frame.frame, Some(server_frame::Frame::ReadMoved(moved)) if moved.mseq == 4).then_some(())).await;
+        device.wait(|frame| matches!(&frame.frame, Some(server_frame::Frame::ConversationAdded(_))).then_some(())).await;
+    }
+    let id = other.send(client_frame::Frame::Ping(proto::v1::Ping {})).await;
+    assert_eq!(other.next().await.unwrap().re, id);
 }
