@@ -35,7 +35,7 @@ pub async fn run(fanout: Fanout) {
                 Some(Delivery::Message { payload, .. }) => hint(&fanout, &payload).await,
                 Some(Delivery::Confirmed { partitions }) => {
                     inner.confirmed.send_modify(|confirmed| *confirmed = confirmed.union(&partitions.intersection(&following)));
-                    look(&fanout, &partitions);
+                    inner.compare_now.notify_one();
                 }
                 Some(Delivery::Gap { partitions }) => {
                     metrics::counter!("yitang_gateway_backbone_gaps_total").increment(1);
@@ -89,15 +89,21 @@ async fn person(fanout: &Fanout, hint: PersonHint) {
     }
 }
 
-/// Compares heads: every few seconds as a repair, and quickly for partitions that the backbone does not serve now.
+/// Times that heads are compared after a subscription was confirmed: an answer may have been made a moment before.
+const AFTER_CONFIRMED: u32 = 2;
+
+/// Compares heads: every few seconds as a repair, and quickly for partitions that the backbone does not serve now or did
+/// not serve a moment ago.
 pub async fn compare_heads(fanout: Fanout) {
     let inner = fanout.inner.clone();
     let (poll, repair) = (Duration::from_millis(inner.options.poll_ms.max(10)), Duration::from_millis(inner.options.repair_ms.max(10)));
     let mut since_ms = 0;
     let mut compared = tokio::time::Instant::now();
+    let mut doubts = 0;
     loop {
         tokio::select! {
             () = inner.stop.cancelled() => return,
+            () = inner.compare_now.notified() => doubts = AFTER_CONFIRMED,
             () = sleep(poll.min(repair)) => {}
         }
         let confirmed = *inner.confirmed.borrow();
@@ -106,13 +112,15 @@ pub async fn compare_heads(fanout: Fanout) {
         metrics::gauge!("yitang_gateway_partitions_polled").set(doubted.len() as f64);
         // The very first time only tells where to begin: before any room is opened, or the rooms look for themselves.
         let first = since_ms == 0;
-        if !first && (wanted.is_empty() || doubted.is_empty() && compared.elapsed() < repair) {
+        let idle = wanted.is_empty() || doubts == 0 && doubted.is_empty() && compared.elapsed() < repair;
+        if idle && !first {
             continue;
         }
         let partitions = wanted.iter().map(u32::from).collect();
         match inner.chat_cores.heads(HeadsRequest { since_ms, partitions, conversations: Vec::new() }).await {
             Ok(answer) => {
                 compared = tokio::time::Instant::now();
+                doubts = doubts.saturating_sub(1);
                 since_ms = answer.as_of_ms;
                 if first {
                     look(&fanout, &wanted);

@@ -47,6 +47,8 @@ pub(crate) struct Inner {
     /// Rooms and people in each partition.
     wanted: Mutex<Vec<u32>>,
     wanted_changed: Notify,
+    /// A subscription was confirmed: what came before it is to be found by comparing heads.
+    compare_now: Notify,
     rooms_open: AtomicU32,
     home: tokio::runtime::Handle,
     stop: CancellationToken,
@@ -91,6 +93,7 @@ impl Fanout {
             confirmed: watch::Sender::new(PartitionSet::EMPTY),
             wanted: Mutex::new(vec![0; usize::from(backbone::PARTITIONS)]),
             wanted_changed: Notify::new(),
+            compare_now: Notify::new(),
             rooms_open: AtomicU32::new(0),
             home: tokio::runtime::Handle::current(),
             stop,

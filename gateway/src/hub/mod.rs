@@ -18,7 +18,11 @@ use std::{
 use backbone::Backbone;
 use bytes::Bytes;
 use proto::Subprotocol;
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::{
+    net::TcpStream,
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
@@ -79,6 +83,8 @@ struct Inner {
     shared: Arc<Shared>,
     cores: Vec<mpsc::Sender<Command>>,
     next: AtomicUsize,
+    /// Places for sockets that wait for a busy core.
+    waiting: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -129,15 +135,29 @@ impl Hub {
         for (instance, upstream) in presences.into_iter().enumerate() {
             tokio::spawn(presence::report(instance, upstream, reporter.clone(), fanout.clone(), name.to_owned(), stop.clone()));
         }
-        Ok(Self { inner: Arc::new(Inner { shared, cores: senders, next: AtomicUsize::new(0), stop }) })
+        let waiting = Arc::new(Semaphore::new(options.unsigned_most.min(Semaphore::MAX_PERMITS)));
+        Ok(Self { inner: Arc::new(Inner { shared, cores: senders, next: AtomicUsize::new(0), waiting, stop }) })
     }
 
-    /// Takes a socket over. Never blocks: where the core cannot take it, the connection is dropped.
+    /// Takes a socket over. Never blocks: it waits for a core that is busy, for as long as signing in may take, and so do
+    /// as many others as may be unsigned; past that the connection is dropped.
     pub fn accept(&self, accepted: Accepted) {
         let core = self.inner.next.fetch_add(1, Ordering::Relaxed) % self.inner.cores.len();
-        if self.inner.cores[core].try_send(Command::Accept(Box::new(accepted))).is_err() {
-            metrics::counter!("yitang_gateway_sockets_dropped_total").increment(1);
-        }
+        let dropped = || metrics::counter!("yitang_gateway_sockets_dropped_total").increment(1);
+        let command = match self.inner.cores[core].try_send(Command::Accept(Box::new(accepted))) {
+            Ok(()) => return,
+            Err(mpsc::error::TrySendError::Full(command)) => command,
+            Err(mpsc::error::TrySendError::Closed(_)) => return dropped(),
+        };
+        let Ok(place) = self.inner.waiting.clone().try_acquire_owned() else { return dropped() };
+        let sender = self.inner.cores[core].clone();
+        let within = Duration::from_millis(self.inner.shared.options.sign_in_ms);
+        tokio::spawn(async move {
+            if timeout(within, sender.send(command)).await.is_err() {
+                dropped();
+            }
+            drop(place);
+        });
     }
 
     /// How many sockets there are.

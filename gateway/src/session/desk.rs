@@ -17,15 +17,12 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{
-    Session, Subscription, conversation,
+    Session, conversation,
     rate::{Pace, Rate},
 };
 use crate::{
     clock,
-    fanout::{
-        Join,
-        page::{self, Keep},
-    },
+    fanout::page::{self, Keep},
     hub::Core,
     upstream::Watched,
 };
@@ -35,8 +32,6 @@ const MALFORMED: u32 = 8;
 /// A chat-core that is behind what this gateway knows is asked again after so long, and so often.
 const BEHIND: Duration = Duration::from_millis(25);
 const BEHIND_TIMES: u32 = 80;
-/// Newest events that come with a RESET nobody asked for.
-const RELOAD_TAIL: u32 = 50;
 /// Typing is passed on this often at most.
 const TYPING: Duration = Duration::from_secs(2);
 
@@ -51,11 +46,11 @@ pub enum Outcome {
 
 /// A client's requests. Bounded; its answers come in any order, but for posts.
 pub struct Desk {
-    core: Rc<Core>,
-    session: Rc<Session>,
-    calls: FuturesUnordered<LocalBoxFuture<'static, Outcome>>,
+    pub(super) core: Rc<Core>,
+    pub(super) session: Rc<Session>,
+    pub(super) calls: FuturesUnordered<LocalBoxFuture<'static, Outcome>>,
     posts: VecDeque<(u32, Post)>,
-    posting: bool,
+    pub(super) posting: bool,
     rate: Rate,
     since: Instant,
     malformed: u32,
@@ -162,7 +157,7 @@ impl Desk {
     }
 
     /// Forgets a subscription that never came to be.
-    fn give_up(&self, room: Uuid) {
+    pub(super) fn give_up(&self, room: Uuid) {
         let mut subscriptions = self.session.subscriptions.borrow_mut();
         if subscriptions.get(&room).is_some_and(|subscription| subscription.place.is_none()) {
             subscriptions.remove(&room);
@@ -170,7 +165,7 @@ impl Desk {
     }
 
     /// Asks chat-core; again, where it is behind what this gateway already knows of rights.
-    fn watch(&self, room: Uuid) -> impl Future<Output = Result<Watched, Refusal>> + use<> {
+    pub(super) fn watch(&self, room: Uuid) -> impl Future<Output = Result<Watched, Refusal>> + use<> {
         let chat_cores = self.core.shared.chat_cores.clone();
         let session = self.session.session_id().unwrap_or_default();
         let ask = WatchAsk { person: self.session.person(), session, conversation: room.to_string() };
@@ -207,7 +202,7 @@ impl Desk {
     }
 
     /// One at a time: an author's posts stand in the order they were sent.
-    fn post_next(&mut self) {
+    pub(super) fn post_next(&mut self) {
         if self.posting {
             return;
         }
@@ -300,119 +295,5 @@ impl Desk {
             self.session.refuse(re, Refusal::of(RefusalCode::RateLimited));
         }
         full
-    }
-
-    /// The log was made anew: in again, told RESET, with what is the newest now.
-    fn reload(&mut self, position: Position) {
-        let Some(room) = Uuid::try_parse(&position.conversation).ok().filter(|room| self.session.subscriptions.borrow().contains_key(room))
-        else {
-            return;
-        };
-        let watch = self.watch(room);
-        self.calls.push(async move { Outcome::Reloaded { room, after: position, result: watch.await } }.boxed_local());
-    }
-
-    fn reloaded(&mut self, room: Uuid, after: Position, result: Result<Watched, Refusal>) {
-        let why = match result {
-            Ok(Watched { verdict, .. }) if verdict.refusal.is_none() => {
-                return self.watched(0, room, Some(after), RELOAD_TAIL, Ok(Watched { verdict, control: 0 }));
-            }
-            Ok(Watched { verdict, .. }) => verdict.refusal,
-            Err(_) => Some(Refusal::of(RefusalCode::EpochChanged)),
-        };
-        // Not to be followed any more, or not now: the client is told, and may subscribe again.
-        self.session.end_subscription(&self.core, room, 0, why);
-    }
-
-    /// Somebody has woken the session: rights to ask for again, or the end of the gateway.
-    pub fn woken(&mut self) {
-        let reload = std::mem::take(&mut *self.session.reload.borrow_mut());
-        reload.into_iter().for_each(|position| self.reload(position));
-        let again = std::mem::take(&mut *self.session.again.borrow_mut());
-        for room in again {
-            if let Some(subscription) = self.session.subscriptions.borrow_mut().get_mut(&room) {
-                subscription.stale = false;
-            }
-            let watch = self.watch(room);
-            self.calls.push(async move { Outcome::Again { room, result: watch.await } }.boxed_local());
-        }
-        self.end_if_drained();
-    }
-
-    fn end_if_drained(&self) {
-        if self.session.draining.get() && !self.posting {
-            self.session.tell(0, server_frame::Frame::Retry(self.core.shared.options.retry()));
-            self.session.socket.close(CloseCode::Draining);
-        }
-    }
-
-    /// An answer has come.
-    pub fn settle(&mut self, outcome: Option<Outcome>) {
-        match outcome {
-            Some(Outcome::Watched { re, room, after, tail, result }) => self.watched(re, room, after, tail, result),
-            Some(Outcome::Again { room, result }) => match result {
-                Ok(watched) => self.session.judged_again(&self.core, room, &watched.verdict),
-                // Not known: asked until it is.
-                Err(_) => {
-                    let session = self.session.clone();
-                    tokio::task::spawn_local(async move {
-                        sleep(Duration::from_millis(500)).await;
-                        session.ask_again(Some(room));
-                    });
-                }
-            },
-            Some(Outcome::Reloaded { room, after, result }) => self.reloaded(room, after, result),
-            Some(Outcome::Posted { re, result }) => {
-                self.posting = false;
-                match result {
-                    Ok(receipt) => self.session.tell(re, server_frame::Frame::Receipt(receipt)),
-                    Err(refusal) => self.session.refuse(re, refusal),
-                }
-                self.post_next();
-                self.end_if_drained();
-            }
-            Some(Outcome::Read { re, result }) => match result {
-                Ok(frame) => self.session.tell(re, frame),
-                Err(refusal) => self.session.refuse(re, refusal),
-            },
-            None => {}
-        }
-    }
-
-    fn watched(&mut self, re: u32, room: Uuid, after: Option<Position>, tail: u32, result: Result<Watched, Refusal>) {
-        let known = self.session.subscriptions.borrow().get(&room).cloned();
-        // Unsubscribed while it was asked.
-        let Some(Subscription { place, .. }) = known else { return };
-        let verdict = match result {
-            Ok(watched) => watched.verdict,
-            Err(refusal) => {
-                self.give_up(room);
-                return self.session.refuse(re, refusal);
-            }
-        };
-        if let Some(refusal) = verdict.refusal {
-            if place.is_some() {
-                self.session.end_subscription(&self.core, room, 0, Some(refusal.clone()));
-            } else {
-                self.give_up(room);
-            }
-            return self.session.refuse(re, refusal);
-        }
-        let path = self.session.identity.borrow().as_ref().map(|identity| identity.path.clone()).unwrap_or_default();
-        let join = Join {
-            socket: self.session.id.get(),
-            subprotocol: self.session.subprotocol,
-            person: self.session.person(),
-            path,
-            re,
-            after,
-            tail,
-            verdict: Box::new(verdict),
-            again: place.is_some(),
-        };
-        if !self.core.shared.fanout.join(room, join) {
-            self.give_up(room);
-            self.session.refuse(re, Refusal::of(RefusalCode::Overloaded));
-        }
     }
 }

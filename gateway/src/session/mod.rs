@@ -1,6 +1,7 @@
 //! One session: a client's socket from its first frame to its last. One task reads it; everything it may do is decided
 //! in chat-core, and remembered here until the control log says otherwise.
 
+mod answers;
 mod desk;
 mod rate;
 mod sign_in;
