@@ -23,7 +23,7 @@ run: web build ## The whole service on http://127.0.0.1:8080 with demo data, as 
 	@exec $(YITANG) all --demo --listen 127.0.0.1:$(PORT) --data $(DATA)
 
 build: ## The executable and the load generator, release profile
-	$(CARGO) build --release --locked -p yitang -p loadtest
+	$(CARGO) build --release --locked -p yitang -p loadtest -p testkit --bins
 
 web: ## The web client's files in web/app/dist, which the executable carries
 	@if [ -f web/package.json ]; then .ci/web build; else echo "web/ is not there: the executable carries a placeholder page"; fi
@@ -37,10 +37,10 @@ test: ## Everything: format, clippy, build, tests of Rust, of web, and in a real
 	@.ci/steps
 
 up-local: build ## The topology of docker-compose.yml as plain processes (REDIS=cluster for three nodes)
-	@exec yitang/scripts/up-local $(if $(filter cluster,$(REDIS)),--redis cluster)
+	@exec target/release/up-local $(if $(filter cluster,$(REDIS)),--redis cluster)
 
-bench: build ## The reference meeting against one process; leaves target/bench/consultation.json
-	@exec yitang/scripts/bench
+bench: build ## The reference meeting on one process and on several; leaves target/bench/consultation-*.json
+	@exec target/release/bench
 
 faults: build ## The reference faults under load; leaves target/bench/faults.json
-	@exec yitang/scripts/faults
+	@exec target/release/faults

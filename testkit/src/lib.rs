@@ -2,9 +2,11 @@
 
 mod child;
 mod eventually;
+pub mod faults;
 mod ports;
 mod postgres;
 mod redis;
+mod storage;
 pub mod topology;
 
 pub use child::Child;
@@ -12,3 +14,4 @@ pub use eventually::eventually;
 pub use ports::free_port;
 pub use postgres::Postgres;
 pub use redis::{Redis, RedisCluster};
+pub use storage::Storage;

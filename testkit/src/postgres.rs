@@ -116,6 +116,12 @@ impl Postgres {
         self.folder.path().join("data")
     }
 
+    /// The folder that its data is in; anybody may look at it, which they may not at the data.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Kills it with all its processes (-9), as a loss of power does.
     pub fn kill(&mut self) {
         self.child = None;

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{Store, StoreOptions};
-use crate::fault::Fault;
+use crate::{fault::Fault, fetch_all};
+
+/// The schema that tables wait in while a backup is restored.
+const ASIDE: &str = "yitang_before_restore";
 
 /// What a database says of itself.
 #[derive(Clone, Debug)]
@@ -54,6 +57,15 @@ impl Store {
         }
     }
 
+    /// The incarnations of all logs, in the order of their conversations.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn epochs(&self) -> Result<Vec<i64>, Fault> {
+        let rows = fetch_all!(self, (i64,), "SELECT epoch FROM heads ORDER BY conversation")?;
+        Ok(rows.into_iter().map(|(epoch,)| epoch).collect())
+    }
+
     /// Whether there is nothing in it, not even empty tables.
     ///
     /// # Errors
@@ -67,6 +79,54 @@ impl Store {
             }
         };
         Ok(tables == 0)
+    }
+
+    /// Connections of other processes of this service to PostgreSQL; this `Store` must have one connection at most.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn others_connected(&self) -> Result<i64, Fault> {
+        let Self::Postgres(pool) = self else { return Ok(0) };
+        let others = "SELECT count(*) FROM pg_stat_activity \
+            WHERE application_name = 'yitang' AND datname = current_database() AND pid <> pg_backend_pid()";
+        let (others,): (i64,) = sqlx::query_as(others).fetch_one(pool).await?;
+        Ok(others)
+    }
+
+    /// Puts all tables of PostgreSQL aside, whole, and leaves an empty database: until `put_back` or `forget_aside`.
+    ///
+    /// # Errors
+    /// When the database refuses: there is something aside already, or the user does not own it.
+    pub async fn put_aside(&self) -> Result<(), Fault> {
+        self.postgres_script(&[&format!("ALTER SCHEMA public RENAME TO {ASIDE}"), "CREATE SCHEMA public"]).await
+    }
+
+    /// Undoes `put_aside`; what came in between is dropped.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn put_back(&self) -> Result<(), Fault> {
+        self.postgres_script(&["DROP SCHEMA IF EXISTS public CASCADE", &format!("ALTER SCHEMA {ASIDE} RENAME TO public")]).await
+    }
+
+    /// Drops what was put aside.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn forget_aside(&self) -> Result<(), Fault> {
+        self.postgres_script(&[&format!("DROP SCHEMA {ASIDE} CASCADE")]).await
+    }
+
+    /// Statements in one transaction; nothing on SQLite.
+    async fn postgres_script(&self, statements: &[&str]) -> Result<(), Fault> {
+        let Self::Postgres(pool) = self else { return Ok(()) };
+        let mut tx = pool.begin().await?;
+        for statement in statements {
+            // Made of constants only.
+            sqlx::query(sqlx::AssertSqlSafe(*statement)).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Writes a whole and consistent copy of SQLite's file while others go on writing.

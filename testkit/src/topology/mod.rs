@@ -146,7 +146,7 @@ impl Topology {
 }
 
 /// Runs a command of the executable to its end.
-fn run(executable: &Path, arguments: &[&str], settings: &[(String, String)]) -> anyhow::Result<()> {
+pub(crate) fn run(executable: &Path, arguments: &[&str], settings: &[(String, String)]) -> anyhow::Result<()> {
     let output = Command::new(executable).args(arguments).envs(settings.iter().cloned()).output();
     let output = output.with_context(|| format!("running {}", executable.display()))?;
     ensure!(output.status.success(), "yitang {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
@@ -159,7 +159,8 @@ fn front(addresses: &Addresses, port: u16, folder: &Path) -> anyhow::Result<Opti
         return Ok(None);
     };
     let folder = folder.canonicalize()?;
-    let servers: String = addresses.gateways.iter().map(|place| format!("server {} max_fails=1 fail_timeout=2s; ", place.address)).collect();
+    let servers: String =
+        addresses.gateways.iter().map(|place| format!("server {} max_fails=1 fail_timeout=2s; ", place.address)).collect();
     let site = FRONT_TEMPLATE.replace("${FRONT_GATEWAYS}", &servers).replace("${FRONT_LISTEN}", &format!("127.0.0.1:{port}"));
     let site = site.replace("${FRONT_BIND}", &format!("proxy_bind {FRONT_HERE};"));
     let whole = format!(

@@ -28,6 +28,7 @@ pub fn plan(addresses: &Addresses) -> Vec<RolePlan> {
             ("PEERS__CHAT_CORES", uris(&addresses.chat_cores)),
             ("PEERS__PRESENCES", addresses.presence.uri()),
             ("GATEWAY__NAME", place.name.clone()),
+            ("GATEWAY__HUB__GATEWAYS", addresses.gateways.len().to_string()),
             ("GATEWAY__EDGE__PUBLIC_URL", addresses.public_url.clone()),
             ("GATEWAY__EDGE__TRUSTED_PROXIES", addresses.front_network.clone()),
         ];

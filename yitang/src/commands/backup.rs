@@ -66,13 +66,29 @@ async fn restore_file(options: &StoreOptions, file: &Path, from: &Path, replace:
 }
 
 async fn restore_postgres(options: &StoreOptions, from: &Path, replace: bool) -> anyhow::Result<u64> {
+    // One connection: the others that are seen are then the service's.
+    let options = &StoreOptions { connections: 1, ..options.clone() };
     let store = Store::open(options).await.context("opening the database")?;
-    let empty = store.is_empty().await;
-    store.close().await;
-    ensure!(replace || empty?, "the database is not empty: give --replace to replace what is in it");
-    let arguments = ["--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error"];
-    postgres("pg_restore", options, |command| command.args(arguments).arg(from)).await?;
-    renew(options).await.context("the backup is restored, but its epochs are the old ones: run the restore again before the service starts")
+    let others = store.others_connected().await?;
+    ensure!(others == 0, "stop the service before a restore: it holds {others} connections");
+    ensure!(replace || store.is_empty().await?, "the database is not empty: give --replace to replace what is in it");
+    store.put_aside().await.context("putting the old tables aside")?;
+    let restored = async {
+        let arguments = ["--no-owner", "--single-transaction", "--exit-on-error"];
+        postgres("pg_restore", options, |command| command.args(arguments).arg(from)).await?;
+        renew(options).await
+    };
+    match restored.await {
+        Ok(conversations) => {
+            store.forget_aside().await.context("dropping the old tables")?;
+            store.close().await;
+            Ok(conversations)
+        }
+        Err(error) => {
+            store.put_back().await.context("putting the old tables back")?;
+            Err(error.context("the database is as it was before"))
+        }
+    }
 }
 
 async fn renew(options: &StoreOptions) -> anyhow::Result<u64> {

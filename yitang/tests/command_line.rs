@@ -1,0 +1,162 @@
+//! What the executable says to an operator who errs, and to one who does not.
+
+use std::{
+    fs,
+    io::Read as _,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Output},
+};
+
+use testkit::{Postgres, free_port};
+
+fn yitang(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_yitang"));
+    command.args(arguments).args(["--data", folder.to_str().unwrap()]);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("YITANG_")) {
+        command.env_remove(name);
+    }
+    command.output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn a_role_that_runs_apart_asks_for_the_shared_key() {
+    let folder = tempfile::tempdir().unwrap();
+    for role in ["gateway", "chat-core", "presence"] {
+        let output = yitang(folder.path(), &[role]);
+        assert!(!output.status.success() && said(&output).contains("YITANG_KEY"), "{role}: {}", said(&output));
+        let output = yitang(folder.path(), &[role, "--set", "key=short"]);
+        assert!(!output.status.success() && said(&output).contains("too short"), "{role}: {}", said(&output));
+    }
+}
+
+#[test]
+fn shown_settings_hide_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = yitang(
+        folder.path(),
+        &["config", "--set", "key=0123456789abcdef0123456789abcdef", "--set", "chat_core.store.url=postgres://y:hunter2@db/y"],
+    );
+    let said = said(&output);
+    assert!(output.status.success() && said.contains("postgres://y:********@db/y"), "{said}");
+    assert!(!said.contains("hunter2") && !said.contains("0123456789abcdef"), "{said}");
+}
+
+#[test]
+fn an_unknown_setting_stops_every_command_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = yitang(folder.path(), &["migrate", "--set", "chat_core.log.lane=3"]);
+    assert!(!output.status.success() && said(&output).contains("unknown key `chat_core.log.lane`"), "{}", said(&output));
+}
+
+#[test]
+fn the_demonstration_is_made_once_and_sessions_are_for_their_owner_only() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(said(&yitang(folder.path(), &["seed-demo"])).contains("made 27000 people"));
+    assert!(said(&yitang(folder.path(), &["seed-demo"])).contains("stands already"));
+    let out = folder.path().join("sessions.json");
+    let output = yitang(folder.path(), &["sessions", "mint", "--count", "3", "--out", out.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", said(&output));
+    let minted: Vec<serde_json::Value> = serde_json::from_str(&fs::read_to_string(&out).unwrap()).unwrap();
+    assert!(minted.len() == 3 && minted.iter().all(|one| one["token"].as_str().is_some_and(|token| token.len() > 40)));
+    assert_eq!(fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn doctor_says_what_is_bad_and_what_to_do() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (listen, admin) = (format!("listen.gateway=127.0.0.1:{}", free_port()), format!("listen.gateway_admin=127.0.0.1:{}", free_port()));
+    let well = yitang(folder.path(), &["doctor", "--set", &listen, "--set", &admin]);
+    assert!(well.status.success() && said(&well).contains("ok "), "{}", said(&well));
+    let store = format!("chat_core.store.url=postgres://nobody@127.0.0.1:{}/none", free_port());
+    let ill = yitang(folder.path(), &["doctor", "--set", &listen, "--set", &admin, "--set", &store]);
+    assert!(!ill.status.success() && said(&ill).contains("BAD") && said(&ill).contains("is it running"), "{}", said(&ill));
+}
+
+#[test]
+fn doctor_finds_that_postgresql_syncs_and_has_no_standby() {
+    let postgres = Postgres::start();
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("chat_core.store.url={}", postgres.url());
+    let output =
+        yitang(folder.path(), &["doctor", "--role", "chat-core", "--set", &store, "--set", "key=0123456789abcdef0123456789abcdef"]);
+    let said = said(&output);
+    for expected in ["fsync=on", "synchronous_commit=on", "no synchronous standby", "Redis"] {
+        assert!(said.contains(expected), "{expected} is missing in {said}");
+    }
+}
+
+/// The epochs of all logs, as a file of SQLite holds them, asked through the executable's own library.
+async fn epochs(url: &str) -> Vec<i64> {
+    let options = chat_core::store::StoreOptions { url: url.to_owned(), ..Default::default() };
+    let store = chat_core::store::Store::open(&options).await.unwrap();
+    let answer = store.epochs().await.unwrap();
+    store.close().await;
+    answer
+}
+
+async fn a_restore_renews_epochs(folder: &Path, settings: &[&str], url: &str) {
+    let run = |arguments: &[&str]| {
+        let whole: Vec<&str> = arguments.iter().copied().chain(settings.iter().copied()).collect();
+        yitang(folder, &whole)
+    };
+    assert!(run(&["seed-demo"]).status.success());
+    let before = epochs(url).await;
+    let backup = folder.join("backup");
+    let path = backup.to_str().unwrap();
+    let output = run(&["backup", "--to", path]);
+    assert!(output.status.success(), "{}", said(&output));
+    let output = run(&["restore", "--from", path]);
+    assert!(!output.status.success() && said(&output).contains("--replace"), "{}", said(&output));
+    let output = run(&["restore", "--from", path, "--replace"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let after = epochs(url).await;
+    assert_eq!(before.len(), after.len());
+    assert!(before.iter().zip(&after).all(|(before, after)| before != after), "an epoch is the old one");
+    assert!(said(&run(&["seed-demo"])).contains("stands already"));
+}
+
+#[tokio::test]
+async fn a_restore_of_sqlite_makes_new_epochs() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("yitang.db").display());
+    a_restore_renews_epochs(folder.path(), &[], &url).await;
+}
+
+#[tokio::test]
+async fn a_restore_of_postgresql_makes_new_epochs() {
+    let postgres = Postgres::start();
+    let folder = tempfile::tempdir().unwrap();
+    let url = postgres.create_database();
+    let store = format!("chat_core.store.url={url}");
+    a_restore_renews_epochs(folder.path(), &["--set", &store], &url).await;
+}
+
+#[test]
+fn a_second_service_on_the_same_file_is_refused_and_so_is_a_restore() {
+    let folder = tempfile::tempdir().unwrap();
+    let (listen, admin) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let mut first = Command::new(env!("CARGO_BIN_EXE_yitang"))
+        .args(["all", "--listen", &listen, "--admin", &admin, "--data", folder.path().to_str().unwrap()])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // Its greeting comes when all stands.
+    let mut greeting = [0; 16];
+    first.stdout.as_mut().unwrap().read_exact(&mut greeting).unwrap();
+    let (listen, admin) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
+    let second = yitang(folder.path(), &["all", "--listen", &listen, "--admin", &admin]);
+    let backup = folder.path().join("backup");
+    let backed_up = yitang(folder.path(), &["backup", "--to", backup.to_str().unwrap()]);
+    let restored = yitang(folder.path(), &["restore", "--from", backup.to_str().unwrap(), "--replace"]);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert!(!second.status.success() && said(&second).contains("another process"), "{}", said(&second));
+    assert!(backed_up.status.success(), "{}", said(&backed_up));
+    assert!(!restored.status.success() && said(&restored).contains("stop the service"), "{}", said(&restored));
+}
