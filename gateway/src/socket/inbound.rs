@@ -1,5 +1,5 @@
-//! Reading: tungstenite unmasks, checks and joins; between messages nothing is kept. What came is walked frame by frame
-//! until it ends at the end of a message, and only then given to a context that lives no longer than that.
+//! Reading: tungstenite unmasks, checks and joins; between messages nothing is kept. What came is walked frame by frame,
+//! and whole frames are given to a context that lives no longer than the message that is open.
 
 use std::io::{self, Cursor, Read, Write};
 
@@ -42,6 +42,8 @@ pub enum Received {
 #[derive(Debug)]
 pub struct Inbound {
     carry: Vec<u8>,
+    /// Holds the fragments of a message that is open.
+    context: Option<Box<WebSocketContext>>,
     /// Bytes of payload that a message may have.
     most_bytes: usize,
     /// How much of `carry` was walked, always at the start of a frame.
@@ -53,15 +55,19 @@ pub struct Inbound {
     open: bool,
 }
 
-/// Reads nothing but what a context already has, and keeps what it writes.
+/// Reads nothing but what came, and keeps what a context writes.
 #[derive(Default)]
 struct Side {
+    input: Cursor<Vec<u8>>,
     written: Vec<u8>,
 }
 
 impl Read for Side {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::WouldBlock.into())
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self.input.read(into)? {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            read => Ok(read),
+        }
     }
 }
 
@@ -85,28 +91,27 @@ impl Inbound {
     /// With another bound than the contract's, for suites that test more than it allows.
     #[must_use]
     pub fn with_most(most_bytes: usize) -> Self {
-        Self { carry: Vec::new(), most_bytes, walked: 0, payload: 0, frames: 0, open: false }
+        Self { carry: Vec::new(), context: None, most_bytes, walked: 0, payload: 0, frames: 0, open: false }
     }
 
     /// Whether a message has begun.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.carry.is_empty()
+        self.carry.is_empty() && self.context.is_none()
     }
 
     /// Takes bytes as they came; gives the messages that are whole now.
     pub fn take(&mut self, bytes: &[u8], received: &mut Vec<Received>) {
         self.carry.extend_from_slice(bytes);
-        let mut whole = None;
-        let walked = self.walk(&mut whole);
-        if let Some(whole) = whole {
-            let rest = self.carry.split_off(whole);
+        let walked = self.walk();
+        if self.walked > 0 {
+            let rest = self.carry.split_off(self.walked);
             let part = std::mem::replace(&mut self.carry, rest);
-            self.walked -= whole;
+            self.walked = 0;
             if self.carry.is_empty() {
                 self.carry = Vec::new();
             }
-            if let Err(code) = parse(part, self.most_bytes, received) {
+            if let Err(code) = self.parse(part, received) {
                 return received.push(Received::Wrong(code));
             }
         }
@@ -115,8 +120,8 @@ impl Inbound {
         }
     }
 
-    /// Walks whole frames; `whole` is where the last whole message ends.
-    fn walk(&mut self, whole: &mut Option<usize>) -> Result<(), CloseCode> {
+    /// Walks whole frames.
+    fn walk(&mut self) -> Result<(), CloseCode> {
         let frames_most = FRAMES.max(self.most_bytes / FRAME_BYTES);
         loop {
             let mut cursor = Cursor::new(&self.carry[self.walked..]);
@@ -154,7 +159,7 @@ impl Inbound {
                 OpCode::Control(Control::Close) => {
                     // Nothing after it counts.
                     self.carry.truncate(end);
-                    *whole = Some(end);
+                    self.open = false;
                     return Ok(());
                 }
                 OpCode::Control(_) => {}
@@ -165,42 +170,56 @@ impl Inbound {
                 }
             } else {
                 (self.payload, self.frames) = (0, 0);
-                *whole = Some(end);
+            }
+        }
+    }
+
+    /// Gives whole frames to tungstenite. Its answers to pings come at once, in the middle of a message too.
+    fn parse(&mut self, part: Vec<u8>, received: &mut Vec<Received>) -> Result<(), CloseCode> {
+        let mut side = Side::default();
+        let mut context = match self.context.take() {
+            Some(open) => {
+                side.input = Cursor::new(part);
+                open
+            }
+            None => Box::new(WebSocketContext::from_partially_read(part, Role::Server, Some(config(self.most_bytes)))),
+        };
+        loop {
+            let outcome = context.read(&mut side);
+            if !side.written.is_empty() {
+                // An answer is written on the read after the frame it answers.
+                let frame = Frame::made(std::mem::take(&mut side.written).into());
+                received.push(Received::Answer(frame));
+            }
+            match outcome {
+                Ok(Message::Text(text)) => received.push(Received::Text(text.into())),
+                Ok(Message::Binary(bytes)) => received.push(Received::Binary(bytes)),
+                Ok(Message::Close(_)) => {
+                    let _ = context.flush(&mut side);
+                    let _ = context.read(&mut side);
+                    received.push(Received::Close(Frame::made(std::mem::take(&mut side.written).into())));
+                    return Ok(());
+                }
+                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.context = self.open.then_some(context);
+                    return Ok(());
+                }
+                Err(error) => return Err(code_of(&error)),
             }
         }
     }
 }
 
-fn parse(part: Vec<u8>, most_bytes: usize, received: &mut Vec<Received>) -> Result<(), CloseCode> {
+fn config(most_bytes: usize) -> WebSocketConfig {
     let mut config = WebSocketConfig::default();
-    config.read_buffer_size = 1;
+    // Fragments after the first are read in pieces of this.
+    config.read_buffer_size = 1_024;
     config.write_buffer_size = 0;
     config.max_write_buffer_size = 4_096;
     config.max_message_size = Some(most_bytes);
     config.max_frame_size = Some(most_bytes);
-    let mut context = WebSocketContext::from_partially_read(part, Role::Server, Some(config));
-    let mut side = Side::default();
-    loop {
-        let outcome = context.read(&mut side);
-        if !side.written.is_empty() {
-            // An answer is written on the read after the frame it answers.
-            let frame = Frame::made(std::mem::take(&mut side.written).into());
-            received.push(Received::Answer(frame));
-        }
-        match outcome {
-            Ok(Message::Text(text)) => received.push(Received::Text(Bytes::copy_from_slice(text.as_bytes()))),
-            Ok(Message::Binary(bytes)) => received.push(Received::Binary(bytes)),
-            Ok(Message::Close(_)) => {
-                let _ = context.flush(&mut side);
-                let _ = context.read(&mut side);
-                received.push(Received::Close(Frame::made(std::mem::take(&mut side.written).into())));
-                return Ok(());
-            }
-            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
-            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(code_of(&error)),
-        }
-    }
+    config
 }
 
 fn code_of(error: &Error) -> CloseCode {
@@ -325,6 +344,20 @@ mod tests {
         inbound.take(&wire, &mut received);
         inbound.take(&client(0, true, b"o"), &mut received);
         assert_eq!(received, [Received::Text(Bytes::from_static(b"one")), Received::Text(Bytes::from_static(b"two"))]);
+    }
+
+    #[test]
+    fn a_ping_in_the_middle_of_a_message_is_answered_at_once_and_bad_text_is_refused_at_once() {
+        let (mut inbound, mut received) = (Inbound::default(), Vec::new());
+        inbound.take(&client(1, false, "春".as_bytes()), &mut received);
+        inbound.take(&client(9, true, b"there?"), &mut received);
+        assert_eq!(received, [Received::Answer(Frame::new(super::super::Opcode::Pong, b"there?"))]);
+        inbound.take(&client(0, false, &[0xFF]), &mut received);
+        assert_eq!(received[1..], [Received::Wrong(CloseCode::NotUtf8)]);
+        let (mut inbound, mut received) = (Inbound::default(), Vec::new());
+        inbound.take(&client(1, false, "春".as_bytes()), &mut received);
+        inbound.take(&client(8, true, &[0x03, 0xe8]), &mut received);
+        assert!(matches!(received.as_slice(), [Received::Close(_)]));
     }
 
     #[test]
