@@ -26,7 +26,7 @@ pub struct SocketId {
 }
 
 /// A socket that may watch wants in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Join {
     /// Which socket.
     pub socket: SocketId,
@@ -46,6 +46,8 @@ pub struct Join {
     pub verdict: Box<WatchVerdict>,
     /// It is in the room already, and asks to be told again.
     pub again: bool,
+    /// What it missed is more than it can take now: it is to page.
+    pub pages: bool,
 }
 
 /// What a room is told.
@@ -114,16 +116,10 @@ pub enum Command {
 pub enum ToRoom {
     /// One socket is in from here on; these frames are for it alone.
     Join {
-        /// Which.
-        socket: SocketId,
-        /// Whose.
-        person: u32,
+        /// As it asked.
+        join: Box<Join>,
         /// Its answer, and what it missed.
         frames: Vec<Frame>,
-        /// It was in before.
-        again: bool,
-        /// What chat-core said, and when to ask again.
-        verdict: Box<WatchVerdict>,
         /// Where the room stands.
         top: Top,
     },

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     Fault,
-    fanout::{Command, SocketId, ToRoom},
+    fanout::{Command, Join, SocketId, ToRoom},
     session::{self, Session, Subscription},
     socket::{Frame, READ_BYTES},
 };
@@ -150,10 +150,10 @@ impl Core {
             self.ready.borrow_mut().push_back(room);
         }
         match turn {
-            Turn::Done(ToRoom::Join { socket, person, frames, again, verdict, top }) => {
+            Turn::Done(ToRoom::Join { join, frames, top }) => {
                 members.top = top;
                 drop(rooms);
-                self.joined(room, socket, person, &frames, again, &verdict);
+                self.joined(room, *join, &frames);
             }
             Turn::Done(ToRoom::Anew { position }) => {
                 let sessions: Vec<Rc<Session>> = members.sockets.drain().collect();
@@ -174,33 +174,32 @@ impl Core {
         }
     }
 
-    fn joined(
-        self: &Rc<Self>,
-        room: Uuid,
-        socket: SocketId,
-        person: u32,
-        frames: &[Frame],
-        again: bool,
-        verdict: &proto::internal::v1::WatchVerdict,
-    ) {
-        let session = self.session(socket);
+    fn joined(self: &Rc<Self>, room: Uuid, join: Join, frames: &[Frame]) {
+        let session = self.session(join.socket);
         let Some(session) = session.filter(|session| session.subscriptions.borrow().contains_key(&room)) else {
-            // Gone meanwhile. How it was spoken to is what the room counted it by; the frames say so.
-            if !again {
-                let json = frames.first().is_some_and(|frame| frame.bytes()[0] == 0x81);
-                let subprotocol = if json { Subprotocol::Json } else { Subprotocol::Proto };
-                self.shared.fanout.leave(room, socket, person, subprotocol);
+            // Gone meanwhile. The room counts it already.
+            if !join.again {
+                self.shared.fanout.leave(room, join.socket, join.person, join.subprotocol);
             }
             return;
         };
         let placed = session.subscriptions.borrow().get(&room).is_some_and(|subscription| subscription.place.is_some());
-        if again && !placed {
+        if join.again && !placed {
             // It left, and asked anew since: that answer is on its way.
             return;
         }
-        if !again && placed {
+        if !join.again && placed {
             // It asked twice before the first answer came: it is one socket all the same.
             self.tell_left(room, &session);
+        }
+        let replay: usize = frames.iter().skip(1).map(Frame::len).sum();
+        if replay > 0 && !join.pages && session.socket.waiting_bytes() + replay > self.shared.options.outbox_bytes / 2 {
+            // All its rooms at once would make it SLOW, and again whenever it came back: of this one it pages what it missed.
+            let pages = Join { pages: true, ..join };
+            if !self.shared.fanout.join(room, pages) {
+                session.socket.close(CloseCode::Slow);
+            }
+            return;
         }
         frames.iter().for_each(|frame| session.socket.send(frame));
         let mut rooms = self.rooms.borrow_mut();
@@ -210,7 +209,7 @@ impl Core {
             if subscription.place.is_none() {
                 subscription.place = Some(members.sockets.insert(session.clone()));
             }
-            subscription.take(verdict);
+            subscription.take(&join.verdict);
         }
         drop(subscriptions);
         drop(rooms);

@@ -21,7 +21,8 @@ pub struct HubOptions {
     pub heartbeat_ms: u32,
     /// A connection is dead when what was sent is not acknowledged for so long, ms.
     pub dead_after_ms: u32,
-    /// Waits for one socket at most, bytes; past it the socket is closed as SLOW.
+    /// Waits for one socket at most, bytes; past it the socket is closed as SLOW. Half of it may be what a client missed
+    /// (1 MiB of each conversation), so at least 2 MiB. What waits is shared by all sockets that wait for the same.
     pub outbox_bytes: usize,
     /// Waits in the kernel for one socket before it counts as full, bytes.
     pub unsent_bytes: u32,
@@ -83,7 +84,7 @@ impl Default for HubOptions {
             sign_in_ms: 5_000,
             heartbeat_ms: 15_000,
             dead_after_ms: 30_000,
-            outbox_bytes: 1024 * 1024,
+            outbox_bytes: 4 * 1024 * 1024,
             unsent_bytes: 32 * 1024,
             frames_per_s: 50,
             frames_burst: 400,

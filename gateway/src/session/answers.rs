@@ -129,6 +129,7 @@ impl Desk {
             tail,
             verdict: Box::new(verdict),
             again: place.is_some(),
+            pages: false,
         };
         if !self.core.shared.fanout.join(room, join) {
             self.give_up(room);

@@ -359,3 +359,43 @@ async fn the_room_tells_its_state_and_who_is_writing() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn resuming_many_rooms_at_once_never_ends_in_slow() {
+    let hall = Hall::start().await;
+    let mut positions = Vec::new();
+    for _ in 0..20 {
+        let room = hall.core.conversation();
+        for _ in 0..110 {
+            hall.core.commit(room, 1, comment(&"x".repeat(8_000)));
+        }
+        positions.extend(at(room, 7, 1));
+    }
+    let mut client = hall.connect(Subprotocol::Proto).await;
+    let ticket = hall.core.ticket(1, "s", "");
+    client.sign_in(proto::v1::sign_in::Credential::Ticket(ticket), positions.clone()).await;
+    // It is slow to begin with: seventeen megabytes are on their way to it.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let (mut resumed, mut gaps) = (0, 0);
+    for _ in &positions {
+        let subscribed = client.answer(0).await.unwrap();
+        let position = subscribed.position.clone().unwrap();
+        match subscribed.verdict() {
+            Verdict::Resumed => {
+                resumed += 1;
+                client.events(Uuid::try_parse(&position.conversation).unwrap(), 1, 110).await;
+            }
+            Verdict::Gap => {
+                gaps += 1;
+                assert_eq!(position.seq, 110);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(resumed > 0 && gaps > 0, "{resumed} resumed, {gaps} page");
+    for position in positions {
+        let room = Uuid::try_parse(&position.conversation).unwrap();
+        hall.core.say(room, 1, comment("live")).await;
+        client.events(room, 110, 111).await;
+    }
+}

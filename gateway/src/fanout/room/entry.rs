@@ -48,12 +48,15 @@ impl Room {
     }
 
     /// What the newcomer is told ends exactly where the events after it begin: everything admitted was sent.
-    async fn let_in(&mut self, join: Join) {
+    async fn let_in(&mut self, mut join: Join) {
         let log = self.ring.log().clone();
         let delivered = self.inbox.delivered();
         let (mut verdict, reason) = judge(Standing { epoch: log.epoch, delivered }, join.after.as_ref());
         let mut position = Position { conversation: log.conversation.clone(), epoch: log.epoch, seq: delivered };
         let mut replay = Vec::new();
+        if verdict == Verdict::Resumed && join.pages {
+            verdict = Verdict::Gap;
+        }
         if verdict == Verdict::Resumed {
             let after = join.after.as_ref().map_or(0, |shown| shown.seq);
             self.read_back(after).await;
@@ -89,18 +92,18 @@ impl Room {
         let mut frames = vec![Frame::joined(&frames)];
         frames.extend(replay);
         let core = join.socket.core as usize;
-        if !join.again {
+        // Who is to page after all was counted when it came.
+        if !join.again && !join.pages {
             self.sockets[core][slot(join.subprotocol)] += 1;
             let sockets = self.people.entry(join.person).or_default();
             *sockets += 1;
             if *sockets == 1 {
-                self.fanout.inner.reporter.joined(self.id, join.person, join.path);
+                self.fanout.inner.reporter.joined(self.id, join.person, std::mem::take(&mut join.path));
             }
             self.empty_since = None;
         }
-        let what =
-            ToRoom::Join { socket: join.socket, person: join.person, frames, again: join.again, verdict: join.verdict, top: self.top() };
-        self.tell(core, what).await;
+        let top = self.top();
+        self.tell(core, ToRoom::Join { join: Box::new(join), frames, top }).await;
     }
 
     fn tail(&self, count: u32, subprotocol: Subprotocol) -> Page {
