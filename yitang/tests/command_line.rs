@@ -1,4 +1,5 @@
 //! What the executable says to an operator who errs, and to one who does not.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{
     fs,

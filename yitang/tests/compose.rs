@@ -1,4 +1,5 @@
 //! docker-compose.yml cannot be run where there is no container engine: so it is held to what `make up-local` runs.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
 

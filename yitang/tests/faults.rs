@@ -1,5 +1,6 @@
 //! Something dies under load, each in a short form; `make faults` does the same at full length. Nothing that was
 //! acknowledged is lost, doubled or out of order, and all are whole again within five seconds.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{
     path::{Path, PathBuf},
