@@ -1,6 +1,7 @@
 //! A whole gateway over real sockets, with a chat-core of the tests and a backbone that can be cut.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod chaos;
 mod client;
 mod core;
 mod lossy;
