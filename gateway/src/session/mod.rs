@@ -130,7 +130,8 @@ pub fn start(core: &Rc<Core>, accepted: Accepted, counted: Counted, refused: Opt
         if let Ended::Closed(code) = ended {
             tracing::debug!(%peer, person = session.person(), code = code.code(), reason = code.reason(), "a socket is closed");
             metrics::counter!("yitang_gateway_sockets_closed_total", "code" => code.code().to_string()).increment(1);
-            session.socket.goodbye(Frame::close(code), &core.scratch).await;
+            // In a box: no socket that lives needs the room for it.
+            Box::pin(session.socket.goodbye(Frame::close(code), &core.scratch)).await;
         }
     };
     debug_assert!(size_of_val(&task) <= TASK_BYTES, "a session's task takes {} bytes", size_of_val(&task));
@@ -162,7 +163,7 @@ async fn serve(core: &Rc<Core>, session: &Rc<Session>, already_read: &[u8], orig
                 Received::Wrong(code) => return Ended::Closed(code),
                 Received::Close(frame) => {
                     session.remove(core);
-                    session.socket.goodbye(frame, &core.scratch).await;
+                    Box::pin(session.socket.goodbye(frame, &core.scratch)).await;
                     return Ended::ByClient;
                 }
             }

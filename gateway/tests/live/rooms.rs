@@ -7,6 +7,7 @@ use std::{
 
 use proto::{
     Subprotocol,
+    internal::v1::Announcement,
     v1::{Hide, Position, RefusalCode, Verdict, event::Kind, server_frame, state::State},
 };
 use testkit::eventually;
@@ -132,6 +133,23 @@ async fn waiting_for_a_hole_ends_with_one_page() {
     }
     client.events(room, 0, 10).await;
     assert!(hall.core.reads.load(Ordering::Relaxed) - reads <= 1, "one page for one hole");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_nowhere_is_looked_for_less_and_less_often() {
+    let hall = Hall::with(|options| options.hub.repair_ms = 60_000).await;
+    let room = hall.core.conversation();
+    let mut client = hall.client(1).await;
+    client.subscribe(room, None, 0).await.unwrap();
+    let announced = hall.core.commit(room, 2, comment("taken back"));
+    hall.core.with(room, |log| log.events.clear());
+    let reads = hall.core.reads.load(Ordering::Relaxed);
+    hall.core.announce(room, Announcement { events: Vec::new(), ..announced }).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let reads = hall.core.reads.load(Ordering::Relaxed) - reads;
+    assert!((2..=8).contains(&reads), "{reads} reads");
+    hall.core.commit(room, 2, comment("there it is"));
+    client.events(room, 0, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,9 @@
 //! How events get into a room: announced, or read where something is missing.
 
-use std::{sync::atomic::Ordering, time::Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use proto::{
     internal::v1::{Announcement, Head, HeadsRequest, ReadRequest},
@@ -14,6 +17,8 @@ use super::{Fanout, Room, ToRoom};
 
 /// Events of a long catching up that wait to be sent before more is read.
 const GATHERED: usize = 1_000;
+/// A missing event is looked for at least this often.
+const HOLE_MOST_MS: u64 = 1_000;
 
 impl Room {
     pub(super) async fn announced(&mut self, announcement: Announcement) {
@@ -81,17 +86,30 @@ impl Room {
 
     /// Reads everything after what was delivered.
     pub(super) async fn catch_up(&mut self) {
-        self.read_on().await;
+        let before = self.inbox.delivered();
+        let answered = self.read_on().await;
         // A read that others had begun may have been a moment too early.
-        let behind = self.inbox.delivered() < self.known || self.inbox.hole().is_some();
+        let behind = !answered || self.inbox.delivered() < self.known || self.inbox.hole().is_some();
         self.hole_since = behind.then(Instant::now);
+        // What is not there yet is looked for less and less often.
+        self.hole_tries = if behind && self.inbox.delivered() == before { self.hole_tries + 1 } else { 0 };
     }
 
-    async fn read_on(&mut self) {
+    /// How long a missing event is waited for now.
+    pub(super) fn hole_wait(&self) -> Duration {
+        let hole_ms = self.fanout.inner.options.hole_ms;
+        Duration::from_millis(hole_ms.saturating_mul(1 << self.hole_tries.min(10)).min(hole_ms.max(HOLE_MOST_MS)))
+    }
+
+    /// `false`: the store did not answer.
+    async fn read_on(&mut self) -> bool {
         loop {
             let after = self.inbox.delivered();
             match read(&self.fanout, self.id, Where::After(after), limits::PAGE_EVENTS).await {
-                Ok(page) if page.epoch != self.ring.log().epoch => return self.made_anew().await,
+                Ok(page) if page.epoch != self.ring.log().epoch => {
+                    self.made_anew().await;
+                    return true;
+                }
                 Ok(page) => {
                     let whole = page.complete_after || page.events.is_empty();
                     let bytes = page.events.iter().map(prost::Message::encoded_len).sum();
@@ -101,7 +119,7 @@ impl Room {
                         self.admit(items);
                     }
                     if whole {
-                        return;
+                        return true;
                     }
                     if self.out.len() >= GATHERED {
                         self.flush_patiently().await;
@@ -114,12 +132,11 @@ impl Room {
                         metrics::counter!("yitang_gateway_heads_gone_back_total").increment(1);
                         self.made_anew().await;
                     }
-                    return;
+                    return true;
                 }
                 Err(refusal) => {
                     tracing::debug!(code = refusal.code().as_str_name(), "a room catches up later");
-                    self.known = self.known.max(after + 1);
-                    return;
+                    return false;
                 }
             }
         }

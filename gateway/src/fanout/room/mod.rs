@@ -47,6 +47,8 @@ struct Room {
     waiting: VecDeque<Join>,
     /// Since when an event is missing.
     hole_since: Option<Instant>,
+    /// How often it was looked for in vain.
+    hole_tries: u32,
     /// Sockets on each core, by subprotocol.
     sockets: Vec<[u32; 2]>,
     /// Sockets of each person.
@@ -134,6 +136,7 @@ impl Room {
             tickets: (0..cores).map(|_| Arc::new(())).collect(),
             waiting: VecDeque::new(),
             hole_since: None,
+            hole_tries: 0,
             sockets: vec![[0; 2]; cores],
             people: HashMap::new(),
             here: Here::default(),
@@ -203,7 +206,7 @@ impl Room {
             return Instant::now();
         }
         if let Some(since) = self.hole_since {
-            wait_ms = wait_ms.min(options.hole_ms.saturating_sub(since.elapsed().as_millis() as u64));
+            wait_ms = wait_ms.min(self.hole_wait().saturating_sub(since.elapsed()).as_millis() as u64 + 1);
         }
         Instant::now() + Duration::from_millis(wait_ms)
     }
@@ -212,8 +215,7 @@ impl Room {
         if self.handle.behind.swap(false, Ordering::AcqRel) {
             self.catch_up().await;
         }
-        let hole = Duration::from_millis(self.fanout.inner.options.hole_ms);
-        if self.hole_since.is_some_and(|since| since.elapsed() >= hole) {
+        if self.hole_since.is_some_and(|since| since.elapsed() >= self.hole_wait()) {
             metrics::counter!("yitang_gateway_room_holes_total").increment(1);
             self.catch_up().await;
         }
