@@ -1,0 +1,199 @@
+//! Consultations and conversations, on SQLite and on PostgreSQL.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Core, Database, SOON, by, comment};
+use proto::{
+    internal::v1::{MarkReadRequest, ReadMark, ReadRequest, WatchAsk, WatchRequest},
+    v1::{
+        ConsultationState, CreateConsultationRequest, CreateGroupRequest, Event, GetConsultationRequest, ListConsultationsRequest,
+        ListConversationsRequest, MarkRead, OpenDirectRequest, PageRequest, Refusal, RefusalCode, SetConsultationStateRequest,
+        UpdateConsultationRequest, event::Kind, page_request::Where,
+    },
+};
+
+fn now_ms() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+async fn events(core: &mut Core, conversation: &str) -> Vec<Event> {
+    let page = PageRequest { conversation: conversation.into(), epoch: 0, r#where: Some(Where::After(0)), limit: 200 };
+    core.edge.read(ReadRequest { conversation: conversation.into(), page: Some(page), person: 0 }).await.unwrap().into_inner().events
+}
+
+fn code(status: tonic::Status) -> RefusalCode {
+    Refusal::from_status(&status).code()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduled_opening_is_one_event_whichever_chat_core_writes_it() {
+    let database = Database::postgres();
+    let (mut one, _) = Core::seeded(&database.url()).await;
+    let two = Core::start(&database.url()).await;
+    let staff = one.person("staff1").await;
+    let at = now_ms();
+    let create = CreateConsultationRequest {
+        client_id: "scheduled".into(),
+        organisation: 1,
+        title: "按时开始".into(),
+        opens_ms: at + 900,
+        closes_ms: at + 1_900,
+        ..CreateConsultationRequest::default()
+    };
+    let made = one.consultations.create_consultation(by(staff, create.clone())).await.unwrap().into_inner();
+    assert_eq!(made.state(), ConsultationState::Scheduled);
+    assert_eq!(one.consultations.create_consultation(by(staff, create)).await.unwrap().into_inner().id, made.id, "made once");
+    assert_eq!(one.submit(staff, comment(&made.id, "early")).await.unwrap_err().code(), RefusalCode::NotOpen);
+    let state = |core: &Core, id: String| {
+        let mut consultations = core.consultations.clone();
+        async move { consultations.get_consultation(by(staff, GetConsultationRequest { id })).await.unwrap().into_inner().state() }
+    };
+    testkit::eventually(SOON, "it opens", || async { (state(&one, made.id.clone()).await == ConsultationState::Open).then_some(()) }).await;
+    one.submit(staff, comment(&made.id, "in time")).await.unwrap();
+    testkit::eventually(SOON, "it closes", || async { (state(&two, made.id.clone()).await == ConsultationState::Closed).then_some(()) })
+        .await;
+    assert_eq!(one.submit(staff, comment(&made.id, "late")).await.unwrap_err().code(), RefusalCode::Closed);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let states: Vec<_> = events(&mut one, &made.id)
+        .await
+        .iter()
+        .filter_map(|event| match &event.kind {
+            Some(Kind::ConsultationChanged(changed)) => Some((changed.state(), event.author)),
+            _ => None,
+        })
+        .collect();
+    use ConsultationState as S;
+    assert_eq!(states, [(S::Scheduled, staff), (S::Open, 0), (S::Closed, 0)]);
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn staff_run_a_consultation_and_others_do_not() {
+    for database in Database::both() {
+        let (mut core, _) = Core::seeded(&database.url()).await;
+        let (staff, member) = (core.person("staff1").await, core.person("member1").await);
+        let create = CreateConsultationRequest {
+            client_id: "one".into(),
+            organisation: 1,
+            title: "议一议".into(),
+            slow_mode_s: 60,
+            ..Default::default()
+        };
+        assert_eq!(code(core.consultations.create_consultation(by(member, create.clone())).await.unwrap_err()), RefusalCode::Forbidden);
+        let draft = core.consultations.create_consultation(by(staff, create)).await.unwrap().into_inner();
+        assert!(draft.may_manage && draft.state() == ConsultationState::Draft);
+        // A draft is not there for others.
+        let get = GetConsultationRequest { id: draft.id.clone() };
+        assert_eq!(code(core.consultations.get_consultation(by(member, get.clone())).await.unwrap_err()), RefusalCode::NotFound);
+        let set = |state: ConsultationState| SetConsultationStateRequest { id: draft.id.clone(), state: state.into() };
+        assert_eq!(
+            code(core.consultations.set_consultation_state(by(staff, set(ConsultationState::Scheduled))).await.unwrap_err()),
+            RefusalCode::Invalid
+        );
+        core.consultations.set_consultation_state(by(staff, set(ConsultationState::Open))).await.unwrap();
+        assert_eq!(
+            code(core.consultations.set_consultation_state(by(member, set(ConsultationState::Closed))).await.unwrap_err()),
+            RefusalCode::Forbidden
+        );
+
+        // Slow mode, judged under the lock: two at once are one.
+        let both = core.submit_all(vec![(member, comment(&draft.id, "first")), (member, comment(&draft.id, "second"))]).await;
+        assert!(both[0].is_ok());
+        let refusal = both[1].as_ref().unwrap_err();
+        assert_eq!(refusal.code(), RefusalCode::SlowMode);
+        assert!((50_000..=60_000).contains(&refusal.retry_after_ms), "{refusal:?}");
+        assert!(
+            core.submit(staff, comment(&draft.id, "the host")).await.is_ok()
+                && core.submit(staff, comment(&draft.id, "again")).await.is_ok()
+        );
+
+        core.consultations.set_consultation_state(by(staff, set(ConsultationState::Paused))).await.unwrap();
+        assert_eq!(core.submit(staff, comment(&draft.id, "x")).await.unwrap_err().code(), RefusalCode::Paused);
+        core.consultations.set_consultation_state(by(staff, set(ConsultationState::Open))).await.unwrap();
+
+        // Of two changes from one version the second is told.
+        let now = core.consultations.get_consultation(by(staff, get.clone())).await.unwrap().into_inner();
+        let update = UpdateConsultationRequest {
+            id: now.id.clone(),
+            version: now.version,
+            title: "再议".into(),
+            watch: now.watch.clone(),
+            post: now.post.clone(),
+            ..Default::default()
+        };
+        core.consultations.update_consultation(by(staff, update.clone())).await.unwrap();
+        assert_eq!(code(core.consultations.update_consultation(by(staff, update)).await.unwrap_err()), RefusalCode::Conflict);
+        assert!(core.submit(member, comment(&draft.id, "no slow mode now")).await.is_ok());
+
+        core.consultations.set_consultation_state(by(staff, set(ConsultationState::Closed))).await.unwrap();
+        assert_eq!(
+            code(core.consultations.set_consultation_state(by(staff, set(ConsultationState::Open))).await.unwrap_err()),
+            RefusalCode::Closed
+        );
+        let listed = core
+            .consultations
+            .list_consultations(by(member, ListConsultationsRequest::default()))
+            .await
+            .unwrap()
+            .into_inner()
+            .consultations;
+        let states: Vec<_> = listed.iter().map(|one| one.state()).collect();
+        assert_eq!(states, [ConsultationState::Open, ConsultationState::Scheduled, ConsultationState::Closed]);
+        core.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn direct_conversations_groups_and_read_marks() {
+    for database in Database::both() {
+        let (mut core, _) = Core::seeded(&database.url()).await;
+        let (a, b, c) = (core.person("member1").await, core.person("member2").await, core.person("member3").await);
+        let open = OpenDirectRequest { person: b };
+        let (mut first, mut second) = (core.conversations.clone(), core.conversations.clone());
+        // Both at once: one conversation.
+        let (one, two) = tokio::join!(first.open_direct(by(a, open)), second.open_direct(by(b, OpenDirectRequest { person: a })));
+        let (one, two) = (one.unwrap().into_inner(), two.unwrap().into_inner());
+        assert_eq!((one.id.as_str(), one.people.len()), (two.id.as_str(), 2));
+        assert_eq!(code(core.conversations.open_direct(by(a, OpenDirectRequest { person: a })).await.unwrap_err()), RefusalCode::Invalid);
+        for number in 0..5 {
+            core.submit(a, comment(&one.id, &format!("hello {number}"))).await.unwrap();
+        }
+        assert_eq!(core.submit(c, comment(&one.id, "who are you")).await.unwrap_err().code(), RefusalCode::NotFound);
+        let watch = |person| WatchAsk { person, session: String::new(), conversation: one.id.clone() };
+        let verdicts = core.edge.watch(WatchRequest { asks: vec![watch(b), watch(c)] }).await.unwrap().into_inner().verdicts;
+        assert!(verdicts[0].refusal.is_none() && verdicts[0].people == 2);
+        assert_eq!(verdicts[1].refusal.as_ref().unwrap().code(), RefusalCode::NotFound);
+
+        // The mark only moves forward and never past the newest; unread is derived from it.
+        let mark = |person, mseq| ReadMark { person, conversation: one.id.clone(), mseq };
+        let moved =
+            core.edge.mark_read(MarkReadRequest { marks: vec![mark(b, 3), mark(b, 2), mark(a, 99)] }).await.unwrap().into_inner().mseq;
+        assert_eq!(moved, [3, 3, 5]);
+        let back = core.conversations.set_read(by(b, MarkRead { conversation: one.id.clone(), mseq: 1 })).await.unwrap().into_inner();
+        assert_eq!(back.mseq, 3);
+        let listed =
+            core.conversations.list_conversations(by(b, ListConversationsRequest::default())).await.unwrap().into_inner().conversations;
+        let direct = listed.iter().find(|conversation| conversation.id == one.id).unwrap();
+        assert_eq!((direct.unread, direct.read_mseq), (2, 3));
+        assert!(matches!(&direct.latest.as_ref().unwrap().kind, Some(Kind::Comment(comment)) if comment.text == "hello 4"));
+        let unread = PageRequest { conversation: one.id.clone(), epoch: 0, r#where: Some(Where::FirstUnread(true)), limit: 1 };
+        let page = core.conversations.get_page(by(b, unread)).await.unwrap().into_inner();
+        assert!(page.events.iter().any(|event| event.mseq == 4));
+
+        // A group: the same request makes one; who is taken out is out.
+        let create = CreateGroupRequest { client_id: "readers".into(), title: "读书群".into(), people: vec![b, c] };
+        let group = core.conversations.create_group(by(a, create.clone())).await.unwrap().into_inner();
+        assert_eq!(core.conversations.create_group(by(a, create)).await.unwrap().into_inner().id, group.id);
+        assert_eq!(group.people_count, 3);
+        let change = |remove| proto::v1::ChangeMembersRequest { id: group.id.clone(), add: vec![], remove };
+        assert_eq!(code(core.conversations.change_members(by(b, change(vec![c]))).await.unwrap_err()), RefusalCode::Forbidden);
+        core.conversations.change_members(by(a, change(vec![c]))).await.unwrap();
+        assert_eq!(core.submit(c, comment(&group.id, "still here?")).await.unwrap_err().code(), RefusalCode::NotFound);
+        core.conversations.change_members(by(b, change(vec![b]))).await.unwrap();
+        assert_eq!(core.submit(b, comment(&group.id, "gone")).await.unwrap_err().code(), RefusalCode::NotFound);
+        core.stop().await;
+    }
+}
