@@ -4,6 +4,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -31,8 +32,15 @@ fn load(folder: &Path) -> Load {
     }
 }
 
+/// One at a time, also where tests are threads of one process: each measures time under load.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// One topology for several faults, one after the other: starting it costs more than a fault.
 fn survives(name: &str, kind: RedisKind, faults: &[Fault]) {
+    let _alone = alone();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut topology = Topology::start(yitang(), kind, &folder, None).unwrap();
     let load = load(&folder);
@@ -69,6 +77,7 @@ fn a_cluster_that_cuts_its_subscriptions_loses_nothing() {
 
 #[test]
 fn one_process_killed_and_started_again_loses_nothing() {
+    let _alone = alone();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults-all");
     let mut single = Single::start(yitang(), &folder).unwrap();
     let load = load(&folder);
