@@ -44,6 +44,8 @@ pub enum Command {
     Migrate,
     /// Fill an empty service with the demonstration; refuses where other people already are.
     SeedDemo,
+    /// Print the one-use link that makes the first operator of a new service (`yitang all` prints it by itself).
+    FirstOperator,
     /// Say what is wrong with the settings, the database, Redis and this machine, and what to do.
     Doctor(DoctorArgs),
     /// Show the settings in force, secrets hidden.

@@ -51,6 +51,7 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
         Command::Presence(_) => roles::presence(settings).await?,
         Command::Migrate => commands::migrate(&settings).await?,
         Command::SeedDemo => commands::seed_demo(&settings).await?,
+        Command::FirstOperator => commands::first_operator(&settings).await?,
         Command::Config(args) => commands::config(&settings, args.document)?,
         Command::Sessions(SessionsCommand::Mint { count, out }) => commands::mint(&settings, count, &out).await?,
         Command::Backup { to } => commands::backup(&settings, &to).await?,

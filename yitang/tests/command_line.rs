@@ -68,6 +68,17 @@ fn the_demonstration_is_made_once_and_sessions_are_for_their_owner_only() {
 }
 
 #[test]
+fn the_first_operator_comes_by_a_link_and_a_demonstration_has_one_already() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = yitang(folder.path(), &["first-operator"]);
+    assert!(output.status.success() && said(&output).contains("http://127.0.0.1:8080/link#"), "{}", said(&output));
+    assert!(said(&yitang(folder.path(), &["seed-demo"])).contains("other people"), "the demonstration came to people who are there");
+    let demo = tempfile::tempdir().unwrap();
+    yitang(demo.path(), &["seed-demo"]);
+    assert!(said(&yitang(demo.path(), &["first-operator"])).contains("somebody is here already"));
+}
+
+#[test]
 fn doctor_says_what_is_bad_and_what_to_do() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (listen, admin) = (format!("listen.gateway=127.0.0.1:{}", free_port()), format!("listen.gateway_admin=127.0.0.1:{}", free_port()));

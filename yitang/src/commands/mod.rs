@@ -47,6 +47,18 @@ pub async fn seed_demo(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// `yitang first-operator`
+pub async fn first_operator(settings: &Settings) -> anyhow::Result<()> {
+    let core = core(settings).await?;
+    let link = core.first_operator_link().await;
+    core.shutdown().await;
+    match link.context("making the link")? {
+        Some(link) => println!("{}{}", settings.public_url().unwrap_or_default(), link.path),
+        None => anyhow::bail!("somebody is here already: an operator or administrator hands out sign-in links"),
+    }
+    Ok(())
+}
+
 /// `yitang config`
 pub fn config(settings: &Settings, document: bool) -> anyhow::Result<()> {
     if document {
