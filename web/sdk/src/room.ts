@@ -57,7 +57,7 @@ export class Room {
   #resuming = false;
   #repairing = false;
   #older: Promise<void> | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #timers = new Map<"subscribe" | "repair", ReturnType<typeof setTimeout>>();
   #readWanted = 0;
   #readTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -97,7 +97,7 @@ export class Room {
     } catch (error) {
       if (!(error instanceof RefusalError)) return; // The line is gone: the next one resumes.
       if (endsSession(error)) return;
-      if (error.retryAfterMs > 0) return this.#later(error.retryAfterMs, () => void this.subscribe());
+      if (error.retryAfterMs > 0) return this.#later("subscribe", error.retryAfterMs, () => void this.subscribe());
       this.phase = "refused";
       this.refusal = error;
       this.changed.emit();
@@ -140,7 +140,7 @@ export class Room {
 
   onTop(top: Top): void {
     const need = this.follower.top(top.position?.epoch ?? 0, Number(top.position?.seq ?? 0n), Number(top.mseq));
-    if (need === "behind") this.#later(BEHIND_MS, () => this.#meet(this.follower.repair()));
+    if (need === "behind") this.#later("repair", BEHIND_MS, () => this.#meet(this.follower.repair()));
     else this.#after(need);
   }
 
@@ -172,7 +172,7 @@ export class Room {
 
   /** The server ended it: the right to watch was taken away, say. */
   onUnsubscribed(reason: RefusalError | undefined): void {
-    if (reason && reason.retryAfterMs > 0) return this.#later(reason.retryAfterMs, () => void this.subscribe());
+    if (reason && reason.retryAfterMs > 0) return this.#later("subscribe", reason.retryAfterMs, () => void this.subscribe());
     this.phase = "refused";
     this.refusal = reason;
     this.changed.emit();
@@ -196,9 +196,10 @@ export class Room {
   }
 
   dispose(): void {
-    clearTimeout(this.#timer);
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
     clearTimeout(this.#readTimer);
-    this.#timer = this.#readTimer = undefined;
+    this.#readTimer = undefined;
   }
 
   async #tellRead(): Promise<void> {
@@ -243,7 +244,7 @@ export class Room {
     if (next.kind !== "repair") return;
     // A chat-core that is behind gives less than the head that we know of: ask again, calmly.
     if (moved) void this.#repair(next.after);
-    else this.#later(AGAIN_MS, () => this.#meet(this.follower.repair()));
+    else this.#later("repair", AGAIN_MS, () => this.#meet(this.follower.repair()));
   }
 
   async #page(where: { case: "before" | "after"; value: bigint }, limit: number): Promise<void> {
@@ -262,11 +263,13 @@ export class Room {
     this.#after(this.follower.page(page.epoch, page.events.map(entryOf), page.completeBefore, head));
   }
 
-  #later(ms: number, act: () => void): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
+  /** What was put off first is not put off again by what comes after. */
+  #later(what: "subscribe" | "repair", ms: number, act: () => void): void {
+    if (this.#timers.has(what)) return;
+    const timer = setTimeout(() => {
+      this.#timers.delete(what);
       if (this.host.online) act();
     }, ms);
+    this.#timers.set(what, timer);
   }
 }

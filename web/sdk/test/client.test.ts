@@ -1,0 +1,201 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import fc from "fast-check";
+import { Client, MemoryStore, type OutboxStore, RefusalCode, type Room } from "../src/index.js";
+import { Verdict } from "../src/gen/socket_pb.js";
+import { FakeService, ROOM } from "./fake.js";
+
+const comment = (text: string) => ({ case: "comment" as const, text, replyTo: 0 });
+const texts = (room: Room) => room.timeline.comments().map((entry) => (entry.kind.case === "comment" ? entry.kind.text : ""));
+
+let clients: Client[] = [];
+async function connect(service: FakeService, store: OutboxStore = new MemoryStore(), subprotocols?: ("yitang.v1.json" | "yitang.v1.proto")[]) {
+  const options = { url: "http://hall.test", webSocket: service.socketClass, fetch: service.fetch, store, random: () => 0, answerMs: 3_000 };
+  const client = new Client(subprotocols ? { ...options, subprotocols } : options);
+  clients.push(client);
+  const room = client.enter(ROOM);
+  await client.start();
+  await settle();
+  return { client, room };
+}
+const settle = (ms = 100) => vi.advanceTimersByTimeAsync(ms);
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date", "performance"] }));
+afterEach(async () => {
+  await Promise.all(clients.map((client) => client.stop()));
+  clients = [];
+  vi.useRealTimers();
+});
+
+describe("Client", () => {
+  it.each(["yitang.v1.proto", "yitang.v1.json"] as const)("posts, and sees what it posted, in %s", async (subprotocol) => {
+    const service = new FakeService();
+    for (let index = 1; index <= 120; index += 1) service.append(9, `old ${index}`);
+    const { client, room } = await connect(service, undefined, [subprotocol]);
+    expect(client.connection.phase).toBe("online");
+    expect(texts(room)).toHaveLength(50);
+    await client.post(ROOM, comment("同意"));
+    await settle();
+    expect(texts(room).at(-1)).toBe("同意");
+    expect(client.outbox.list()).toEqual([]);
+    while (!room.follower.completeBefore) {
+      void room.loadOlder();
+      await settle();
+    }
+    expect(texts(room)).toHaveLength(121);
+  });
+
+  it("an outbox that stood on the disk goes out after the next start, under the same client_id", async () => {
+    const service = new FakeService();
+    const store = new MemoryStore();
+    service.silent = true;
+    const first = await connect(service, store);
+    const { clientId } = await first.client.post(ROOM, comment("written before the reload"));
+    void first.client.stop();
+    await settle(5_000);
+    service.silent = false;
+    const second = await connect(service, store);
+    await settle(1_000);
+    expect(service.receipts.has(clientId)).toBe(true);
+    expect(texts(second.room)).toEqual(["written before the reload"]);
+    expect(await store.load(7)).toEqual([]);
+  });
+
+  it("a receipt lost with the line does not make the comment twice", async () => {
+    const service = new FakeService();
+    const { client, room } = await connect(service);
+    let broken = false;
+    service.breakAtPost = () => !broken && (broken = true);
+    await client.post(ROOM, comment("once"));
+    await settle(3_000);
+    expect(texts(room)).toEqual(["once"]);
+    expect(client.outbox.list()).toEqual([]);
+    expect(service.verdicts).toEqual([Verdict.FRESH, Verdict.RESUMED]);
+    expect(service.tickets).toBe(1);
+    expect(service.resumes).toBe(1);
+  });
+
+  it("a refusal is told with its reason; one that says later goes again by itself", async () => {
+    const service = new FakeService();
+    const { client, room } = await connect(service);
+    let slow = true;
+    service.refuse = (text) => {
+      if (text === "rude") return { code: RefusalCode.MUTED };
+      if (slow) {
+        slow = false;
+        return { code: RefusalCode.SLOW_MODE, wait: 2_000 };
+      }
+      return undefined;
+    };
+    const polite = await client.post(ROOM, comment("polite"));
+    const rude = await client.post(ROOM, comment("rude"));
+    await settle(500);
+    expect(client.outbox.get(polite.clientId)).toMatchObject({ state: "waiting", refusal: { code: RefusalCode.SLOW_MODE } });
+    await settle(3_000);
+    expect(texts(room)).toEqual(["polite"]);
+    expect(client.outbox.get(rude.clientId)).toMatchObject({ state: "refused", refusal: { code: RefusalCode.MUTED } });
+  });
+
+  it("a batch that never came is found by the tops and paged", async () => {
+    const service = new FakeService();
+    const { room } = await connect(service);
+    service.lose = (frame) => frame.case === "batch";
+    service.append(9, "lost");
+    await settle();
+    service.lose = () => false;
+    expect(texts(room)).toEqual([]);
+    service.tick();
+    await settle(2_000);
+    expect(texts(room)).toEqual(["lost"]);
+  });
+
+  it("a silent line is dead after twice the heartbeat, and the next one resumes", async () => {
+    const service = new FakeService();
+    const { client, room } = await connect(service);
+    service.silent = true;
+    await settle(2_100);
+    expect(client.connection.phase).not.toBe("online");
+    service.silent = false;
+    service.append(9, "meanwhile");
+    await settle(12_000);
+    expect(client.connection.phase).not.toBe("idle");
+    expect(texts(room)).toEqual(["meanwhile"]);
+  });
+
+  it("a small gap is filled; a great one starts at the end, with the rest when one scrolls back", async () => {
+    const service = new FakeService();
+    service.gapFrom = 10;
+    const { room } = await connect(service);
+    service.append(9, "first");
+    await settle();
+    const meanwhile = async (count: number) => {
+      service.breakLines();
+      for (let index = 0; index < count; index += 1) service.append(9, "x");
+      await settle(3_000);
+    };
+    await meanwhile(500);
+    expect(room.verdict).toBe("gap");
+    expect(texts(room)).toHaveLength(501);
+    await meanwhile(2_000);
+    expect(texts(room)).toHaveLength(100);
+    expect(room.follower.completeBefore).toBe(false);
+    expect(room.follower.delivered).toBe(2_501);
+  });
+
+  it("another epoch throws away what was held", async () => {
+    const service = new FakeService();
+    const { room } = await connect(service);
+    service.append(9, "of the old log");
+    await settle();
+    service.epoch = 78;
+    service.log = [];
+    service.append(9, "of the new log");
+    await settle(2_000);
+    expect(texts(room)).toEqual(["of the new log"]);
+  });
+
+  it("an ended session is not tried again, and what was written stays", async () => {
+    const service = new FakeService();
+    const { client } = await connect(service);
+    service.silent = true;
+    await client.post(ROOM, comment("kept"));
+    service.breakLines(3500);
+    await settle(2_000);
+    expect(client.connection.phase).toBe("ended");
+    expect(client.outbox.list()[0]).toMatchObject({ state: "waiting" });
+  });
+
+  it("whatever breaks, every post is in the log once, in order, and the room shows the log", async () => {
+    const faults = fc.array(fc.constantFrom("post", "other", "break", "lose", "cut", "tick"), { minLength: 5, maxLength: 40 });
+    await fc.assert(
+      fc.asyncProperty(faults, async (happened) => {
+        const service = new FakeService();
+        const { client, room } = await connect(service);
+        let posted = 0;
+        for (const what of happened) {
+          if (what === "post") await client.post(ROOM, comment(`p${(posted += 1)}`));
+          else if (what === "other") service.append(9, "o");
+          else if (what === "break") service.breakLines();
+          else if (what === "cut") {
+            let once = true;
+            service.breakAtPost = () => once && !(once = false);
+          } else if (what === "lose") {
+            let once = true;
+            service.lose = (frame) => frame.case === "batch" && once && !(once = false);
+          } else service.tick();
+          await settle(50);
+        }
+        service.lose = () => false;
+        for (let beat = 0; beat < 12; beat += 1) {
+          service.tick();
+          await settle(500);
+        }
+        const all = service.log.map((event) => (event.kind.case === "comment" ? event.kind.value.text : ""));
+        expect(all.filter((text) => text.startsWith("p"))).toEqual(Array.from({ length: posted }, (_, index) => `p${index + 1}`));
+        expect(texts(room)).toEqual(all);
+        expect(client.outbox.list()).toEqual([]);
+        await client.stop();
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
