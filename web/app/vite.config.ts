@@ -1,3 +1,5 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import vue from "@vitejs/plugin-vue";
@@ -5,20 +7,24 @@ import { type Plugin, defineConfig } from "vite";
 
 const sdk = fileURLToPath(new URL("../sdk/src/index.ts", import.meta.url));
 
+/** The service behind `npm run dev`; its setting gateway.edge.public_url must name the address of the page. */
+const service = process.env["YITANG_URL"] ?? "http://127.0.0.1:8080";
+
 /** Files beside each other as .br and .gz: the service sends them as they are. */
 function compressed(): Plugin {
   return {
     name: "compressed",
     apply: "build",
-    enforce: "post",
-    generateBundle(_, bundle) {
-      for (const [name, file] of Object.entries(bundle)) {
+    // When all is written: before that, other plugins still change the files.
+    async writeBundle({ dir = "." }, bundle) {
+      for (const name of Object.keys(bundle)) {
         if (!/\.(js|css|html|svg|json|webmanifest)$/.test(name)) continue;
-        const source = Buffer.from(file.type === "chunk" ? file.code : file.source);
+        const file = join(dir, name);
+        const source = await readFile(file);
         if (source.length < 512) continue;
-        const brotli = brotliCompressSync(source, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } });
-        this.emitFile({ type: "asset", fileName: `${name}.br`, source: brotli });
-        this.emitFile({ type: "asset", fileName: `${name}.gz`, source: gzipSync(source, { level: 9 }) });
+        const params = { [constants.BROTLI_PARAM_QUALITY]: 11 };
+        await writeFile(`${file}.br`, brotliCompressSync(source, { params }));
+        await writeFile(`${file}.gz`, gzipSync(source, { level: 9 }));
       }
     },
   };
@@ -35,5 +41,11 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
   },
-  server: { proxy: { "/api": "http://127.0.0.1:8080", "/yitang.v1.": "http://127.0.0.1:8080", "/ws": { target: "ws://127.0.0.1:8080", ws: true } } },
+  server: {
+    proxy: {
+      "/api": service,
+      "/yitang.v1.": service,
+      "/ws": { target: service.replace(/^http/, "ws"), ws: true },
+    },
+  },
 });

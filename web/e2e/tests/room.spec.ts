@@ -1,0 +1,113 @@
+import { expect, test } from "@playwright/test";
+import { DESK, Person, network, unlike, url } from "../support/page";
+
+test.afterEach(async ({ page }) => network(page, "whole"));
+
+test("two people converse, and each sees both", async ({ browser }) => {
+  const member = await Person.comes(browser, "member11");
+  const staff = await Person.comes(browser, "staff12", DESK);
+  await member.enters();
+  await staff.enters();
+  const asked = unlike("加装电梯的公示期能否缩短？");
+  await member.says(asked);
+  await staff.sees(asked);
+  await member.sees(asked);
+  await staff.page.locator("article.comment").filter({ hasText: asked }).getByRole("button", { name: "回复" }).click();
+  const answered = unlike("可以，拟缩短到十五天。");
+  await staff.says(answered);
+  for (const one of [member, staff]) {
+    await one.sees(answered);
+    await expect(one.log.locator("article.comment").filter({ hasText: answered })).toContainText(asked.slice(0, 8));
+  }
+  await expect(member.page.getByText(/在场 \d+ 人/)).toBeVisible();
+  await member.leaves();
+  await staff.leaves();
+});
+
+test("a link straight into a consultation survives signing in", async ({ browser }) => {
+  const first = await Person.comes(browser, "member13");
+  await first.enters();
+  const path = new URL(first.page.url()).pathname;
+  const second = await Person.comes(browser, "member14", DESK, path);
+  await second.isLive();
+  expect(second.page.url()).toBe(url() + path);
+  await first.leaves();
+  await second.leaves();
+});
+
+test("comments written without a network are kept over a reload and go out once it is back", async ({ browser }) => {
+  const writer = await Person.comes(browser, "member15");
+  const reader = await Person.comes(browser, "member16", DESK);
+  await writer.enters();
+  await reader.enters();
+  await network(writer.page, "cut");
+  await expect(writer.page.getByText(/重连|重新连接/).first()).toBeVisible();
+  const texts = [unlike("断线时写的第一条"), unlike("断线时写的第二条")];
+  for (const text of texts) {
+    await writer.says(text);
+    await expect(writer.page.locator("article.outgoing").filter({ hasText: text })).toContainText("等待发送");
+  }
+  const draft = unlike("还没写完的一句");
+  await writer.composer.fill(draft);
+  await network(writer.page, "whole");
+  await writer.page.reload();
+  await writer.isLive();
+  for (const text of texts) {
+    await reader.sees(text);
+    await writer.sees(text);
+  }
+  await expect(writer.page.locator("article.outgoing")).toHaveCount(0);
+  await expect(writer.composer).toHaveValue(draft);
+  const order = await reader.log.locator("article.comment p.text").allTextContents();
+  expect(order.findIndex((text) => text.includes(texts[0] ?? ""))).toBeLessThan(order.findIndex((text) => text.includes(texts[1] ?? "")));
+  await writer.leaves();
+  await reader.leaves();
+});
+
+test("a line that breaks in the middle is resumed, with nothing lost or doubled", async ({ browser }) => {
+  const one = await Person.comes(browser, "member17");
+  const other = await Person.comes(browser, "member18", DESK);
+  await one.enters();
+  await other.enters();
+  const texts: string[] = [];
+  for (let round = 0; round < 4; round += 1) {
+    const text = unlike(`第 ${round + 1} 轮`);
+    texts.push(text);
+    await one.says(text);
+    await network(one.page, "cut");
+    const apart = unlike(`断开时第 ${round + 1} 轮`);
+    texts.push(apart);
+    await other.says(apart);
+    await network(one.page, "whole");
+    await one.sees(apart);
+  }
+  for (const text of texts) {
+    await one.sees(text);
+    await other.sees(text);
+  }
+  const read = async (person: Person) => (await person.log.locator("article.comment p.text").allTextContents()).filter((text) => text.includes("轮"));
+  expect(await read(one)).toEqual(await read(other));
+  await one.leaves();
+  await other.leaves();
+});
+
+test("reading back, the list does not jump, and tells how many are new", async ({ browser }) => {
+  const reader = await Person.comes(browser, "member19");
+  const writer = await Person.comes(browser, "staff20", DESK);
+  await reader.enters();
+  await writer.enters();
+  for (let index = 0; index < 12; index += 1) await writer.says(unlike(`铺垫 ${index}`));
+  await reader.sees("铺垫 11");
+  await reader.log.hover();
+  await reader.page.mouse.wheel(0, -500);
+  await expect(reader.page.getByRole("button", { name: "回到最新" })).toBeVisible();
+  const before = await reader.log.evaluate((element) => element.scrollTop);
+  for (let index = 0; index < 3; index += 1) await writer.says(unlike(`新到 ${index}`));
+  await expect(reader.page.getByRole("button", { name: "3 条新发言" })).toBeVisible();
+  expect(Math.abs((await reader.log.evaluate((element) => element.scrollTop)) - before)).toBeLessThan(3);
+  await reader.page.getByRole("button", { name: "3 条新发言" }).click();
+  await expect(reader.log.locator("article.comment").filter({ hasText: "新到 2" })).toBeInViewport();
+  await expect(reader.page.getByRole("button", { name: /新发言|回到最新/ })).toHaveCount(0);
+  await reader.leaves();
+  await writer.leaves();
+});
