@@ -31,8 +31,8 @@ impl Default for Options {
         Self {
             key: String::new(),
             grace_ms: 2_000,
-            start_grace_ms: 2_500,
-            counts_ms: 1_000,
+            start_grace_ms: 1_200,
+            counts_ms: 500,
             silence_ms: 3_000,
             set_ms: 10_000,
             gateways_most: 256,

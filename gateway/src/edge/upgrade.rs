@@ -167,7 +167,8 @@ async fn take_over(hub: crate::hub::Hub, on_upgrade: OnUpgrade, taken: Taken, pe
     };
     hub.accept(Accepted {
         stream: parts.io.into_inner(),
-        already_read: parts.read_buf,
+        // A copy: the few bytes that came early would keep the whole read buffer of the handshake.
+        already_read: Box::from(parts.read_buf.as_ref()),
         subprotocol: taken.subprotocol,
         origin: taken.origin,
         peer: taken.peer,

@@ -16,7 +16,6 @@ use std::{
 };
 
 use backbone::Backbone;
-use bytes::Bytes;
 use proto::Subprotocol;
 use tokio::{
     net::TcpStream,
@@ -42,7 +41,7 @@ pub struct Accepted {
     /// The connection itself; nothing else reads or writes it any more.
     pub stream: TcpStream,
     /// What came behind the upgrade request already.
-    pub already_read: Bytes,
+    pub already_read: Box<[u8]>,
     /// As agreed in the upgrade.
     pub subprotocol: Subprotocol,
     /// The Origin of the upgrade request, as sent; `None`: there was none. A ticket is bound to it.

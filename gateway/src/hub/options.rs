@@ -79,7 +79,7 @@ impl Default for HubOptions {
         Self {
             cores: 0,
             sockets_most: 60_000,
-            unsigned_most: 4_096,
+            unsigned_most: 2_048,
             person_sockets_most: 16,
             sign_in_ms: 5_000,
             heartbeat_ms: 15_000,

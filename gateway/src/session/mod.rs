@@ -122,7 +122,7 @@ pub fn start(core: &Rc<Core>, accepted: Accepted, counted: Counted, refused: Opt
     let task = async move {
         let ended = match refused {
             Some(code) => Ended::Closed(code),
-            None => serve(&core, &session, &already_read, origin.unwrap_or_default(), deadline).await,
+            None => serve(&core, &session, already_read, origin.unwrap_or_default(), deadline).await,
         };
         session.remove(&core);
         // Whoever is only being told goodbye does not keep others from signing in.
@@ -139,10 +139,11 @@ pub fn start(core: &Rc<Core>, accepted: Accepted, counted: Counted, refused: Opt
     Ok(())
 }
 
-async fn serve(core: &Rc<Core>, session: &Rc<Session>, already_read: &[u8], origin: String, deadline: Instant) -> Ended {
+async fn serve(core: &Rc<Core>, session: &Rc<Session>, already_read: Box<[u8]>, origin: String, deadline: Instant) -> Ended {
     let mut inbound = Inbound::default();
     let mut received = Vec::new();
-    inbound.take(already_read, &mut received);
+    inbound.take(&already_read, &mut received);
+    drop(already_read);
     // In a box: this is long, and over once the client has signed in.
     let signed_in = Box::pin(sign_in::run(core, session, &mut inbound, &mut received, &origin, deadline)).await;
     let resume = match signed_in {
