@@ -1,4 +1,5 @@
 //! One suite for every backbone.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
 //! The directory, on SQLite and on PostgreSQL.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod common;
 

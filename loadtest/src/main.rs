@@ -27,6 +27,16 @@ struct Cli {
 enum Scenario {
     /// The reference meeting: the call, the flood of the first minutes, the tail; every viewer checked.
     Consultation(ConsultationArgs),
+    /// One room, thousands of viewers, few large broadcasts: what a delivery costs.
+    Broadcast(CrowdArgs),
+    /// One room, a steady flow of comments.
+    Steady(CrowdArgs),
+    /// One room, everybody in it, as much as the mission plans for.
+    Flood(CrowdArgs),
+    /// Signed in, subscribed, and quiet: memory and CPU of a connection.
+    Idle(CrowdArgs),
+    /// How fast viewers come in.
+    Connect(CrowdArgs),
     /// The bare epoll server, or with `--measure` what a delivery of it costs on this machine.
     Floor(FloorArgs),
     /// A process of sockets, started and told what to do by a scenario.
@@ -125,6 +135,67 @@ pub struct ConsultationArgs {
     pub strict: bool,
 }
 
+/// A room full of viewers, held by generator processes.
+#[derive(Args, Clone, Debug)]
+pub struct CrowdArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Write the figures here.
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+    /// How many watch.
+    #[arg(long, default_value_t = 2_000)]
+    pub viewers: usize,
+    /// Comments a second, together.
+    #[arg(long, default_value_t = 2.0)]
+    pub posts_per_s: f64,
+    /// For how long.
+    #[arg(long, default_value_t = 10)]
+    pub seconds: u64,
+    /// How many sockets post.
+    #[arg(long, default_value_t = 20)]
+    pub posters: usize,
+    /// Bytes of one comment's event, about.
+    #[arg(long, default_value_t = 300)]
+    pub bytes: usize,
+    /// New connections a second, at most.
+    #[arg(long, default_value_t = 3_000)]
+    pub connects_per_s: u32,
+    /// Generator processes.
+    #[arg(long, default_value_t = 1)]
+    pub generators: usize,
+    /// Their cores, as for taskset.
+    #[arg(long)]
+    pub generator_cpus: Option<String>,
+    /// The server's cores, for the floor.
+    #[arg(long)]
+    pub server_cpus: Option<String>,
+    /// The server's processes: their CPU and memory is read.
+    #[arg(long, value_delimiter = ',')]
+    pub server_pids: Vec<u32>,
+    /// Measure the quiet room for so long first.
+    #[arg(long, default_value_t = 0)]
+    pub idle_s: u64,
+    /// Measure the floor in the same run.
+    #[arg(long)]
+    pub floor: bool,
+    /// Bytes of the floor's frame.
+    #[arg(long, default_value_t = 300)]
+    pub floor_bytes: usize,
+    /// Viewers say that they can inflate.
+    #[arg(long)]
+    pub deflate: bool,
+    /// The consultation; without it, the first open one in which the first viewer may post.
+    #[arg(long)]
+    pub consultation: Option<String>,
+    /// After the last answer, viewers get so long to have seen everything.
+    #[arg(long, default_value_t = 30)]
+    pub settle_s: u64,
+    /// Exit 0 only if the histories are clean.
+    #[arg(long)]
+    pub strict: bool,
+}
+
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     tracing_subscriber::fmt()
@@ -143,6 +214,11 @@ fn main() -> anyhow::Result<()> {
                 Ok(())
             }),
         },
+        Scenario::Broadcast(args) => runtime.block_on(scenario::crowd::run("broadcast", args)),
+        Scenario::Steady(args) => runtime.block_on(scenario::crowd::run("steady", args)),
+        Scenario::Flood(args) => runtime.block_on(scenario::crowd::run("flood", args)),
+        Scenario::Idle(args) => runtime.block_on(scenario::crowd::run("idle", CrowdArgs { posts_per_s: 0.0, ..args })),
+        Scenario::Connect(args) => runtime.block_on(scenario::crowd::run("connect", CrowdArgs { posts_per_s: 0.0, idle_s: 0, ..args })),
         Scenario::Consultation(args) => runtime.block_on(scenario::consultation::run(args)),
     }
 }

@@ -35,7 +35,7 @@ pub fn cpu_of(pid: u32) -> Option<Cpu> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let (user, system): (u64, u64) = (fields.get(11)?.parse().ok()?, fields.get(12)?.parse().ok()?);
     let total_us = total_ns / 1_000;
-    let user_us = if user + system == 0 { 0 } else { total_us * user / (user + system) };
+    let user_us = (total_us * user).checked_div(user + system).unwrap_or(0);
     Some(Cpu { total_us, user_us })
 }
 

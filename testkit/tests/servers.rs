@@ -1,4 +1,5 @@
 //! The servers of the testkit are what they say.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use testkit::{Postgres, Redis, RedisCluster};
 

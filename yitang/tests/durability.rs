@@ -1,4 +1,5 @@
 //! That a receipt comes after the disk has it is shown by what the process asks of the system, not by what it says.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod common;
 

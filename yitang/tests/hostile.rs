@@ -1,4 +1,5 @@
 //! Hostile input to the real executable: a clear refusal each, bounded memory, and the good clients hardly feel it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod common;
 

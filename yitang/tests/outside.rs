@@ -1,4 +1,5 @@
 //! What can be reached from outside, and what cannot.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Who is here, over several gateways, and after a restart of any part.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod common;
 

@@ -153,11 +153,11 @@ async fn connect(shared: &Arc<Shared>, node: &Node, heard: Arc<Heard>) -> Result
                 heard.news.notify_one();
             }
             PushKind::SUnsubscribe | PushKind::Unsubscribe => {
-                if let Some(Value::BulkString(channel)) = data.next() {
-                    if let Some(partition) = sink.place.partition(&channel) {
-                        heard.taken_back.lock().insert(partition);
-                        heard.news.notify_one();
-                    }
+                if let Some(Value::BulkString(channel)) = data.next()
+                    && let Some(partition) = sink.place.partition(&channel)
+                {
+                    heard.taken_back.lock().insert(partition);
+                    heard.news.notify_one();
                 }
             }
             _ => {}

@@ -9,6 +9,7 @@ use crate::directory::{PersonEntry, Snapshot};
 
 /// The rules of one conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "each stands behind one Arc")]
 pub enum Rules {
     /// A live consultation.
     Consultation(ConsultationRules),

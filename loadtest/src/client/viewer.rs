@@ -7,8 +7,8 @@ use std::{
 };
 
 use proto::v1::{
-    Batch, Comment, Event, Page, PageRequest, Position, Post, Subscribe, Subscribed, Verdict, batch, client_frame, event, page_request,
-    post, server_frame, sign_in::Credential,
+    Batch, Comment, Event, Page, PageRequest, Position, Post, Subscribe, Subscribed, Verdict, batch, client_frame, page_request, post,
+    server_frame, sign_in::Credential,
 };
 use tokio::sync::mpsc;
 use uuid::Uuid;

@@ -92,6 +92,7 @@ impl Connection {
     }
 
     /// Takes what was read. `out` gets what is to be written, `happened` what came of it.
+    #[allow(clippy::too_many_arguments, reason = "the socket's parts are lent one by one, so that none is copied")]
     pub fn take(
         &mut self,
         bytes: &[u8],

@@ -115,7 +115,11 @@ async fn wait(shared: &Shared, within: Duration, done: impl Fn(&Counters) -> boo
     }
 }
 
-async fn first_open(targets: &[String], session: &Session) -> anyhow::Result<String> {
+/// The first open consultation in which the first viewer may post.
+///
+/// # Errors
+/// When there is none, or the gateway cannot be reached.
+pub async fn first_open(targets: &[String], session: &Session) -> anyhow::Result<String> {
     let channel = tonic::transport::Channel::from_shared(targets[0].clone())?.connect().await.context("reaching the gateway by gRPC")?;
     let bearer: tonic::metadata::MetadataValue<_> = format!("Bearer {}", session.token).parse()?;
     let mut client = ConsultationServiceClient::with_interceptor(channel, move |mut request: tonic::Request<()>| {
