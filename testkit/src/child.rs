@@ -4,9 +4,11 @@
 use std::{
     os::unix::process::CommandExt as _,
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
-/// A process in a group of its own, killed when this is dropped, and when the test's process is killed.
+/// A process in a group of its own, killed when this is dropped, and when the test's process is killed: more precisely
+/// when the thread that started it ends, so start servers on threads that live as long as the test.
 #[derive(Debug)]
 pub struct Child {
     child: std::process::Child,
@@ -60,11 +62,19 @@ impl Child {
         self.child.id()
     }
 
-    /// Sends a signal to it and all that it started.
+    /// Sends a signal to it and all that it started, those too that made groups of their own, as PostgreSQL's do.
     pub fn signal(&self, signal: i32) {
-        // SAFETY: a plain system call on a process group that we made.
+        // Counted first: what has lost its parent is found no more.
+        self.signal_all(&descendants(self.child.id() as i32), signal);
+    }
+
+    fn signal_all(&self, started: &[i32], signal: i32) {
+        // SAFETY: plain system calls on a process group that we made, and on processes that came of it.
         unsafe {
             libc::kill(-(self.child.id() as i32), signal);
+            for process in started {
+                libc::kill(*process, signal);
+            }
         }
     }
 
@@ -73,10 +83,20 @@ impl Child {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Kills it (-9) with all that it started, and waits for its end.
+    /// Kills it (-9) with all that it started, and waits until none of them is there.
     pub fn kill(&mut self) {
-        self.signal(libc::SIGKILL);
+        if !self.runs() {
+            return;
+        }
+        // Stopped first: it starts nothing more while what it started is counted.
+        self.signal(libc::SIGSTOP);
+        let started = descendants(self.child.id() as i32);
+        self.signal_all(&started, libc::SIGKILL);
         let _ = self.child.wait();
+        let until = Instant::now() + Duration::from_secs(10);
+        while started.iter().any(|process| lives(*process)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Asks it to end, and waits.
@@ -91,4 +111,35 @@ impl Drop for Child {
         // A stopped process is killed all the same.
         self.kill();
     }
+}
+
+/// All that a process started, and what those started.
+fn descendants(root: i32) -> Vec<i32> {
+    let parents: Vec<(i32, i32)> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|process| Some((process, stat(process)?.1)))
+        .collect();
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(process, _)| *process));
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+/// Whether it is there, and more than an entry that nobody has waited for.
+fn lives(process: i32) -> bool {
+    stat(process).is_some_and(|(state, _)| state != 'Z' && state != 'X')
+}
+
+/// A process's state, and its parent.
+fn stat(process: i32) -> Option<(char, i32)> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name stands in parentheses and may hold anything.
+    let mut rest = text.rsplit_once(')')?.1.split_whitespace();
+    Some((rest.next()?.chars().next()?, rest.next()?.parse().ok()?))
 }

@@ -12,10 +12,13 @@ use std::{
 pub async fn eventually<T, F: Future<Output = Option<T>>>(within: Duration, what: &str, mut attempt: impl FnMut() -> F) -> T {
     let started = Instant::now();
     loop {
-        if let Some(found) = attempt().await {
-            return found;
+        // An attempt that hangs does not hang the test.
+        let left = within.saturating_sub(started.elapsed());
+        match tokio::time::timeout(left, attempt()).await {
+            Ok(Some(found)) => return found,
+            Ok(None) => assert!(started.elapsed() < within, "not within {within:?}: {what}"),
+            Err(_) => panic!("not within {within:?}: {what} (an attempt still hung)"),
         }
-        assert!(started.elapsed() < within, "not within {within:?}: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

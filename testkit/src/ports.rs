@@ -1,7 +1,9 @@
 //! Ports that nobody listens on.
 
 use std::{
+    fs::{self, File},
     net::{Ipv4Addr, TcpListener},
+    path::PathBuf,
     sync::atomic::{AtomicU16, Ordering},
 };
 
@@ -9,7 +11,7 @@ use std::{
 const FIRST: u16 = 15_000;
 const LAST: u16 = 31_000;
 
-/// A free port below 32,768. Different for each caller in this process, and most likely for other processes too.
+/// A free port below 32,768. Nobody else who asks here gets it while this process lives, in whichever process.
 ///
 /// # Panics
 /// When there is none.
@@ -19,11 +21,29 @@ pub fn free_port() -> u16 {
     let span = LAST - FIRST;
     let start = (std::process::id().wrapping_mul(131) % u32::from(span)) as u16;
     for _ in 0..span {
-        let port = FIRST + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % span;
-        // A cluster's node also listens on its port + 10,000; below 32,768 both.
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        let port = FIRST + ((u32::from(start) + u32::from(NEXT.fetch_add(1, Ordering::Relaxed))) % u32::from(span)) as u16;
+        if reserve(port) && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return port;
         }
     }
     panic!("no free port between {FIRST} and {LAST}");
+}
+
+/// Takes a port by a lock on a file, which ends with this process however it ends: a port that is free now but that another
+/// test is about to listen on is not free.
+fn reserve(port: u16) -> bool {
+    // Each user has a folder of its own, for a file of one may not be opened by another.
+    let user = std::env::var("USER").unwrap_or_default();
+    let folder: PathBuf = std::env::temp_dir().join(format!("yitang-ports-{user}"));
+    let _ = fs::create_dir(&folder);
+    let Ok(file) = File::options().create(true).append(true).open(folder.join(port.to_string())) else {
+        // Where no lock can be had, whether somebody listens is all that is known.
+        return true;
+    };
+    let taken = file.try_lock().is_ok();
+    if taken {
+        // Open, and so locked, until the process ends.
+        std::mem::forget(file);
+    }
+    taken
 }

@@ -24,7 +24,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a cluster and starts it; waits until it answers. fsync and synchronous_commit stay on.
+    /// Makes a cluster, from a template that is kept in the temporary folder, and starts it; waits until it answers. fsync and synchronous_commit stay on.
     ///
     /// # Panics
     /// When it cannot be started.
@@ -33,17 +33,7 @@ impl Postgres {
         let folder = tempfile::Builder::new().prefix("yitang-pg-").tempdir_in(real_folder()).expect("a scratch folder");
         // PostgreSQL does not run as root: the folder is then for the user that its package made.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("permissions");
-        let data = folder.path().join("data");
-        fs::create_dir(&data).expect("a folder for the data");
-        fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).expect("permissions");
-        if is_root() {
-            let owned = Command::new("chown").args(["-R", "postgres:postgres"]).arg(&data).status();
-            assert!(owned.is_ok_and(|status| status.success()), "there is no user postgres: install the Debian package postgresql");
-        }
-        let mut command = as_user(&program("initdb"));
-        command.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data);
-        let made = command.output().expect("initdb runs: install the Debian package postgresql");
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        copy(&template(&real_folder()), &folder.path().join("data"));
         let mut this = Self { child: None, port: free_port(), folder, databases: AtomicU32::new(0) };
         this.launch();
         this
@@ -144,6 +134,38 @@ impl Postgres {
     }
 }
 
+/// An empty cluster that initdb made once for all tests of this machine, to be copied.
+fn template(within: &Path) -> PathBuf {
+    let initdb = program("initdb");
+    let version = initdb.ancestors().nth(2).and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+    let kept = within.join(format!("yitang-pg-template-{version}-{}", if is_root() { "postgres" } else { "own" }));
+    if kept.join("PG_VERSION").exists() {
+        return kept;
+    }
+    let folder = tempfile::Builder::new().prefix("yitang-pg-").tempdir_in(within).expect("a scratch folder");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("permissions");
+    let data = folder.path().join("data");
+    fs::create_dir(&data).expect("a folder for the data");
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).expect("permissions");
+    if is_root() {
+        let owned = Command::new("chown").args(["-R", "postgres:postgres"]).arg(&data).status();
+        assert!(owned.is_ok_and(|status| status.success()), "there is no user postgres: install the Debian package postgresql");
+    }
+    let mut command = as_user(&initdb);
+    // Only what is copied from it is synced: a template that a crash has torn is no loss.
+    command.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data);
+    let made = command.output().expect("initdb runs: install the Debian package postgresql");
+    assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    // Whole or not at all; where two made one at once, the first stays.
+    let _ = fs::rename(&data, &kept);
+    kept
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").args(["-a", "--reflink=auto"]).arg(from).arg(to).output().expect("cp runs");
+    assert!(copied.status.success(), "cp: {}", String::from_utf8_lossy(&copied.stderr));
+}
+
 /// Where a commit goes to a disk: not a tmpfs, and open to the user postgres.
 fn real_folder() -> PathBuf {
     [std::env::temp_dir(), PathBuf::from("/var/tmp")]
@@ -166,7 +188,8 @@ fn as_user(program: &Path) -> Command {
     if is_root() {
         // The same process stays the server's: setpriv becomes it.
         let mut command = Command::new("setpriv");
-        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(program);
+        // The kernel forgets who must not be outlived when the user changes, unless it is told again.
+        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "--pdeathsig=KILL"]).arg(program);
         command
     } else {
         Command::new(program)

@@ -16,6 +16,8 @@ use crate::{Child, free_port};
 pub struct Redis {
     child: Option<Child>,
     port: u16,
+    /// Where a cluster's nodes talk to each other.
+    bus_port: u16,
     cluster: bool,
     folder: TempDir,
 }
@@ -32,7 +34,7 @@ impl Redis {
 
     fn start_as(port: u16, cluster: bool) -> Self {
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let mut this = Self { child: None, port, cluster, folder };
+        let mut this = Self { child: None, port, bus_port: if cluster { free_port() } else { 0 }, cluster, folder };
         this.launch();
         this
     }
@@ -60,7 +62,7 @@ impl Redis {
                 "--cluster-require-full-coverage",
                 "no",
                 "--cluster-port",
-                &(self.port + 1).to_string(),
+                &self.bus_port.to_string(),
             ]);
         }
         self.child = Some(Child::start(command, "redis-server"));
@@ -152,14 +154,7 @@ impl RedisCluster {
     pub fn start() -> Self {
         let nodes: Vec<Redis> = (0..3)
             .map(|_| {
-                // Two ports in a row: one for clients, one for the other nodes.
-                let port = loop {
-                    let port = free_port();
-                    if std::net::TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-                        break port;
-                    }
-                };
-                let _ = free_port();
+                let port = free_port();
                 Redis::start_as(port, true)
             })
             .collect();
@@ -171,8 +166,8 @@ impl RedisCluster {
             let _ = node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(number + 1).to_string()]);
         }
         for node in &this.nodes[1..] {
-            let port = this.nodes[0].port;
-            let _ = node.command(&["CLUSTER", "MEET", "127.0.0.1", &port.to_string(), &(port + 1).to_string()]);
+            let first = &this.nodes[0];
+            let _ = node.command(&["CLUSTER", "MEET", "127.0.0.1", &first.port.to_string(), &first.bus_port.to_string()]);
         }
         this.wait_until_whole();
         this
