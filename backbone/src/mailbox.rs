@@ -9,14 +9,49 @@ use tokio::sync::Notify;
 
 use crate::{Delivery, Partition, PartitionSet};
 
+/// News (Confirmed, Gap) may be this many beyond the room for messages.
+const NEWS_MOST: usize = 1_024;
+
 #[derive(Default)]
 struct State {
     wanted: PartitionSet,
     confirmed: PartitionSet,
     queue: VecDeque<Delivery>,
-    /// Partitions of which something was dropped; told as soon as the queue is empty again.
+    /// Partitions of which something was dropped: that is told already, and nothing more of them is queued until there is
+    /// room again.
     dropped: PartitionSet,
     closed: bool,
+}
+
+impl State {
+    fn push(&mut self, news: Delivery, room: usize) {
+        // Of a follower that reads nothing, the news do not pile up either: they come down to how things stand now.
+        if self.queue.len() >= room.saturating_add(NEWS_MOST) {
+            self.queue.clear();
+            self.dropped = PartitionSet::EMPTY;
+            self.queue.push_back(Delivery::Gap { partitions: self.wanted });
+            if !self.confirmed.is_empty() {
+                self.queue.push_back(Delivery::Confirmed { partitions: self.confirmed });
+            }
+            return;
+        }
+        match (self.queue.back_mut(), &news) {
+            (Some(Delivery::Gap { partitions: last }), Delivery::Gap { partitions })
+            | (Some(Delivery::Confirmed { partitions: last }), Delivery::Confirmed { partitions }) => *last = last.union(partitions),
+            _ => self.queue.push_back(news),
+        }
+    }
+
+    /// What was dropped flows again once half the queue is free: not only when it is empty, which under a flood it never is.
+    fn resume(&mut self, room: usize) {
+        if self.dropped.is_empty() || self.queue.len() > room / 2 {
+            return;
+        }
+        let again = std::mem::take(&mut self.dropped).intersection(&self.confirmed);
+        if !again.is_empty() {
+            self.push(Delivery::Confirmed { partitions: again }, room);
+        }
+    }
 }
 
 struct Shared {
@@ -34,15 +69,26 @@ pub struct Mailbox(Arc<Shared>);
 
 /// A queue with room for `room` deliveries.
 pub fn new(room: usize) -> (Post, Mailbox) {
-    let shared = Arc::new(Shared { state: Mutex::default(), more: Notify::new(), room });
+    let shared = Arc::new(Shared { state: Mutex::default(), more: Notify::new(), room: room.max(1) });
     (Post(shared.clone()), Mailbox(shared))
 }
 
 impl Post {
-    /// What the follower wants from now on; gives what is new in it.
+    /// What the follower wants from now on; gives what is new in it. Of what it gave up nothing more is told, so that an old
+    /// `Confirmed` does not speak for a subscription that is made anew.
     pub fn want(&self, partitions: PartitionSet) -> PartitionSet {
         let mut state = self.0.state.lock();
         let new = partitions.difference(&state.wanted);
+        if !state.wanted.difference(&partitions).is_empty() {
+            state.queue.retain_mut(|delivery| match delivery {
+                Delivery::Message { partition, .. } => partitions.contains(*partition),
+                Delivery::Confirmed { partitions: told } | Delivery::Gap { partitions: told } => {
+                    *told = told.intersection(&partitions);
+                    !told.is_empty()
+                }
+            });
+            state.dropped = state.dropped.intersection(&partitions);
+        }
         state.wanted = partitions;
         state.confirmed = state.confirmed.intersection(&partitions);
         new
@@ -59,7 +105,11 @@ impl Post {
         let partitions = partitions.intersection(&state.wanted);
         if !partitions.is_empty() {
             state.confirmed = state.confirmed.union(&partitions);
-            state.queue.push_back(Delivery::Confirmed { partitions });
+            // Of what was dropped it is told when there is room.
+            let now = partitions.difference(&state.dropped);
+            if !now.is_empty() {
+                state.push(Delivery::Confirmed { partitions: now }, self.0.room);
+            }
             drop(state);
             self.0.more.notify_one();
         }
@@ -71,7 +121,7 @@ impl Post {
         let partitions = partitions.intersection(&state.wanted);
         state.confirmed = state.confirmed.difference(&partitions);
         if !partitions.is_empty() {
-            state.queue.push_back(Delivery::Gap { partitions });
+            state.push(Delivery::Gap { partitions }, self.0.room);
             drop(state);
             self.0.more.notify_one();
         }
@@ -86,9 +136,13 @@ impl Post {
         if !state.wanted.contains(partition) {
             return true;
         }
-        if state.queue.len() >= self.0.room {
+        let known = state.dropped.contains(partition);
+        if known || state.queue.len() >= self.0.room {
             metrics::counter!("yitang_backbone_dropped_total").increment(1);
-            state.dropped.insert(partition);
+            if !known {
+                state.dropped.insert(partition);
+                state.push(Delivery::Gap { partitions: [partition].into_iter().collect() }, self.0.room);
+            }
         } else {
             state.queue.push_back(Delivery::Message { partition, payload: payload.clone() });
         }
@@ -115,17 +169,10 @@ impl Mailbox {
         loop {
             {
                 let mut state = self.0.state.lock();
-                if let Some(delivery) = state.queue.pop_front() {
-                    return Some(delivery);
-                }
-                if !state.dropped.is_empty() {
-                    // What was dropped is told, and that from here on nothing is.
-                    let partitions = std::mem::take(&mut state.dropped);
-                    let again = partitions.intersection(&state.confirmed);
-                    if !again.is_empty() {
-                        state.queue.push_back(Delivery::Confirmed { partitions: again });
-                    }
-                    return Some(Delivery::Gap { partitions });
+                let delivery = state.queue.pop_front();
+                state.resume(self.0.room);
+                if delivery.is_some() {
+                    return delivery;
                 }
                 if state.closed {
                     return None;
@@ -164,5 +211,58 @@ mod tests {
         assert_eq!(mailbox.next().await, Some(Delivery::Confirmed { partitions: missed }));
         drop(mailbox);
         assert!(!post.deliver(1, &payload), "whoever is gone is forgotten");
+    }
+
+    #[tokio::test]
+    async fn a_gap_is_told_even_when_the_queue_is_never_empty() {
+        let (post, mailbox) = new(8);
+        let wanted: PartitionSet = [1].into_iter().collect();
+        post.confirm(post.want(wanted));
+        let payload = Bytes::from_static(b"x");
+        (0..20).for_each(|_| assert!(post.deliver(1, &payload)));
+        let mut told = Vec::new();
+        for _ in 0..40 {
+            // For each that is read, another comes.
+            let delivery = mailbox.next().await.unwrap();
+            post.deliver(1, &payload);
+            if !matches!(delivery, Delivery::Message { .. }) {
+                told.push(delivery);
+            }
+        }
+        let expected =
+            [Delivery::Confirmed { partitions: wanted }, Delivery::Gap { partitions: wanted }, Delivery::Confirmed { partitions: wanted }];
+        assert_eq!(told[..3], expected);
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_is_not_told_of_any_more() {
+        let (post, mailbox) = new(8);
+        let both: PartitionSet = [1, 2].into_iter().collect();
+        let second: PartitionSet = [2].into_iter().collect();
+        post.confirm(post.want(both));
+        post.deliver(1, &Bytes::from_static(b"given up"));
+        post.want(second);
+        post.want(both);
+        post.deliver(2, &Bytes::from_static(b"kept"));
+        assert_eq!(mailbox.next().await, Some(Delivery::Confirmed { partitions: second }));
+        assert!(matches!(mailbox.next().await, Some(Delivery::Message { partition: 2, .. })));
+    }
+
+    #[tokio::test]
+    async fn news_for_a_follower_that_reads_nothing_come_down_to_how_things_stand() {
+        let (post, mailbox) = new(2);
+        let wanted: PartitionSet = [1].into_iter().collect();
+        post.want(wanted);
+        for _ in 0..10_000 {
+            post.confirm(wanted);
+            post.gap(wanted);
+        }
+        assert!(post.0.state.lock().queue.len() <= 2 + NEWS_MOST);
+        post.confirm(wanted);
+        let mut last = None;
+        while !post.0.state.lock().queue.is_empty() {
+            last = mailbox.next().await;
+        }
+        assert_eq!(last, Some(Delivery::Confirmed { partitions: wanted }));
     }
 }

@@ -117,5 +117,5 @@ fn ports_are_low_and_given_once() {
 #[tokio::test]
 #[should_panic(expected = "never")]
 async fn an_attempt_that_hangs_does_not_hang_the_test() {
-    eventually::<(), _>(Duration::from_millis(50), "never", || std::future::pending()).await;
+    eventually::<(), _>(Duration::from_millis(50), "never", std::future::pending).await;
 }

@@ -12,12 +12,12 @@ use std::{
 use bytes::Bytes;
 use futures::future::join_all;
 use parking_lot::Mutex;
-use redis::{Client, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
+use redis::{PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
 use tokio::{sync::Notify, time::sleep};
 
 use super::{
     Shared,
-    topology::{Node, config},
+    topology::{Node, Place, client, config},
 };
 use crate::{Partition, PartitionSet};
 
@@ -26,8 +26,10 @@ use crate::{Partition, PartitionSet};
 struct Heard {
     probe: Mutex<Option<Instant>>,
     lost: AtomicBool,
-    /// Partitions that the server took back: their slot has moved.
-    taken_back: Mutex<PartitionSet>,
+    /// Partitions that stand, as the server named them one by one. The driver's answer to a command is not enough: when a
+    /// slot moves, the server takes a subscription back unasked, and the driver takes that for the answer to whatever was
+    /// asked last, so that all answers after it are those of other commands.
+    stand: Mutex<PartitionSet>,
     news: Notify,
 }
 
@@ -76,7 +78,7 @@ async fn subscribe(shared: &Arc<Shared>, node: &Node, confirmed: &mut PartitionS
         if heard.lost.load(Ordering::Acquire) {
             return "the connection was closed".to_owned();
         }
-        let taken_back = std::mem::take(&mut *heard.taken_back.lock());
+        let taken_back = confirmed.difference(&heard.stand.lock());
         if !taken_back.is_empty() {
             shared.gap(&node.url, taken_back);
             *confirmed = confirmed.difference(&taken_back);
@@ -88,27 +90,22 @@ async fn subscribe(shared: &Arc<Shared>, node: &Node, confirmed: &mut PartitionS
             // One channel a command: a cluster refuses several of different slots. Each is confirmed before it is told.
             let channels: Vec<String> = missing.iter().map(|partition| shared.place.channel(*partition)).collect();
             let answers = join_all(channels.iter().map(|channel| say(&connection, word, channel))).await;
-            let mut new = PartitionSet::EMPTY;
-            for (partition, answer) in missing.iter().zip(answers) {
-                match answer {
-                    Ok(()) => new.insert(*partition),
-                    Err(error) => {
-                        shared.confirm(&node.url, new);
-                        *confirmed = confirmed.union(&new);
-                        return error.to_string();
-                    }
-                }
+            if let Some(error) = answers.into_iter().find_map(Result::err) {
+                return error.to_string();
+            }
+            let new: PartitionSet = missing.into_iter().collect();
+            if !new.difference(&heard.stand.lock()).is_empty() {
+                return "a subscription was answered but not confirmed by name".to_owned();
             }
             *confirmed = confirmed.union(&new);
             shared.confirm(&node.url, new);
         }
         let surplus: Vec<Partition> = confirmed.difference(&wanted).iter().collect();
-        for partition in surplus {
-            if let Err(error) = say(&connection, away, &shared.place.channel(partition)).await {
-                return error.to_string();
-            }
-            confirmed.remove(partition);
-            heard.taken_back.lock().remove(partition);
+        let channels: Vec<String> = surplus.iter().map(|partition| shared.place.channel(*partition)).collect();
+        let answers = join_all(channels.iter().map(|channel| say(&connection, away, channel))).await;
+        *confirmed = confirmed.intersection(&wanted);
+        if let Some(error) = answers.into_iter().find_map(Result::err) {
+            return error.to_string();
         }
         // Wanted by a follower that came after the subscription stood.
         shared.tell_confirmed(*confirmed);
@@ -152,11 +149,14 @@ async fn connect(shared: &Arc<Shared>, node: &Node, heard: Arc<Heard>) -> Result
                 heard.lost.store(true, Ordering::Release);
                 heard.news.notify_one();
             }
+            PushKind::SSubscribe | PushKind::Subscribe => {
+                if let Some(partition) = named(&sink.place, data.next()) {
+                    heard.stand.lock().insert(partition);
+                }
+            }
             PushKind::SUnsubscribe | PushKind::Unsubscribe => {
-                if let Some(Value::BulkString(channel)) = data.next()
-                    && let Some(partition) = sink.place.partition(&channel)
-                {
-                    heard.taken_back.lock().insert(partition);
+                if let Some(partition) = named(&sink.place, data.next()) {
+                    heard.stand.lock().remove(partition);
                     heard.news.notify_one();
                 }
             }
@@ -164,8 +164,15 @@ async fn connect(shared: &Arc<Shared>, node: &Node, heard: Arc<Heard>) -> Result
         }
         Ok(())
     };
-    let client = Client::open(node.url.as_str())?;
-    client.get_multiplexed_async_connection_with_config(&config(&shared.options).set_push_sender(on_push)).await
+    client(&node.url)?.get_multiplexed_async_connection_with_config(&config(&shared.options).set_push_sender(on_push)).await
+}
+
+/// The partition whose channel a confirmation names.
+fn named(place: &Place, channel: Option<Value>) -> Option<Partition> {
+    match channel {
+        Some(Value::BulkString(channel)) => place.partition(&channel),
+        _ => None,
+    }
 }
 
 async fn say(connection: &MultiplexedConnection, word: &str, channel: &str) -> Result<(), RedisError> {

@@ -3,6 +3,7 @@
 
 mod link;
 mod options;
+mod publisher;
 mod topology;
 
 use std::{
@@ -17,16 +18,18 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use redis::{Client, aio::MultiplexedConnection};
 use tokio::{
-    sync::{Notify, Semaphore, watch},
+    sync::{Notify, watch},
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 pub use options::RedisOptions;
 
-use self::topology::{Node, Place, Topology};
+use self::{
+    publisher::{Failed, Publishers},
+    topology::{Node, Place, Topology},
+};
 use crate::{
     Backbone, Delivery, Follower, Partition, PartitionSet, PublishError,
     mailbox::{self, Mailbox, Post},
@@ -64,8 +67,7 @@ struct Shared {
     nodes: Mutex<HashMap<String, NodeState>>,
     topology: watch::Sender<Topology>,
     look: Notify,
-    publishers: tokio::sync::Mutex<HashMap<String, MultiplexedConnection>>,
-    publishing: Semaphore,
+    publishers: Publishers,
 }
 
 struct FollowerEntry {
@@ -88,7 +90,7 @@ impl RedisBackbone {
     pub fn connect(options: RedisOptions) -> Result<Self, String> {
         let place = Place::parse(&options)?;
         let shared = Arc::new(Shared {
-            publishing: Semaphore::new(options.publishes_at_once.max(1)),
+            publishers: Publishers::new(options.clone()),
             options,
             place,
             followers: Mutex::default(),
@@ -97,7 +99,6 @@ impl RedisBackbone {
             nodes: Mutex::default(),
             topology: watch::Sender::default(),
             look: Notify::new(),
-            publishers: tokio::sync::Mutex::default(),
         });
         let keeper = tokio::spawn(keep_topology(shared.clone()));
         Ok(Self { shared, _tasks: Arc::new(Tasks { keeper }) })
@@ -108,10 +109,10 @@ impl RedisBackbone {
 async fn keep_topology(shared: Arc<Shared>) {
     let mut links = Links::default();
     loop {
-        match timeout(Duration::from_millis(shared.options.connect_ms * 2), shared.place.look(&shared.options)).await {
-            Ok(Ok(topology)) => links.follow(&shared, topology),
-            Ok(Err(error)) => tracing::debug!(%error, "Redis cannot be looked at"),
-            Err(_) => tracing::debug!("Redis does not answer in time"),
+        let before = shared.topology.borrow().clone();
+        match shared.place.look(&before, &shared.options).await {
+            Ok(topology) => links.follow(&shared, topology).await,
+            Err(error) => tracing::debug!(%error, "Redis cannot be looked at"),
         }
         let known = !shared.topology.borrow().nodes.is_empty();
         let wait = if known { LOOK_EVERY } else { Duration::from_millis(shared.options.retry_max_ms) };
@@ -128,7 +129,7 @@ struct Links {
 }
 
 impl Links {
-    fn follow(&mut self, shared: &Arc<Shared>, topology: Topology) {
+    async fn follow(&mut self, shared: &Arc<Shared>, topology: Topology) {
         let same = |node: &Node, other: &Node| node.url == other.url && node.partitions == other.partitions;
         let gone: Vec<String> = self
             .running
@@ -139,6 +140,8 @@ impl Links {
         for url in gone {
             if let Some((_, link)) = self.running.remove(&url) {
                 link.abort();
+                // It confirms nothing more from here on: what it confirmed is doubted whole.
+                let _ = link.await;
                 let confirmed = shared.nodes.lock().remove(&url).map(|state| state.confirmed).unwrap_or_default();
                 shared.tell_gap(confirmed);
             }
@@ -152,8 +155,11 @@ impl Links {
         }
         // Probes have other names each time: what is served where is what counts.
         let known = shared.topology.borrow().clone();
-        let changed = known.nodes.len() != topology.nodes.len() || !known.nodes.iter().zip(&topology.nodes).all(|(a, b)| same(a, b));
+        let changed = known.answered != topology.answered
+            || known.nodes.len() != topology.nodes.len()
+            || !known.nodes.iter().zip(&topology.nodes).all(|(a, b)| same(a, b));
         if changed {
+            shared.publishers.keep(&topology);
             shared.topology.send_replace(topology);
         }
     }
@@ -178,7 +184,9 @@ impl Shared {
     }
 
     fn deliver(&self, partition: Partition, payload: &Bytes) {
-        for follower in self.followers.lock().iter() {
+        metrics::counter!("yitang_backbone_received_total").increment(1);
+        // What comes before it was told as confirmed, or while it is in doubt, is covered by what Confirmed makes followers do.
+        for follower in self.followers.lock().iter().filter(|follower| follower.confirmed.contains(partition)) {
             follower.post.deliver(partition, payload);
         }
     }
@@ -221,60 +229,52 @@ impl Shared {
             let doubted = partitions.intersection(&follower.confirmed);
             follower.confirmed = follower.confirmed.difference(&partitions);
             if !doubted.is_empty() {
+                metrics::counter!("yitang_backbone_gaps_total").increment(1);
                 follower.post.gap(doubted);
             }
         }
     }
 
     fn healthy(&self, node: &str, healthy: bool) {
-        self.nodes.lock().entry(node.to_owned()).or_default().healthy = healthy;
+        let mut nodes = self.nodes.lock();
+        nodes.entry(node.to_owned()).or_default().healthy = healthy;
+        metrics::gauge!("yitang_backbone_healthy_connections").set(nodes.values().filter(|state| state.healthy).count() as f64);
     }
 
-    /// The connection that publishes to a partition's server; made where there is none.
-    async fn publisher(&self, partition: Partition) -> Result<(String, MultiplexedConnection), PublishError> {
+    async fn publish(&self, partition: Partition, payload: &Bytes) -> Result<(), PublishError> {
+        let _turn = self.publishers.enter()?;
         let url = {
             let topology = self.topology.borrow();
             topology.nodes.iter().find(|node| node.partitions.contains(partition)).map(|node| node.url.clone())
         };
-        let url = url.ok_or_else(|| PublishError::Unavailable("no server is known for it".to_owned()))?;
-        let mut publishers = self.publishers.lock().await;
-        if let Some(connection) = publishers.get(&url) {
-            return Ok((url, connection.clone()));
-        }
-        let unavailable = |error: redis::RedisError| PublishError::Unavailable(error.to_string());
-        let client = Client::open(url.as_str()).map_err(unavailable)?;
-        let made = client.get_multiplexed_async_connection_with_config(&topology::config(&self.options)).await;
-        let connection = made.map_err(unavailable)?;
-        publishers.insert(url.clone(), connection.clone());
-        Ok((url, connection))
-    }
-
-    async fn publish_once(&self, partition: Partition, payload: &Bytes) -> Result<(), PublishError> {
-        let (url, mut connection) = self.publisher(partition).await?;
+        let Some(url) = url else { return Err(PublishError::Unavailable("no server is known for it".to_owned())) };
         let word = if self.place.cluster { "SPUBLISH" } else { "PUBLISH" };
-        let sent = redis::cmd(word).arg(self.place.channel(partition)).arg(payload.as_ref()).exec_async(&mut connection).await;
-        if let Err(error) = sent {
-            // Of a connection that failed once nothing more is expected.
-            self.publishers.lock().await.remove(&url);
-            self.look_again();
-            return Err(PublishError::Unavailable(error.to_string()));
-        }
-        Ok(())
+        let channel = self.place.channel(partition);
+        let host = match self.publishers.publish(&url, word, &channel, payload).await {
+            Ok(()) => return Ok(()),
+            Err(Failed::Moved(host)) => host,
+            Err(Failed::For(error)) => {
+                self.look_again();
+                return Err(error);
+            }
+        };
+        // Once to where it moved; all later ones go there by themselves when the cluster has been looked at.
+        self.look_again();
+        let moved = || PublishError::Unavailable("its slot is moving".to_owned());
+        let url = self.place.url(&host.ok_or_else(moved)?);
+        self.publishers.publish(&url, word, &channel, payload).await.map_err(|failed| match failed {
+            Failed::Moved(_) => moved(),
+            Failed::For(error) => error,
+        })
     }
 }
 
 #[async_trait]
 impl Backbone for RedisBackbone {
     async fn publish(&self, partition: Partition, payload: Bytes) -> Result<(), PublishError> {
-        let shared = &self.shared;
-        let Ok(_turn) = shared.publishing.try_acquire() else {
-            return Err(PublishError::Unavailable("too much is being published".to_owned()));
-        };
         let started = Instant::now();
-        let within = Duration::from_millis(shared.options.answer_ms);
-        let outcome = timeout(within, shared.publish_once(partition, &payload)).await;
+        let outcome = self.shared.publish(partition, &payload).await;
         metrics::histogram!("yitang_backbone_publish_seconds").record(started.elapsed().as_secs_f64());
-        let outcome = outcome.unwrap_or(Err(PublishError::TimedOut(shared.options.answer_ms)));
         if outcome.is_err() {
             metrics::counter!("yitang_backbone_publish_failures_total").increment(1);
         }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use redis::{AsyncConnectionConfig, Client, RedisError, Value};
+use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo as _, RedisError, Value, io::tcp::TcpSettings};
+use tokio::time::timeout;
 
 use super::RedisOptions;
 use crate::{PARTITIONS, Partition, PartitionSet};
@@ -15,6 +16,8 @@ const SLOTS: u16 = 16_384;
 pub struct Topology {
     /// Masters, and what each serves.
     pub nodes: Vec<Node>,
+    /// Which node said so; asked first the next time.
+    pub answered: Option<String>,
 }
 
 /// One server.
@@ -76,35 +79,45 @@ impl Place {
         std::str::from_utf8(rest).ok()?.parse().ok().filter(|partition| *partition < PARTITIONS)
     }
 
-    fn url(&self, host: &str) -> String {
+    /// How a host is connected to.
+    #[must_use]
+    pub fn url(&self, host: &str) -> String {
         format!("redis://{}{host}/?protocol=resp3", self.credentials)
     }
 
-    /// Looks at Redis as it is now.
+    /// Looks at Redis as it is now: asks the nodes that are known, then those that were named, each within a bound of its own,
+    /// so that nodes that hang do not hide those that answer.
     ///
     /// # Errors
-    /// When no host that was named answers.
-    pub async fn look(&self, options: &RedisOptions) -> Result<Topology, RedisError> {
+    /// When none answers.
+    pub async fn look(&self, known: &Topology, options: &RedisOptions) -> Result<Topology, RedisError> {
         if !self.cluster {
             let node = Node { url: self.url(&self.hosts[0]), partitions: PartitionSet::ALL, probe: self.probe_in(&|_| true) };
-            return Ok(Topology { nodes: vec![node] });
+            return Ok(Topology { nodes: vec![node], answered: None });
         }
-        let mut failed = None;
-        for host in &self.hosts {
-            match self.ask(host, options).await {
-                Ok(topology) if !topology.nodes.is_empty() => return Ok(topology),
-                Ok(_) => {}
-                Err(error) => failed = Some(error),
+        let mut urls: Vec<String> = known.answered.iter().cloned().collect();
+        let others = known.nodes.iter().map(|node| node.url.clone()).chain(self.hosts.iter().map(|host| self.url(host)));
+        for url in others {
+            if !urls.contains(&url) {
+                urls.push(url);
             }
         }
-        Err(failed.unwrap_or_else(|| RedisError::from((redis::ErrorKind::Client, "the cluster serves no slot"))))
+        let mut failed = None;
+        for url in urls {
+            match timeout(Duration::from_millis(options.connect_ms), self.ask(&url, options)).await {
+                Ok(Ok(topology)) if !topology.nodes.is_empty() => return Ok(topology),
+                Ok(Ok(_)) | Err(_) => {}
+                Ok(Err(error)) => failed = Some(error),
+            }
+        }
+        Err(failed.unwrap_or_else(|| RedisError::from((redis::ErrorKind::Client, "no node answers that serves the cluster's slots"))))
     }
 
-    async fn ask(&self, host: &str, options: &RedisOptions) -> Result<Topology, RedisError> {
-        let client = Client::open(self.url(host))?;
+    async fn ask(&self, url: &str, options: &RedisOptions) -> Result<Topology, RedisError> {
+        let client = client(url)?;
         let mut connection = client.get_multiplexed_async_connection_with_config(&config(options)).await?;
         let slots: Value = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await?;
-        let own_host = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let own_host = host_of(url);
         let mut owners: Vec<(String, Vec<(u16, u16)>)> = Vec::new();
         let Value::Array(ranges) = slots else { return Ok(Topology::default()) };
         for range in ranges {
@@ -124,15 +137,20 @@ impl Place {
             }
         }
         owners.sort();
-        let nodes = owners
-            .into_iter()
-            .map(|(url, spans)| {
-                let serves = |slot: u16| spans.iter().any(|(first, last)| (*first..=*last).contains(&slot));
-                let partitions = (0..PARTITIONS).filter(|partition| serves(slot(self.channel(*partition).as_bytes()))).collect();
-                Node { url, partitions, probe: self.probe_in(&serves) }
-            })
-            .collect();
-        Ok(Topology { nodes })
+        Ok(Topology { nodes: self.nodes(owners), answered: Some(url.to_owned()) })
+    }
+
+    /// Masters with the slots they serve, as nodes. One that serves no partition is none of ours.
+    fn nodes(&self, owners: Vec<(String, Vec<(u16, u16)>)>) -> Vec<Node> {
+        let slots: Vec<u16> = (0..PARTITIONS).map(|partition| slot(self.channel(partition).as_bytes())).collect();
+        let node = |(url, spans): (String, Vec<(u16, u16)>)| {
+            let serves = |slot: u16| spans.iter().any(|(first, last)| (*first..=*last).contains(&slot));
+            let partitions: PartitionSet = (0..PARTITIONS).filter(|partition| serves(slots[usize::from(*partition)])).collect();
+            // In the slot of a partition: when the probe's slot moves away so does a partition, and the link is made anew.
+            let beside = |slot: u16| serves(slot) && slots.contains(&slot);
+            (!partitions.is_empty()).then(|| Node { url, partitions, probe: self.probe_in(&beside) })
+        };
+        owners.into_iter().filter_map(node).collect()
     }
 
     /// A channel in a slot that a node serves.
@@ -140,6 +158,21 @@ impl Place {
         let name = format!("{}:probe:{}", self.prefix, uuid::Uuid::new_v4().simple());
         (0..u32::from(SLOTS) * 8).map(|number| format!("{name}:{number}")).find(|channel| serves(slot(channel.as_bytes()))).unwrap_or(name)
     }
+}
+
+/// A client of one server. What is small is sent at once: waiting for more would cost a round trip.
+///
+/// # Errors
+/// When the URL cannot be used.
+pub fn client(url: &str) -> Result<Client, RedisError> {
+    Client::open(url.into_connection_info()?.set_tcp_settings(TcpSettings::default().set_nodelay(true)))
+}
+
+/// The host's name in a URL, without its port.
+fn host_of(url: &str) -> &str {
+    let host = url.rsplit_once('@').map_or_else(|| url.trim_start_matches("redis://"), |(_, host)| host);
+    let host = host.split_once('/').map_or(host, |(host, _)| host);
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
 }
 
 /// How all connections are made.
@@ -150,8 +183,14 @@ pub fn config(options: &RedisOptions) -> AsyncConnectionConfig {
         .set_response_timeout(Some(Duration::from_millis(options.answer_ms)))
 }
 
-/// A key's slot: CRC-16/XMODEM modulo 16,384 (Redis Cluster specification); our channels have no braces.
+/// A key's slot: CRC-16/XMODEM modulo 16,384 of what stands in its first braces, or of all of it (Redis Cluster
+/// specification). A prefix may have braces.
 fn slot(key: &[u8]) -> u16 {
+    let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
+        let rest = &key[open + 1..];
+        rest.iter().position(|byte| *byte == b'}').filter(|length| *length > 0).map(|length| &rest[..length])
+    });
+    let key = tag.unwrap_or(key);
     let mut crc = 0_u16;
     for byte in key {
         crc ^= u16::from(*byte) << 8;
@@ -171,6 +210,26 @@ mod tests {
         // The check value of CRC-16/XMODEM, and what CLUSTER KEYSLOT says.
         assert_eq!(slot(b"123456789"), 0x31C3 % SLOTS);
         assert_eq!(slot(b"somekey"), 11_058);
+        assert_eq!(slot(b"foo{hash_tag}"), 2_515);
+        assert_eq!(slot(b"x{}{a}"), slot(b"x{}{a}"));
+        assert_ne!(slot(b"x{}{a}"), slot(b"a"));
+    }
+
+    #[test]
+    fn a_probe_moves_with_a_partition() {
+        let place = Place::parse(&RedisOptions { url: "redis-cluster://a:1".to_owned(), ..RedisOptions::default() }).unwrap();
+        let owners = (0..3).map(|n| (place.url(&format!("a:{n}")), vec![(n * 5_000, n * 5_000 + 4_999)])).collect();
+        let nodes = place.nodes(owners);
+        assert_eq!(nodes.len(), 3);
+        for node in nodes {
+            let of_partitions: Vec<u16> = node.partitions.iter().map(|partition| slot(place.channel(partition).as_bytes())).collect();
+            assert!(of_partitions.contains(&slot(node.probe.as_bytes())));
+        }
+        let nobody =
+            (0..SLOTS).find(|number| (0..PARTITIONS).all(|partition| slot(place.channel(partition).as_bytes()) != *number)).unwrap();
+        assert_eq!(place.nodes(vec![(place.url("b:1"), vec![(nobody, nobody)])]), [], "nothing of ours is there");
+        assert_eq!(host_of("redis://user:p%40ss@10.0.0.1:6379/?protocol=resp3"), "10.0.0.1");
+        assert_eq!(host_of("redis://[::1]:6379/"), "[::1]");
     }
 
     #[test]
