@@ -123,8 +123,6 @@ async fn confirms_before_it_delivers(publisher: Arc<dyn Backbone>, subscriber: A
 }
 
 async fn overflows_into_a_gap(publisher: Arc<dyn Backbone>, small: Arc<dyn Backbone>) {
-    // A backbone does not wait for its servers when it is made.
-    testkit::eventually(SOON, "the publisher has found its server", || async { publisher.publish(99, "x".into()).await.ok() }).await;
     let mut follower = small.follow();
     follower.want(set(&[9]));
     confirmed(follower.as_mut(), set(&[9])).await;

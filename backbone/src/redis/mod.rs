@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 pub use options::RedisOptions;
@@ -67,6 +67,8 @@ struct Shared {
     nodes: Mutex<HashMap<String, NodeState>>,
     topology: watch::Sender<Topology>,
     look: Notify,
+    /// Whether Redis was looked at since the start, with whatever outcome.
+    looked: watch::Sender<bool>,
     publishers: Publishers,
 }
 
@@ -99,6 +101,7 @@ impl RedisBackbone {
             nodes: Mutex::default(),
             topology: watch::Sender::default(),
             look: Notify::new(),
+            looked: watch::Sender::new(false),
         });
         let keeper = tokio::spawn(keep_topology(shared.clone()));
         Ok(Self { shared, _tasks: Arc::new(Tasks { keeper }) })
@@ -114,6 +117,7 @@ async fn keep_topology(shared: Arc<Shared>) {
             Ok(topology) => links.follow(&shared, topology).await,
             Err(error) => tracing::debug!(%error, "Redis cannot be looked at"),
         }
+        shared.looked.send_replace(true);
         let known = !shared.topology.borrow().nodes.is_empty();
         let wait = if known { LOOK_EVERY } else { Duration::from_millis(shared.options.retry_max_ms) };
         tokio::select! {
@@ -243,6 +247,11 @@ impl Shared {
 
     async fn publish(&self, partition: Partition, payload: &Bytes) -> Result<(), PublishError> {
         let _turn = self.publishers.enter()?;
+        // What is published right after the start is not lost for that; later this waits for nothing.
+        let mut looked = self.looked.subscribe();
+        let within = self.options.answer_ms;
+        let first = timeout(Duration::from_millis(within), looked.wait_for(|looked| *looked)).await;
+        first.map_err(|_| PublishError::TimedOut(within))?.map_err(|_| PublishError::Unavailable("it ends".to_owned()))?;
         let url = {
             let topology = self.topology.borrow();
             topology.nodes.iter().find(|node| node.partitions.contains(partition)).map(|node| node.url.clone())
