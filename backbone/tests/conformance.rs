@@ -1,5 +1,5 @@
 //! One suite for every backbone.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+#![allow(clippy::unwrap_used, clippy::large_futures, reason = "a test that cannot go on says where, and is polled once")]
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 

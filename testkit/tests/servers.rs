@@ -1,5 +1,5 @@
 //! The servers of the testkit are what they say.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+#![allow(clippy::unwrap_used, clippy::large_futures, reason = "a test that cannot go on says where, and is polled once")]
 
 use std::{
     collections::HashSet,

@@ -1,6 +1,6 @@
 //! Rights and sessions take effect on live sockets within a second, also while Redis is away: they are a control log
 //! followed from chat-core, and not hints.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+#![allow(clippy::unwrap_used, clippy::large_futures, reason = "a test that cannot go on says where, and is polled once")]
 
 mod common;
 
