@@ -53,11 +53,12 @@ impl ChatCore {
     /// # Errors
     /// When the settings cannot be used, or the database cannot be reached.
     pub async fn start(options: Options, backbone: Arc<dyn Backbone>) -> Result<Self, Fault> {
-        let store = Store::open(&options.store).await?;
-        store.migrate().await?;
+        // In boxes: they are long, and over once it runs.
+        let store = Box::pin(Store::open(&options.store)).await?;
+        Box::pin(store.migrate()).await?;
         let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
-        let control = Control::open(&store, &stop).await?;
-        let directory = Directory::open(&store, &control, &tracker, &stop).await?;
+        let control = Box::pin(Control::open(&store, &stop)).await?;
+        let directory = Box::pin(Directory::open(&store, &control, &tracker, &stop)).await?;
         let rights = Rights::new(&store, &directory, options.rules_known);
         let gatekeeper: Arc<dyn Gatekeeper> = Arc::new(rights.clone());
         let log = Log::start(&store, &gatekeeper, &backbone, &options.log, &tracker, &stop);
