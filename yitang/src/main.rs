@@ -45,7 +45,7 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
 
 async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
     match command {
-        Command::All(_) => roles::all(settings).await?,
+        Command::All(_) => Box::pin(roles::all(settings)).await?,
         Command::Gateway(_) => roles::gateway(settings).await?,
         Command::ChatCore(_) => roles::chat_core(settings).await?,
         Command::Presence(_) => roles::presence(settings).await?,
