@@ -35,6 +35,7 @@ export class Person {
     await person.page.getByLabel("账号").fill(login);
     await person.page.getByLabel("密码", { exact: true }).fill(PASSWORD);
     await person.page.getByRole("button", { name: "登录" }).click();
+    await person.page.waitForURL((now) => now.pathname !== "/sign-in");
     return person;
   }
 

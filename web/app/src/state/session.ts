@@ -32,13 +32,19 @@ export const myself = computed(() => me.value?.person?.id ?? client.session?.per
 export type Standing = "in" | "out" | "unknown";
 let restoring: Promise<Standing> | undefined;
 
-/** Whether this browser has a session; asked once. */
+let knownOut = false;
+
+/** Whether this browser has a session; asked once, where it was told. */
 export function restore(): Promise<Standing> {
   if (me.value) return Promise.resolve("in");
+  if (knownOut) return Promise.resolve("out");
   restoring ??= client
     .restore()
     .then(async (session): Promise<Standing> => {
-      if (!session) return "out";
+      if (!session) {
+        knownOut = true;
+        return "out";
+      }
       await begin();
       return "in";
     })
@@ -53,6 +59,7 @@ export async function begin(): Promise<void> {
   if (found.person) people.keep([found.person]);
   ended.value = false;
   me.value = found;
+  knownOut = false;
   void people.loadOrganisations().catch(() => undefined);
   await client.start();
 }
