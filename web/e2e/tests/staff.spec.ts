@@ -8,6 +8,8 @@ test("staff make a consultation, open, pause and close it, and members feel each
   await staff.page.getByRole("link", { name: "发起协商" }).click();
   await staff.page.getByLabel("题目").fill(title);
   await staff.page.getByLabel("议程与背景").fill("一、情况介绍\n二、讨论");
+  // With a time it is announced; without one it would be a draft, which only staff see.
+  await staff.page.getByLabel("自动开始时间").fill(new Date(Date.now() + 86_400_000).toISOString().slice(0, 16));
   await staff.page.getByRole("button", { name: "创建" }).click();
   await expect(staff.page.getByRole("heading", { name: "修改协商" })).toBeVisible();
   await staff.page.getByRole("link", { name: title }).click();
@@ -93,15 +95,15 @@ test("a one-use link signs a new person in, who then finds their way by a passwo
   await page.goto(link ?? "");
   // The secret does not stay in the address bar, where it could be read or shared.
   await expect(page).toHaveURL(`${url()}/link`);
-  await page.getByLabel("新密码", { exact: true }).fill("一句我记得住的话。");
-  await page.getByLabel("再输入一次").fill("一句我记得住的话。");
+  await page.getByLabel("新密码", { exact: true }).fill("这是一句我记得住的话。");
+  await page.getByLabel("再输入一次").fill("这是一句我记得住的话。");
   await page.getByRole("button", { name: "设置并登录" }).click();
   await expect(page.getByRole("heading", { name: "我的协商" })).toBeVisible();
 
   const again = await (await browser.newContext(PHONE)).newPage();
   await again.goto(link ?? "");
-  await again.getByLabel("新密码", { exact: true }).fill("另外一句别的话语。");
-  await again.getByLabel("再输入一次").fill("另外一句别的话语。");
+  await again.getByLabel("新密码", { exact: true }).fill("这是另外一句别的话语。");
+  await again.getByLabel("再输入一次").fill("这是另外一句别的话语。");
   await again.getByRole("button", { name: "设置并登录" }).click();
   await expect(again.getByRole("alert")).toContainText("登录链接无效");
   await page.context().close();
