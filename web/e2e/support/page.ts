@@ -1,19 +1,25 @@
 // What people do on the page, in their words.
-import { type Browser, type BrowserContextOptions, type Page, expect } from "@playwright/test";
+import { type Browser, type BrowserContext, type BrowserContextOptions, type Page, expect } from "@playwright/test";
 
 export const PHONE: BrowserContextOptions = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 export const DESK: BrowserContextOptions = { viewport: { width: 1280, height: 800 } };
 const PASSWORD = "yitang-demo";
 
+/** How a person comes: with which browser, to which address, and what is done to it before its first page. */
+export interface Coming extends BrowserContextOptions {
+  at?: string;
+  before?: (context: BrowserContext) => Promise<void>;
+}
+
 export function url(): string {
-  const known = process.env["YITANG_URL"] ?? process.env["YITANG_E2E_URL"];
+  const known = process.env["YITANG_URL"] ?? process.env["E2E_URL"];
   if (!known) throw new Error("no service was started");
   return known.replace(/\/$/, "");
 }
 
 /** Cuts or mends the network between this page and the service. */
 export async function network(page: Page, state: "cut" | "dead" | "whole"): Promise<void> {
-  const cable = process.env["YITANG_E2E_CABLE"];
+  const cable = process.env["E2E_CABLE"];
   if (cable) await fetch(`${cable}/${state}`);
   else await page.context().setOffline(state !== "whole");
 }
@@ -28,10 +34,12 @@ export class Person {
     });
   }
 
-  static async comes(browser: Browser, login: string, options: BrowserContextOptions = PHONE, path = "/"): Promise<Person> {
-    const context = await browser.newContext({ locale: "zh-CN", ...options });
+  static async comes(browser: Browser, login: string, options: Coming = PHONE, path = "/"): Promise<Person> {
+    const { at = url(), before, ...rest } = options;
+    const context = await browser.newContext({ locale: "zh-CN", ...rest });
+    await before?.(context);
     const person = new Person(await context.newPage());
-    await person.page.goto(url() + path);
+    await person.page.goto(at + path);
     await person.page.getByLabel("账号").fill(login);
     await person.page.getByLabel("密码", { exact: true }).fill(PASSWORD);
     await person.page.getByRole("button", { name: "登录" }).click();
@@ -69,6 +77,17 @@ export class Person {
     await expect(this.log.locator("article.comment").filter({ hasText: text })).toHaveCount(1);
   }
 
+  /** The id of the consultation that is open on the page. */
+  get conversation(): string {
+    return new URL(this.page.url()).pathname.split("/")[2] ?? "";
+  }
+
+  /** All that can be read in the list, from its beginning to its end, by scrolling through it: each comment's place in the
+   * log and its text, in the order in which they stand. */
+  reads(): Promise<{ seq: number; text: string }[]> {
+    return this.log.evaluate(readThrough);
+  }
+
   async leaves(): Promise<void> {
     expect(this.troubles).toEqual([]);
     await this.page.context().close();
@@ -78,4 +97,31 @@ export class Person {
 /** Unlike any other comment of this or an earlier run. */
 export function unlike(text: string): string {
   return `${text}（${Math.random().toString(36).slice(2, 8)}）`;
+}
+
+/** Runs in the page. */
+async function readThrough(list: Element): Promise<{ seq: number; text: string }[]> {
+  const read: { seq: number; text: string }[] = [];
+  const known = new Set<number>();
+  const drawn = () => new Promise<void>((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve())));
+  const took = Date.now();
+  // Older ones come while one is at the top.
+  for (let quiet = 0, before = -1; quiet < 12; quiet = list.scrollHeight === before ? quiet + 1 : 0) {
+    before = list.scrollHeight;
+    list.scrollTop = 0;
+    await drawn();
+    if (Date.now() - took > 120_000) throw new Error("the list has no beginning");
+  }
+  for (;;) {
+    await drawn();
+    const here = [...list.querySelectorAll<HTMLElement>("article.comment")].sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top);
+    for (const one of here) {
+      const seq = Number(one.id.slice(1));
+      if (known.has(seq)) continue;
+      known.add(seq);
+      read.push({ seq, text: one.querySelector(".text")?.textContent ?? "" });
+    }
+    if (list.scrollHeight - list.scrollTop - list.clientHeight < 2) return read;
+    list.scrollTop += list.clientHeight * 0.7;
+  }
 }

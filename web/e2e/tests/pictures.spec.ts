@@ -17,7 +17,7 @@ async function take(page: Page, name: string): Promise<void> {
 test("the pictures of the README", async ({ browser }) => {
   mkdirSync(folder, { recursive: true });
   const stranger = await (await browser.newContext({ ...PHONE, locale: "zh-CN" })).newPage();
-  await stranger.goto(new URL("/", process.env["YITANG_URL"] ?? process.env["YITANG_E2E_URL"]).href);
+  await stranger.goto(new URL("/", process.env["YITANG_URL"] ?? process.env["E2E_URL"]).href);
   await expect(stranger.getByRole("button", { name: "登录" })).toBeVisible();
   await take(stranger, "phone-sign-in.png");
   const member = await Person.comes(browser, "member31");
