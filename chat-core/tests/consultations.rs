@@ -163,7 +163,7 @@ async fn direct_conversations_groups_and_read_marks() {
             core.submit(a, comment(&one.id, &format!("hello {number}"))).await.unwrap();
         }
         assert_eq!(core.submit(c, comment(&one.id, "who are you")).await.unwrap_err().code(), RefusalCode::NotFound);
-        let watch = |person| WatchAsk { person, session: String::new(), conversation: one.id.clone() };
+        let watch = |person| WatchAsk { person, conversation: one.id.clone(), ..WatchAsk::default() };
         let verdicts = core.edge.watch(WatchRequest { asks: vec![watch(b), watch(c)] }).await.unwrap().into_inner().verdicts;
         assert!(verdicts[0].refusal.is_none() && verdicts[0].people == 2);
         assert_eq!(verdicts[1].refusal.as_ref().unwrap().code(), RefusalCode::NotFound);

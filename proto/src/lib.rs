@@ -25,6 +25,7 @@ pub const ALL_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/all
 
 pub mod close;
 pub mod codec;
+pub mod display;
 pub mod limits;
 mod partition;
 mod refusal;
@@ -41,6 +42,8 @@ pub mod metadata {
     pub const PERSON: &str = "x-yitang-person";
     /// The session a public call is made in (UUID).
     pub const SESSION: &str = "x-yitang-session";
+    /// The display link that a screen's public call is made with (UUID); there is no person then.
+    pub const DISPLAY: &str = "x-yitang-display";
     /// Every name that begins so is ours.
     pub const PREFIX: &str = "x-yitang-";
 }

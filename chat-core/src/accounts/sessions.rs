@@ -255,8 +255,14 @@ impl Accounts {
             expires_ms: now_ms + self.options.session_s as i64 * 1_000,
         };
         rows::insert_session(tx, &row, &tokens::stored(&token).unwrap_or_default()).await?;
-        let identity =
-            Identity { person, session: row.id.to_string(), path: self.path_of(person), session_expires_ms: row.expires_ms, control };
+        let identity = Identity {
+            person,
+            session: row.id.to_string(),
+            path: self.path_of(person),
+            session_expires_ms: row.expires_ms,
+            control,
+            display: None,
+        };
         let started = Kind::SessionStarted(SessionStarted { session: row.id.to_string(), person });
         Ok((SignedInAs { token, identity }, started))
     }
@@ -276,6 +282,7 @@ impl Accounts {
             path: self.path_of(person),
             session_expires_ms: session.expires_ms,
             control,
+            display: None,
         })
     }
 

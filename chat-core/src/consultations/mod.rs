@@ -49,7 +49,7 @@ fn changed(row: &ConsultationRow) -> Kind {
 }
 
 fn rules_changed(id: Uuid) -> ControlKind {
-    ControlKind::RulesChanged(RulesChanged { conversation: id.to_string(), people: Vec::new() })
+    ControlKind::RulesChanged(RulesChanged { conversation: id.to_string(), ..RulesChanged::default() })
 }
 
 impl Consultations {
@@ -207,6 +207,7 @@ fn told(
         may_manage,
         head_mseq: head.mseq as u64,
         read_mseq: read_mseq as u64,
+        called_ms: 0,
     })
 }
 

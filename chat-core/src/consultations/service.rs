@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use proto::v1::{
-    Consultation, ConsultationState, CreateConsultationRequest, GetConsultationRequest, ListConsultationsRequest,
-    ListConsultationsResponse, MutePersonRequest, MutePersonResponse, Refusal, RefusalCode, SetConsultationStateRequest,
+    CallConsultationRequest, Consultation, ConsultationState, CreateConsultationRequest, CreateDisplayLinkRequest, DisplayLink,
+    EndDisplayLinkRequest, GetConsultationRequest, ListConsultationsRequest, ListConsultationsResponse, ListDisplayLinksRequest,
+    ListDisplayLinksResponse, MutePersonRequest, MutePersonResponse, Refusal, RefusalCode, SetConsultationStateRequest,
     UpdateConsultationRequest, consultation_service_server::ConsultationService,
 };
 use tonic::{Request, Response, Status};
@@ -135,5 +136,21 @@ impl ConsultationService for ConsultationApi {
             moderation::mute(&self.consultations.conversations, &caller, request.into_inner()).await
         };
         answer.await.map(|()| Response::new(MutePersonResponse {})).map_err(|error: Error| error.status("muting a person"))
+    }
+
+    async fn call_consultation(&self, _: Request<CallConsultationRequest>) -> Result<Response<Consultation>, Status> {
+        Err(Refusal::of(RefusalCode::Unsupported).into())
+    }
+
+    async fn create_display_link(&self, _: Request<CreateDisplayLinkRequest>) -> Result<Response<DisplayLink>, Status> {
+        Err(Refusal::of(RefusalCode::Unsupported).into())
+    }
+
+    async fn list_display_links(&self, _: Request<ListDisplayLinksRequest>) -> Result<Response<ListDisplayLinksResponse>, Status> {
+        Err(Refusal::of(RefusalCode::Unsupported).into())
+    }
+
+    async fn end_display_link(&self, _: Request<EndDisplayLinkRequest>) -> Result<Response<DisplayLink>, Status> {
+        Err(Refusal::of(RefusalCode::Unsupported).into())
     }
 }

@@ -194,7 +194,7 @@ impl Change for MembersChange<'_> {
         rows::add_members(tx, head.conversation, &added, now_ms).await?;
         rows::remove_members(tx, head.conversation, &removed).await?;
         let people = added.iter().chain(&removed).copied().collect();
-        let changed = RulesChanged { conversation: head.conversation.to_string(), people };
+        let changed = RulesChanged { conversation: head.conversation.to_string(), people, ..RulesChanged::default() };
         Control::record(tx, asker.person.id, Control_::RulesChanged(changed)).await?;
         self.added.clone_from(&added);
         let event = Kind::MembersChanged(MembersChanged { added, removed });

@@ -8,9 +8,10 @@ use futures::{Stream, StreamExt as _};
 use proto::{
     internal::v1::{
         CheckSessionRequest, CheckSessionResponse, ControlBatch, EndSessionRequest, EndSessionResponse, FollowControlRequest, HeadsRequest,
-        HeadsResponse, IssueTicketsRequest, IssueTicketsResponse, MarkReadRequest, MarkReadResponse, ReadRequest, RedeemTicketsRequest,
-        RedeemTicketsResponse, SignInByLinkRequest, SignInRequest, SignInResponse, SignedIn, SubmitRequest, SubmitResponse, SubmitVerdict,
-        WatchRequest, WatchResponse, edge_service_server::EdgeService, sign_in_response::Outcome, submit_verdict,
+        HeadsResponse, InvitedRequest, InvitedResponse, IssueTicketsRequest, IssueTicketsResponse, MarkReadRequest, MarkReadResponse,
+        ReadRequest, RedeemTicketsRequest, RedeemTicketsResponse, SignInByDisplayRequest, SignInByLinkRequest, SignInRequest,
+        SignInResponse, SignedIn, SubmitRequest, SubmitResponse, SubmitVerdict, WatchRequest, WatchResponse,
+        edge_service_server::EdgeService, sign_in_response::Outcome, submit_verdict,
     },
     v1::{Page, PageRequest, Refusal, RefusalCode, page_request::Where},
 };
@@ -62,6 +63,10 @@ impl EdgeService for EdgeApi {
 
     async fn sign_in_by_link(&self, request: Request<SignInByLinkRequest>) -> Result<Response<SignInResponse>, Status> {
         Ok(signed_in(self.accounts.sign_in_by_link(request.into_inner()).await))
+    }
+
+    async fn sign_in_by_display(&self, _: Request<SignInByDisplayRequest>) -> Result<Response<SignInResponse>, Status> {
+        Err(Refusal::of(RefusalCode::Unsupported).into())
     }
 
     async fn check_session(&self, request: Request<CheckSessionRequest>) -> Result<Response<CheckSessionResponse>, Status> {
@@ -162,6 +167,10 @@ impl EdgeService for EdgeApi {
             Ok(HeadsResponse { heads: heads.into_iter().map(|head| head.to_proto()).collect(), as_of_ms })
         };
         answer.await.map(Response::new).map_err(failed("comparing heads"))
+    }
+
+    async fn invited(&self, _: Request<InvitedRequest>) -> Result<Response<InvitedResponse>, Status> {
+        Err(Refusal::of(RefusalCode::Unsupported).into())
     }
 
     type FollowControlStream = Pin<Box<dyn Stream<Item = Result<ControlBatch, Status>> + Send>>;

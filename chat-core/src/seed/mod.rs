@@ -124,7 +124,8 @@ pub async fn seed_demo(core: &ChatCore) -> Result<Seeded, Error> {
         kinds.push(ControlKind::PeopleChanged(PeopleChanged { people, what: "created".to_owned() }));
     }
     kinds.extend(
-        [open_id, coming_id].map(|id| ControlKind::RulesChanged(RulesChanged { conversation: id.to_string(), people: Vec::new() })),
+        [open_id, coming_id]
+            .map(|id| ControlKind::RulesChanged(RulesChanged { conversation: id.to_string(), brief: true, ..RulesChanged::default() })),
     );
     let written = Control::record_all(&mut tx, 0, kinds).await?;
     tx.commit().await?;

@@ -168,7 +168,7 @@ impl Desk {
     pub(super) fn watch(&self, room: Uuid) -> impl Future<Output = Result<Watched, Refusal>> + use<> {
         let chat_cores = self.core.shared.chat_cores.clone();
         let session = self.session.session_id().unwrap_or_default();
-        let ask = WatchAsk { person: self.session.person(), session, conversation: room.to_string() };
+        let ask = WatchAsk { person: self.session.person(), session, conversation: room.to_string(), display: self.session.display_link() };
         // What the control log says from here on finds the subscription, and has it asked for again.
         let known = self.core.rights_at.get();
         async move {

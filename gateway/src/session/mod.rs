@@ -212,6 +212,13 @@ impl Session {
         self.identity.borrow().as_ref().map(|identity| identity.session.clone())
     }
 
+    /// The display link that this screen was signed in by; empty: it is a person's.
+    #[must_use]
+    pub fn display_link(&self) -> String {
+        let identity = self.identity.borrow();
+        identity.as_ref().and_then(|identity| identity.display.as_ref()).map(|display| display.link.clone()).unwrap_or_default()
+    }
+
     /// The same, with the control log's position at which it was known to be live.
     #[must_use]
     pub fn signed_in_at(&self) -> Option<(String, u64)> {
@@ -321,7 +328,9 @@ impl Session {
         let Some(identity) = identity.as_ref() else { return Welcome::default() };
         let issued = shared.tokens.issue(identity, now_ms);
         Welcome {
-            person: identity.person,
+            // A screen's number is ours, and means nothing to it.
+            person: if identity.display.is_some() { 0 } else { identity.person },
+            display: identity.display.clone(),
             session: identity.session.clone(),
             resume_token: issued.token,
             resume_token_expires_ms: issued.expires_ms,

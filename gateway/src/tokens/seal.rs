@@ -82,8 +82,14 @@ mod tests {
     use super::*;
 
     fn sealed() -> Sealed {
-        let identity =
-            Identity { person: 27_000, session: uuid::Uuid::nil().to_string(), path: vec![90, 3, 1], session_expires_ms: 5, control: 77 };
+        let identity = Identity {
+            person: 27_000,
+            session: uuid::Uuid::nil().to_string(),
+            path: vec![90, 3, 1],
+            session_expires_ms: 5,
+            control: 77,
+            display: None,
+        };
         Sealed { identity: Some(identity), expires_ms: 1_790_000_000_000, epoch: 9 }
     }
 

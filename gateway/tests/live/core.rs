@@ -16,10 +16,11 @@ use prost::Message as _;
 use proto::{
     internal::v1::{
         Announcement, CheckSessionRequest, CheckSessionResponse, ControlBatch, ControlEvent, EndSessionRequest, EndSessionResponse,
-        FollowControlRequest, Head, HeadsRequest, HeadsResponse, Hint, Identity, IssueTicketsRequest, IssueTicketsResponse,
-        MarkReadRequest, MarkReadResponse, ReadRequest, RedeemTicketsRequest, RedeemTicketsResponse, Redeemed, RulesChanged, SessionEnded,
-        SignInByLinkRequest, SignInRequest, SignInResponse, SubmitRequest, SubmitResponse, SubmitVerdict, WatchRequest, WatchResponse,
-        WatchVerdict, control_event::Kind as Control, edge_service_server::EdgeService, hint, submit_verdict::Verdict,
+        FollowControlRequest, Head, HeadsRequest, HeadsResponse, Hint, Identity, InvitedRequest, InvitedResponse, IssueTicketsRequest,
+        IssueTicketsResponse, MarkReadRequest, MarkReadResponse, ReadRequest, RedeemTicketsRequest, RedeemTicketsResponse, Redeemed,
+        RulesChanged, SessionEnded, SignInByDisplayRequest, SignInByLinkRequest, SignInRequest, SignInResponse, SubmitRequest,
+        SubmitResponse, SubmitVerdict, WatchRequest, WatchResponse, WatchVerdict, control_event::Kind as Control,
+        edge_service_server::EdgeService, hint, submit_verdict::Verdict,
     },
     v1::{
         Comment, ConversationKind, Event, Page, Position, Receipt, ReceiptState, Refusal, RefusalCode, event::Kind, page_request::Where,
@@ -126,7 +127,7 @@ impl Core {
     pub fn ticket(&self, person: u32, session: &str, origin: &str) -> String {
         let mut state = self.state.lock();
         let control = state.control.len() as u64;
-        let identity = Identity { person, session: session.to_owned(), path: vec![1], session_expires_ms: 0, control };
+        let identity = Identity { person, session: session.to_owned(), path: vec![1], session_expires_ms: 0, control, display: None };
         let ticket = Uuid::new_v4().to_string();
         state.tickets.insert(ticket.clone(), (identity, origin.to_owned()));
         ticket
@@ -242,6 +243,12 @@ impl EdgeService for Core {
     }
     async fn sign_in_by_link(&self, _: Request<SignInByLinkRequest>) -> Result<Response<SignInResponse>, Status> {
         Err(Status::unimplemented("the tests hand out tickets"))
+    }
+    async fn sign_in_by_display(&self, _: Request<SignInByDisplayRequest>) -> Result<Response<SignInResponse>, Status> {
+        Err(Status::unimplemented("the sockets' core"))
+    }
+    async fn invited(&self, _: Request<InvitedRequest>) -> Result<Response<InvitedResponse>, Status> {
+        Err(Status::unimplemented("the sockets' core"))
     }
     async fn check_session(&self, _: Request<CheckSessionRequest>) -> Result<Response<CheckSessionResponse>, Status> {
         Ok(Response::new(CheckSessionResponse::default()))

@@ -50,7 +50,7 @@ async fn a_right_that_is_lost_ends_the_subscription_within_a_second() {
     let next = client.wait(|frame| (!matches!(frame.frame, Some(server_frame::Frame::State(_)))).then(|| frame.clone())).await;
     assert_eq!(next.re, id, "nothing of the room came between: {next:?}");
     hall.core.with(room, |log| log.denied.insert(2));
-    hall.core.control(Kind::RulesChanged(RulesChanged { conversation: room.to_string(), people: Vec::new() }));
+    hall.core.control(Kind::RulesChanged(RulesChanged { conversation: room.to_string(), ..RulesChanged::default() }));
     assert_eq!(other.wait(unsubscribed).await, RefusalCode::Forbidden);
 }
 

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file yitang/v1/consultation.proto.
  */
 export const file_yitang_v1_consultation: GenFile = /*@__PURE__*/
-  fileDesc("Chx5aXRhbmcvdjEvY29uc3VsdGF0aW9uLnByb3RvEgl5aXRhbmcudjEi7wMKDENvbnN1bHRhdGlvbhIKCgJpZBgBIAEoCRIUCgxvcmdhbmlzYXRpb24YAiABKA0SDQoFdGl0bGUYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkSKwoFc3RhdGUYBSABKA4yHC55aXRhbmcudjEuQ29uc3VsdGF0aW9uU3RhdGUSEAoIb3BlbnNfbXMYBiABKAMSEQoJY2xvc2VzX21zGAcgASgDEiIKBXdhdGNoGAggASgLMhMueWl0YW5nLnYxLkF1ZGllbmNlEiEKBHBvc3QYCSABKAsyEy55aXRhbmcudjEuQXVkaWVuY2USEgoKbW9kZXJhdG9ycxgKIAMoDRITCgtzbG93X21vZGVfcxgLIAEoDRIPCgd2ZXJzaW9uGAwgASgNEhIKCmNyZWF0ZWRfYnkYDSABKA0SEAoIY29tbWVudHMYDiABKAQSFAoMcGVvcGxlX3Nwb2tlGA8gASgNEhAKCG1heV9wb3N0GBAgASgIEigKDHBvc3RfcmVmdXNhbBgRIAEoCzISLnlpdGFuZy52MS5SZWZ1c2FsEhQKDG1heV9tb2RlcmF0ZRgSIAEoCBISCgptYXlfbWFuYWdlGBMgASgIEhEKCWhlYWRfbXNlcRgUIAEoBBIRCglyZWFkX21zZXEYFSABKAQibwoIQXVkaWVuY2USMwoNb3JnYW5pc2F0aW9ucxgBIAMoCzIcLnlpdGFuZy52MS5PcmdhbmlzYXRpb25TY29wZRIeCgVyb2xlcxgCIAMoDjIPLnlpdGFuZy52MS5Sb2xlEg4KBnBlb3BsZRgDIAMoDSI9ChFPcmdhbmlzYXRpb25TY29wZRIUCgxvcmdhbmlzYXRpb24YASABKA0SEgoKd2l0aF9iZWxvdxgCIAEoCCJ4ChhMaXN0Q29uc3VsdGF0aW9uc1JlcXVlc3QSLAoGc3RhdGVzGAEgAygOMhwueWl0YW5nLnYxLkNvbnN1bHRhdGlvblN0YXRlEg8KB21hbmFnZWQYAiABKAgSDQoFbGltaXQYAyABKA0SDgoGY3Vyc29yGAQgASgJIlkKGUxpc3RDb25zdWx0YXRpb25zUmVzcG9uc2USLgoNY29uc3VsdGF0aW9ucxgBIAMoCzIXLnlpdGFuZy52MS5Db25zdWx0YXRpb24SDAoEbmV4dBgCIAEoCSIkChZHZXRDb25zdWx0YXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJIv0BChlDcmVhdGVDb25zdWx0YXRpb25SZXF1ZXN0EhEKCWNsaWVudF9pZBgBIAEoCRIUCgxvcmdhbmlzYXRpb24YAiABKA0SDQoFdGl0bGUYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkSEAoIb3BlbnNfbXMYBSABKAMSEQoJY2xvc2VzX21zGAYgASgDEiIKBXdhdGNoGAcgASgLMhMueWl0YW5nLnYxLkF1ZGllbmNlEiEKBHBvc3QYCCABKAsyEy55aXRhbmcudjEuQXVkaWVuY2USEgoKbW9kZXJhdG9ycxgJIAMoDRITCgtzbG93X21vZGVfcxgKIAEoDSLxAQoZVXBkYXRlQ29uc3VsdGF0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNEg0KBXRpdGxlGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEhAKCG9wZW5zX21zGAUgASgDEhEKCWNsb3Nlc19tcxgGIAEoAxIiCgV3YXRjaBgHIAEoCzITLnlpdGFuZy52MS5BdWRpZW5jZRIhCgRwb3N0GAggASgLMhMueWl0YW5nLnYxLkF1ZGllbmNlEhIKCm1vZGVyYXRvcnMYCSADKA0SEwoLc2xvd19tb2RlX3MYCiABKA0iVgobU2V0Q29uc3VsdGF0aW9uU3RhdGVSZXF1ZXN0EgoKAmlkGAEgASgJEisKBXN0YXRlGAIgASgOMhwueWl0YW5nLnYxLkNvbnN1bHRhdGlvblN0YXRlIlEKEU11dGVQZXJzb25SZXF1ZXN0EgoKAmlkGAEgASgJEg4KBnBlcnNvbhgCIAEoDRIQCgh1bnRpbF9tcxgDIAEoAxIOCgZyZWFzb24YBCABKAkiFAoSTXV0ZVBlcnNvblJlc3BvbnNlMpIEChNDb25zdWx0YXRpb25TZXJ2aWNlEl4KEUxpc3RDb25zdWx0YXRpb25zEiMueWl0YW5nLnYxLkxpc3RDb25zdWx0YXRpb25zUmVxdWVzdBokLnlpdGFuZy52MS5MaXN0Q29uc3VsdGF0aW9uc1Jlc3BvbnNlEk0KD0dldENvbnN1bHRhdGlvbhIhLnlpdGFuZy52MS5HZXRDb25zdWx0YXRpb25SZXF1ZXN0GhcueWl0YW5nLnYxLkNvbnN1bHRhdGlvbhJTChJDcmVhdGVDb25zdWx0YXRpb24SJC55aXRhbmcudjEuQ3JlYXRlQ29uc3VsdGF0aW9uUmVxdWVzdBoXLnlpdGFuZy52MS5Db25zdWx0YXRpb24SUwoSVXBkYXRlQ29uc3VsdGF0aW9uEiQueWl0YW5nLnYxLlVwZGF0ZUNvbnN1bHRhdGlvblJlcXVlc3QaFy55aXRhbmcudjEuQ29uc3VsdGF0aW9uElcKFFNldENvbnN1bHRhdGlvblN0YXRlEiYueWl0YW5nLnYxLlNldENvbnN1bHRhdGlvblN0YXRlUmVxdWVzdBoXLnlpdGFuZy52MS5Db25zdWx0YXRpb24SSQoKTXV0ZVBlcnNvbhIcLnlpdGFuZy52MS5NdXRlUGVyc29uUmVxdWVzdBodLnlpdGFuZy52MS5NdXRlUGVyc29uUmVzcG9uc2ViBnByb3RvMw", [file_yitang_v1_common, file_yitang_v1_event, file_yitang_v1_directory]);
+  fileDesc("Chx5aXRhbmcvdjEvY29uc3VsdGF0aW9uLnByb3RvEgl5aXRhbmcudjEiggQKDENvbnN1bHRhdGlvbhIKCgJpZBgBIAEoCRIUCgxvcmdhbmlzYXRpb24YAiABKA0SDQoFdGl0bGUYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkSKwoFc3RhdGUYBSABKA4yHC55aXRhbmcudjEuQ29uc3VsdGF0aW9uU3RhdGUSEAoIb3BlbnNfbXMYBiABKAMSEQoJY2xvc2VzX21zGAcgASgDEiIKBXdhdGNoGAggASgLMhMueWl0YW5nLnYxLkF1ZGllbmNlEiEKBHBvc3QYCSABKAsyEy55aXRhbmcudjEuQXVkaWVuY2USEgoKbW9kZXJhdG9ycxgKIAMoDRITCgtzbG93X21vZGVfcxgLIAEoDRIPCgd2ZXJzaW9uGAwgASgNEhIKCmNyZWF0ZWRfYnkYDSABKA0SEAoIY29tbWVudHMYDiABKAQSFAoMcGVvcGxlX3Nwb2tlGA8gASgNEhAKCG1heV9wb3N0GBAgASgIEigKDHBvc3RfcmVmdXNhbBgRIAEoCzISLnlpdGFuZy52MS5SZWZ1c2FsEhQKDG1heV9tb2RlcmF0ZRgSIAEoCBISCgptYXlfbWFuYWdlGBMgASgIEhEKCWhlYWRfbXNlcRgUIAEoBBIRCglyZWFkX21zZXEYFSABKAQSEQoJY2FsbGVkX21zGBYgASgDIroBChFDb25zdWx0YXRpb25CcmllZhIKCgJpZBgBIAEoCRIUCgxvcmdhbmlzYXRpb24YAiABKA0SDQoFdGl0bGUYAyABKAkSKwoFc3RhdGUYBCABKA4yHC55aXRhbmcudjEuQ29uc3VsdGF0aW9uU3RhdGUSEAoIb3BlbnNfbXMYBSABKAMSEQoJY2xvc2VzX21zGAYgASgDEg8KB3ZlcnNpb24YByABKA0SEQoJY2FsbGVkX21zGAggASgDIm8KCEF1ZGllbmNlEjMKDW9yZ2FuaXNhdGlvbnMYASADKAsyHC55aXRhbmcudjEuT3JnYW5pc2F0aW9uU2NvcGUSHgoFcm9sZXMYAiADKA4yDy55aXRhbmcudjEuUm9sZRIOCgZwZW9wbGUYAyADKA0iPQoRT3JnYW5pc2F0aW9uU2NvcGUSFAoMb3JnYW5pc2F0aW9uGAEgASgNEhIKCndpdGhfYmVsb3cYAiABKAgieAoYTGlzdENvbnN1bHRhdGlvbnNSZXF1ZXN0EiwKBnN0YXRlcxgBIAMoDjIcLnlpdGFuZy52MS5Db25zdWx0YXRpb25TdGF0ZRIPCgdtYW5hZ2VkGAIgASgIEg0KBWxpbWl0GAMgASgNEg4KBmN1cnNvchgEIAEoCSJZChlMaXN0Q29uc3VsdGF0aW9uc1Jlc3BvbnNlEi4KDWNvbnN1bHRhdGlvbnMYASADKAsyFy55aXRhbmcudjEuQ29uc3VsdGF0aW9uEgwKBG5leHQYAiABKAkiJAoWR2V0Q29uc3VsdGF0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCSL9AQoZQ3JlYXRlQ29uc3VsdGF0aW9uUmVxdWVzdBIRCgljbGllbnRfaWQYASABKAkSFAoMb3JnYW5pc2F0aW9uGAIgASgNEg0KBXRpdGxlGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEhAKCG9wZW5zX21zGAUgASgDEhEKCWNsb3Nlc19tcxgGIAEoAxIiCgV3YXRjaBgHIAEoCzITLnlpdGFuZy52MS5BdWRpZW5jZRIhCgRwb3N0GAggASgLMhMueWl0YW5nLnYxLkF1ZGllbmNlEhIKCm1vZGVyYXRvcnMYCSADKA0SEwoLc2xvd19tb2RlX3MYCiABKA0i8QEKGVVwZGF0ZUNvbnN1bHRhdGlvblJlcXVlc3QSCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRINCgV0aXRsZRgDIAEoCRITCgtkZXNjcmlwdGlvbhgEIAEoCRIQCghvcGVuc19tcxgFIAEoAxIRCgljbG9zZXNfbXMYBiABKAMSIgoFd2F0Y2gYByABKAsyEy55aXRhbmcudjEuQXVkaWVuY2USIQoEcG9zdBgIIAEoCzITLnlpdGFuZy52MS5BdWRpZW5jZRISCgptb2RlcmF0b3JzGAkgAygNEhMKC3Nsb3dfbW9kZV9zGAogASgNIlYKG1NldENvbnN1bHRhdGlvblN0YXRlUmVxdWVzdBIKCgJpZBgBIAEoCRIrCgVzdGF0ZRgCIAEoDjIcLnlpdGFuZy52MS5Db25zdWx0YXRpb25TdGF0ZSJRChFNdXRlUGVyc29uUmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZwZXJzb24YAiABKA0SEAoIdW50aWxfbXMYAyABKAMSDgoGcmVhc29uGAQgASgJIhQKEk11dGVQZXJzb25SZXNwb25zZSIlChdDYWxsQ29uc3VsdGF0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCSLCAQoLRGlzcGxheUxpbmsSCgoCaWQYASABKAkSFAoMY29uc3VsdGF0aW9uGAIgASgJEg0KBWxhYmVsGAMgASgJEgwKBHBhdGgYBCABKAkSEgoKY3JlYXRlZF9tcxgFIAEoAxISCgpleHBpcmVzX21zGAYgASgDEhIKCmNyZWF0ZWRfYnkYByABKA0SFAoMbGFzdF9zZWVuX21zGAggASgDEhAKCGVuZGVkX21zGAkgASgDEhAKCGVuZGVkX2J5GAogASgNIkkKGENyZWF0ZURpc3BsYXlMaW5rUmVxdWVzdBIKCgJpZBgBIAEoCRINCgVsYWJlbBgCIAEoCRISCgpleHBpcmVzX21zGAMgASgDIiUKF0xpc3REaXNwbGF5TGlua3NSZXF1ZXN0EgoKAmlkGAEgASgJIkEKGExpc3REaXNwbGF5TGlua3NSZXNwb25zZRIlCgVsaW5rcxgBIAMoCzIWLnlpdGFuZy52MS5EaXNwbGF5TGluayIjChVFbmREaXNwbGF5TGlua1JlcXVlc3QSCgoCaWQYASABKAky3gYKE0NvbnN1bHRhdGlvblNlcnZpY2USXgoRTGlzdENvbnN1bHRhdGlvbnMSIy55aXRhbmcudjEuTGlzdENvbnN1bHRhdGlvbnNSZXF1ZXN0GiQueWl0YW5nLnYxLkxpc3RDb25zdWx0YXRpb25zUmVzcG9uc2USTQoPR2V0Q29uc3VsdGF0aW9uEiEueWl0YW5nLnYxLkdldENvbnN1bHRhdGlvblJlcXVlc3QaFy55aXRhbmcudjEuQ29uc3VsdGF0aW9uElMKEkNyZWF0ZUNvbnN1bHRhdGlvbhIkLnlpdGFuZy52MS5DcmVhdGVDb25zdWx0YXRpb25SZXF1ZXN0GhcueWl0YW5nLnYxLkNvbnN1bHRhdGlvbhJTChJVcGRhdGVDb25zdWx0YXRpb24SJC55aXRhbmcudjEuVXBkYXRlQ29uc3VsdGF0aW9uUmVxdWVzdBoXLnlpdGFuZy52MS5Db25zdWx0YXRpb24SVwoUU2V0Q29uc3VsdGF0aW9uU3RhdGUSJi55aXRhbmcudjEuU2V0Q29uc3VsdGF0aW9uU3RhdGVSZXF1ZXN0GhcueWl0YW5nLnYxLkNvbnN1bHRhdGlvbhJJCgpNdXRlUGVyc29uEhwueWl0YW5nLnYxLk11dGVQZXJzb25SZXF1ZXN0Gh0ueWl0YW5nLnYxLk11dGVQZXJzb25SZXNwb25zZRJPChBDYWxsQ29uc3VsdGF0aW9uEiIueWl0YW5nLnYxLkNhbGxDb25zdWx0YXRpb25SZXF1ZXN0GhcueWl0YW5nLnYxLkNvbnN1bHRhdGlvbhJQChFDcmVhdGVEaXNwbGF5TGluaxIjLnlpdGFuZy52MS5DcmVhdGVEaXNwbGF5TGlua1JlcXVlc3QaFi55aXRhbmcudjEuRGlzcGxheUxpbmsSWwoQTGlzdERpc3BsYXlMaW5rcxIiLnlpdGFuZy52MS5MaXN0RGlzcGxheUxpbmtzUmVxdWVzdBojLnlpdGFuZy52MS5MaXN0RGlzcGxheUxpbmtzUmVzcG9uc2USSgoORW5kRGlzcGxheUxpbmsSIC55aXRhbmcudjEuRW5kRGlzcGxheUxpbmtSZXF1ZXN0GhYueWl0YW5nLnYxLkRpc3BsYXlMaW5rYgZwcm90bzM", [file_yitang_v1_common, file_yitang_v1_event, file_yitang_v1_directory]);
 
 /**
  * @generated from message yitang.v1.Consultation
@@ -134,6 +134,13 @@ export type Consultation = Message<"yitang.v1.Consultation"> & {
    * @generated from field: uint64 read_mseq = 21;
    */
   readMseq: bigint;
+
+  /**
+   * When all invited were last called, by hand or by its opening (milliseconds since 1970); 0: not yet.
+   *
+   * @generated from field: int64 called_ms = 22;
+   */
+  calledMs: bigint;
 };
 
 /**
@@ -142,6 +149,62 @@ export type Consultation = Message<"yitang.v1.Consultation"> & {
  */
 export const ConsultationSchema: GenMessage<Consultation> = /*@__PURE__*/
   messageDesc(file_yitang_v1_consultation, 0);
+
+/**
+ * What a list shows of a consultation, the same for everybody who may watch it.
+ *
+ * @generated from message yitang.v1.ConsultationBrief
+ */
+export type ConsultationBrief = Message<"yitang.v1.ConsultationBrief"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: uint32 organisation = 2;
+   */
+  organisation: number;
+
+  /**
+   * @generated from field: string title = 3;
+   */
+  title: string;
+
+  /**
+   * @generated from field: yitang.v1.ConsultationState state = 4;
+   */
+  state: ConsultationState;
+
+  /**
+   * @generated from field: int64 opens_ms = 5;
+   */
+  opensMs: bigint;
+
+  /**
+   * @generated from field: int64 closes_ms = 6;
+   */
+  closesMs: bigint;
+
+  /**
+   * As Consultation.version: a brief with a lower one than what you hold is old.
+   *
+   * @generated from field: uint32 version = 7;
+   */
+  version: number;
+
+  /**
+   * @generated from field: int64 called_ms = 8;
+   */
+  calledMs: bigint;
+};
+
+/**
+ * Describes the message yitang.v1.ConsultationBrief.
+ * Use `create(ConsultationBriefSchema)` to create a new message.
+ */
+export const ConsultationBriefSchema: GenMessage<ConsultationBrief> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_consultation, 1);
 
 /**
  * Who: the people named, and those of the organisations named who have one of the roles (any role, if none is named).
@@ -170,7 +233,7 @@ export type Audience = Message<"yitang.v1.Audience"> & {
  * Use `create(AudienceSchema)` to create a new message.
  */
 export const AudienceSchema: GenMessage<Audience> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 1);
+  messageDesc(file_yitang_v1_consultation, 2);
 
 /**
  * @generated from message yitang.v1.OrganisationScope
@@ -194,7 +257,7 @@ export type OrganisationScope = Message<"yitang.v1.OrganisationScope"> & {
  * Use `create(OrganisationScopeSchema)` to create a new message.
  */
 export const OrganisationScopeSchema: GenMessage<OrganisationScope> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 2);
+  messageDesc(file_yitang_v1_consultation, 3);
 
 /**
  * @generated from message yitang.v1.ListConsultationsRequest
@@ -230,7 +293,7 @@ export type ListConsultationsRequest = Message<"yitang.v1.ListConsultationsReque
  * Use `create(ListConsultationsRequestSchema)` to create a new message.
  */
 export const ListConsultationsRequestSchema: GenMessage<ListConsultationsRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 3);
+  messageDesc(file_yitang_v1_consultation, 4);
 
 /**
  * @generated from message yitang.v1.ListConsultationsResponse
@@ -252,7 +315,7 @@ export type ListConsultationsResponse = Message<"yitang.v1.ListConsultationsResp
  * Use `create(ListConsultationsResponseSchema)` to create a new message.
  */
 export const ListConsultationsResponseSchema: GenMessage<ListConsultationsResponse> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 4);
+  messageDesc(file_yitang_v1_consultation, 5);
 
 /**
  * @generated from message yitang.v1.GetConsultationRequest
@@ -269,7 +332,7 @@ export type GetConsultationRequest = Message<"yitang.v1.GetConsultationRequest">
  * Use `create(GetConsultationRequestSchema)` to create a new message.
  */
 export const GetConsultationRequestSchema: GenMessage<GetConsultationRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 5);
+  messageDesc(file_yitang_v1_consultation, 6);
 
 /**
  * @generated from message yitang.v1.CreateConsultationRequest
@@ -337,7 +400,7 @@ export type CreateConsultationRequest = Message<"yitang.v1.CreateConsultationReq
  * Use `create(CreateConsultationRequestSchema)` to create a new message.
  */
 export const CreateConsultationRequestSchema: GenMessage<CreateConsultationRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 6);
+  messageDesc(file_yitang_v1_consultation, 7);
 
 /**
  * @generated from message yitang.v1.UpdateConsultationRequest
@@ -399,7 +462,7 @@ export type UpdateConsultationRequest = Message<"yitang.v1.UpdateConsultationReq
  * Use `create(UpdateConsultationRequestSchema)` to create a new message.
  */
 export const UpdateConsultationRequestSchema: GenMessage<UpdateConsultationRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 7);
+  messageDesc(file_yitang_v1_consultation, 8);
 
 /**
  * @generated from message yitang.v1.SetConsultationStateRequest
@@ -421,7 +484,7 @@ export type SetConsultationStateRequest = Message<"yitang.v1.SetConsultationStat
  * Use `create(SetConsultationStateRequestSchema)` to create a new message.
  */
 export const SetConsultationStateRequestSchema: GenMessage<SetConsultationStateRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 8);
+  messageDesc(file_yitang_v1_consultation, 9);
 
 /**
  * @generated from message yitang.v1.MutePersonRequest
@@ -455,7 +518,7 @@ export type MutePersonRequest = Message<"yitang.v1.MutePersonRequest"> & {
  * Use `create(MutePersonRequestSchema)` to create a new message.
  */
 export const MutePersonRequestSchema: GenMessage<MutePersonRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 9);
+  messageDesc(file_yitang_v1_consultation, 10);
 
 /**
  * @generated from message yitang.v1.MutePersonResponse
@@ -468,7 +531,184 @@ export type MutePersonResponse = Message<"yitang.v1.MutePersonResponse"> & {
  * Use `create(MutePersonResponseSchema)` to create a new message.
  */
 export const MutePersonResponseSchema: GenMessage<MutePersonResponse> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 10);
+  messageDesc(file_yitang_v1_consultation, 11);
+
+/**
+ * @generated from message yitang.v1.CallConsultationRequest
+ */
+export type CallConsultationRequest = Message<"yitang.v1.CallConsultationRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message yitang.v1.CallConsultationRequest.
+ * Use `create(CallConsultationRequestSchema)` to create a new message.
+ */
+export const CallConsultationRequestSchema: GenMessage<CallConsultationRequest> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_consultation, 12);
+
+/**
+ * @generated from message yitang.v1.DisplayLink
+ */
+export type DisplayLink = Message<"yitang.v1.DisplayLink"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string consultation = 2;
+   */
+  consultation: string;
+
+  /**
+   * Which screen, as staff call it.
+   *
+   * @generated from field: string label = 3;
+   */
+  label: string;
+
+  /**
+   * What the screen opens, to be put after the service's address: /hall/<consultation>#<secret>. Only in the answer to
+   * CreateDisplayLink: no server keeps the secret.
+   *
+   * @generated from field: string path = 4;
+   */
+  path: string;
+
+  /**
+   * @generated from field: int64 created_ms = 5;
+   */
+  createdMs: bigint;
+
+  /**
+   * @generated from field: int64 expires_ms = 6;
+   */
+  expiresMs: bigint;
+
+  /**
+   * @generated from field: uint32 created_by = 7;
+   */
+  createdBy: number;
+
+  /**
+   * When a screen last showed it, to about a minute; 0: none did yet.
+   *
+   * @generated from field: int64 last_seen_ms = 8;
+   */
+  lastSeenMs: bigint;
+
+  /**
+   * When it was ended, and by whom; 0: it was not.
+   *
+   * @generated from field: int64 ended_ms = 9;
+   */
+  endedMs: bigint;
+
+  /**
+   * @generated from field: uint32 ended_by = 10;
+   */
+  endedBy: number;
+};
+
+/**
+ * Describes the message yitang.v1.DisplayLink.
+ * Use `create(DisplayLinkSchema)` to create a new message.
+ */
+export const DisplayLinkSchema: GenMessage<DisplayLink> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_consultation, 13);
+
+/**
+ * @generated from message yitang.v1.CreateDisplayLinkRequest
+ */
+export type CreateDisplayLinkRequest = Message<"yitang.v1.CreateDisplayLinkRequest"> & {
+  /**
+   * The consultation.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * At most 80 characters; may be empty.
+   *
+   * @generated from field: string label = 2;
+   */
+  label: string;
+
+  /**
+   * Until when it is good, milliseconds since 1970; 0: for as long as the service's settings say (36 hours). Refused as
+   * INVALID in the past or beyond what the settings allow.
+   *
+   * @generated from field: int64 expires_ms = 3;
+   */
+  expiresMs: bigint;
+};
+
+/**
+ * Describes the message yitang.v1.CreateDisplayLinkRequest.
+ * Use `create(CreateDisplayLinkRequestSchema)` to create a new message.
+ */
+export const CreateDisplayLinkRequestSchema: GenMessage<CreateDisplayLinkRequest> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_consultation, 14);
+
+/**
+ * @generated from message yitang.v1.ListDisplayLinksRequest
+ */
+export type ListDisplayLinksRequest = Message<"yitang.v1.ListDisplayLinksRequest"> & {
+  /**
+   * The consultation.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message yitang.v1.ListDisplayLinksRequest.
+ * Use `create(ListDisplayLinksRequestSchema)` to create a new message.
+ */
+export const ListDisplayLinksRequestSchema: GenMessage<ListDisplayLinksRequest> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_consultation, 15);
+
+/**
+ * @generated from message yitang.v1.ListDisplayLinksResponse
+ */
+export type ListDisplayLinksResponse = Message<"yitang.v1.ListDisplayLinksResponse"> & {
+  /**
+   * @generated from field: repeated yitang.v1.DisplayLink links = 1;
+   */
+  links: DisplayLink[];
+};
+
+/**
+ * Describes the message yitang.v1.ListDisplayLinksResponse.
+ * Use `create(ListDisplayLinksResponseSchema)` to create a new message.
+ */
+export const ListDisplayLinksResponseSchema: GenMessage<ListDisplayLinksResponse> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_consultation, 16);
+
+/**
+ * @generated from message yitang.v1.EndDisplayLinkRequest
+ */
+export type EndDisplayLinkRequest = Message<"yitang.v1.EndDisplayLinkRequest"> & {
+  /**
+   * The link.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message yitang.v1.EndDisplayLinkRequest.
+ * Use `create(EndDisplayLinkRequestSchema)` to create a new message.
+ */
+export const EndDisplayLinkRequestSchema: GenMessage<EndDisplayLinkRequest> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_consultation, 17);
 
 /**
  * Live consultations (请你来协商): made and run by the staff of an organisation, watched and joined by whom its rules name.
@@ -487,6 +727,8 @@ export const ConsultationService: GenService<{
     output: typeof ListConsultationsResponseSchema;
   },
   /**
+   * Also for a screen (display link): its own, without audiences and moderators.
+   *
    * @generated from rpc yitang.v1.ConsultationService.GetConsultation
    */
   getConsultation: {
@@ -531,6 +773,49 @@ export const ConsultationService: GenService<{
     methodKind: "unary";
     input: typeof MutePersonRequestSchema;
     output: typeof MutePersonResponseSchema;
+  },
+  /**
+   * The call: tells everybody who may watch, on every device that is signed in, that this consultation is about to begin
+   * (ServerFrame.consultation_called, within about a second). Of scheduled, open and paused ones only (NOT_OPEN, CLOSED);
+   * RATE_LIMITED says when it may be called again. Opening a consultation calls by itself.
+   *
+   * @generated from rpc yitang.v1.ConsultationService.CallConsultation
+   */
+  callConsultation: {
+    methodKind: "unary";
+    input: typeof CallConsultationRequestSchema;
+    output: typeof ConsultationSchema;
+  },
+  /**
+   * A link that lets a screen in a hall show this consultation and nothing else, again and again until it expires or is
+   * ended. These three are for those who may manage the consultation.
+   *
+   * @generated from rpc yitang.v1.ConsultationService.CreateDisplayLink
+   */
+  createDisplayLink: {
+    methodKind: "unary";
+    input: typeof CreateDisplayLinkRequestSchema;
+    output: typeof DisplayLinkSchema;
+  },
+  /**
+   * The newest first, also those that were ended or have expired; at most 100.
+   *
+   * @generated from rpc yitang.v1.ConsultationService.ListDisplayLinks
+   */
+  listDisplayLinks: {
+    methodKind: "unary";
+    input: typeof ListDisplayLinksRequestSchema;
+    output: typeof ListDisplayLinksResponseSchema;
+  },
+  /**
+   * Its screens go dark within a second. Ending it again changes nothing.
+   *
+   * @generated from rpc yitang.v1.ConsultationService.EndDisplayLink
+   */
+  endDisplayLink: {
+    methodKind: "unary";
+    input: typeof EndDisplayLinkRequestSchema;
+    output: typeof DisplayLinkSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_yitang_v1_consultation, 0);

@@ -513,7 +513,8 @@ export const DirectoryService: GenService<{
     output: typeof MeSchema;
   },
   /**
-   * At most 500 ids; unknown ones are left out.
+   * At most 500 ids; unknown ones are left out. A screen (display link) gets the names and organisations of those who have
+   * spoken in its consultation.
    *
    * @generated from rpc yitang.v1.DirectoryService.GetPeople
    */
@@ -533,7 +534,7 @@ export const DirectoryService: GenService<{
     output: typeof GetPeopleResponseSchema;
   },
   /**
-   * The whole tree, parents before their children.
+   * The whole tree, parents before their children. Also for a screen.
    *
    * @generated from rpc yitang.v1.DirectoryService.ListOrganisations
    */

@@ -8,13 +8,15 @@ import type { Position, Refusal } from "./common_pb.js";
 import { file_yitang_v1_common } from "./common_pb.js";
 import type { Comment, ConversationKind, Edit, Event, Hide, Recall } from "./event_pb.js";
 import { file_yitang_v1_event } from "./event_pb.js";
+import type { ConsultationBrief } from "./consultation_pb.js";
+import { file_yitang_v1_consultation } from "./consultation_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file yitang/v1/socket.proto.
  */
 export const file_yitang_v1_socket: GenFile = /*@__PURE__*/
-  fileDesc("ChZ5aXRhbmcvdjEvc29ja2V0LnByb3RvEgl5aXRhbmcudjEiggMKC0NsaWVudEZyYW1lEgoKAmlkGAEgASgNEiQKB3NpZ25faW4YAiABKAsyES55aXRhbmcudjEuU2lnbkluSAASKQoJc3Vic2NyaWJlGAMgASgLMhQueWl0YW5nLnYxLlN1YnNjcmliZUgAEi0KC3Vuc3Vic2NyaWJlGAQgASgLMhYueWl0YW5nLnYxLlVuc3Vic2NyaWJlSAASHwoEcG9zdBgFIAEoCzIPLnlpdGFuZy52MS5Qb3N0SAASKAoJbWFya19yZWFkGAYgASgLMhMueWl0YW5nLnYxLk1hcmtSZWFkSAASJgoEcGFnZRgHIAEoCzIWLnlpdGFuZy52MS5QYWdlUmVxdWVzdEgAEiMKBnR5cGluZxgIIAEoCzIRLnlpdGFuZy52MS5UeXBpbmdIABIlCgdyZWZyZXNoGAkgASgLMhIueWl0YW5nLnYxLlJlZnJlc2hIABIfCgRwaW5nGAogASgLMg8ueWl0YW5nLnYxLlBpbmdIAEIHCgVmcmFtZSKpBAoLU2VydmVyRnJhbWUSCgoCcmUYASABKA0SJQoHd2VsY29tZRgCIAEoCzISLnlpdGFuZy52MS5XZWxjb21lSAASKwoKc3Vic2NyaWJlZBgDIAEoCzIVLnlpdGFuZy52MS5TdWJzY3JpYmVkSAASLwoMdW5zdWJzY3JpYmVkGAQgASgLMhcueWl0YW5nLnYxLlVuc3Vic2NyaWJlZEgAEiUKB3JlY2VpcHQYBSABKAsyEi55aXRhbmcudjEuUmVjZWlwdEgAEiUKB3JlZnVzYWwYBiABKAsyEi55aXRhbmcudjEuUmVmdXNhbEgAEh8KBHBhZ2UYByABKAsyDy55aXRhbmcudjEuUGFnZUgAEiEKBWJhdGNoGAggASgLMhAueWl0YW5nLnYxLkJhdGNoSAASIQoFc3RhdGUYCSABKAsyEC55aXRhbmcudjEuU3RhdGVIABIfCgR0b3BzGAogASgLMg8ueWl0YW5nLnYxLlRvcHNIABIhCgVyZXRyeRgLIAEoCzIQLnlpdGFuZy52MS5SZXRyeUgAEioKCnJlYWRfbW92ZWQYDCABKAsyFC55aXRhbmcudjEuUmVhZE1vdmVkSAASHwoEcG9uZxgNIAEoCzIPLnlpdGFuZy52MS5Qb25nSAASOgoSY29udmVyc2F0aW9uX2FkZGVkGA4gASgLMhwueWl0YW5nLnYxLkNvbnZlcnNhdGlvbkFkZGVkSABCBwoFZnJhbWUiogEKBlNpZ25JbhIQCgZ0aWNrZXQYASABKAlIABIWCgxyZXN1bWVfdG9rZW4YAiABKAlIABIOCgZjbGllbnQYAyABKAkSKwoMY2FwYWJpbGl0aWVzGAQgAygOMhUueWl0YW5nLnYxLkNhcGFiaWxpdHkSIwoGcmVzdW1lGAUgAygLMhMueWl0YW5nLnYxLlBvc2l0aW9uQgwKCmNyZWRlbnRpYWwi3QEKB1dlbGNvbWUSDgoGcGVyc29uGAEgASgNEg8KB3Nlc3Npb24YAiABKAkSFAoMcmVzdW1lX3Rva2VuGAMgASgJEh8KF3Jlc3VtZV90b2tlbl9leHBpcmVzX21zGAQgASgDEg8KB3RpbWVfbXMYBSABKAMSFAoMaGVhcnRiZWF0X21zGAYgASgNEg8KB2dhdGV3YXkYByABKAkSIQoGbGltaXRzGAggASgLMhEueWl0YW5nLnYxLkxpbWl0cxIfCgVyZXRyeRgJIAEoCzIQLnlpdGFuZy52MS5SZXRyeSJdCgZMaW1pdHMSEgoKdGV4dF9ieXRlcxgBIAEoDRITCgtmcmFtZV9ieXRlcxgCIAEoDRITCgtwYWdlX2V2ZW50cxgDIAEoDRIVCg1zdWJzY3JpcHRpb25zGAQgASgNIlMKCVN1YnNjcmliZRIUCgxjb252ZXJzYXRpb24YASABKAkSIgoFYWZ0ZXIYAiABKAsyEy55aXRhbmcudjEuUG9zaXRpb24SDAoEdGFpbBgDIAEoDSLQAgoKU3Vic2NyaWJlZBIjCgd2ZXJkaWN0GAEgASgOMhIueWl0YW5nLnYxLlZlcmRpY3QSJQoIcG9zaXRpb24YAiABKAsyEy55aXRhbmcudjEuUG9zaXRpb24SEAoIaGVhZF9zZXEYAyABKAQSEQoJaGVhZF9tc2VxGAQgASgEEhEKCXJlYWRfbXNlcRgFIAEoBBIdCgR0YWlsGAYgASgLMg8ueWl0YW5nLnYxLlBhZ2USIgoGcmVhc29uGAcgASgLMhIueWl0YW5nLnYxLlJlZnVzYWwSKQoEa2luZBgIIAEoDjIbLnlpdGFuZy52MS5Db252ZXJzYXRpb25LaW5kEhAKCG1heV9wb3N0GAkgASgIEigKDHBvc3RfcmVmdXNhbBgKIAEoCzISLnlpdGFuZy52MS5SZWZ1c2FsEhQKDG1heV9tb2RlcmF0ZRgLIAEoCCIjCgtVbnN1YnNjcmliZRIUCgxjb252ZXJzYXRpb24YASABKAkiSAoMVW5zdWJzY3JpYmVkEhQKDGNvbnZlcnNhdGlvbhgBIAEoCRIiCgZyZWFzb24YAiABKAsyEi55aXRhbmcudjEuUmVmdXNhbCLIAQoEUG9zdBIUCgxjb252ZXJzYXRpb24YASABKAkSEQoJY2xpZW50X2lkGAIgASgJEiUKB2NvbW1lbnQYAyABKAsyEi55aXRhbmcudjEuQ29tbWVudEgAEh8KBGVkaXQYBCABKAsyDy55aXRhbmcudjEuRWRpdEgAEiMKBnJlY2FsbBgFIAEoCzIRLnlpdGFuZy52MS5SZWNhbGxIABIfCgRoaWRlGAYgASgLMg8ueWl0YW5nLnYxLkhpZGVIAEIJCgdjb250ZW50IooBCgdSZWNlaXB0EhEKCWNsaWVudF9pZBgBIAEoCRIlCghwb3NpdGlvbhgCIAEoCzITLnlpdGFuZy52MS5Qb3NpdGlvbhIMCgRtc2VxGAMgASgEEg8KB3RpbWVfbXMYBCABKAMSJgoFc3RhdGUYBSABKA4yFy55aXRhbmcudjEuUmVjZWlwdFN0YXRlIi4KCE1hcmtSZWFkEhQKDGNvbnZlcnNhdGlvbhgBIAEoCRIMCgRtc2VxGAIgASgEIi8KCVJlYWRNb3ZlZBIUCgxjb252ZXJzYXRpb24YASABKAkSDAoEbXNlcRgCIAEoBCKtAQoLUGFnZVJlcXVlc3QSFAoMY29udmVyc2F0aW9uGAEgASgJEg0KBWVwb2NoGAIgASgNEhAKBmJlZm9yZRgDIAEoBEgAEg8KBWFmdGVyGAQgASgESAASEAoGYXJvdW5kGAUgASgESAASFgoMZmlyc3RfdW5yZWFkGAYgASgISAASFAoKYXRfdGltZV9tcxgHIAEoA0gAEg0KBWxpbWl0GAggASgNQgcKBXdoZXJlIqMBCgRQYWdlEhQKDGNvbnZlcnNhdGlvbhgBIAEoCRINCgVlcG9jaBgCIAEoDRIgCgZldmVudHMYAyADKAsyEC55aXRhbmcudjEuRXZlbnQSFwoPY29tcGxldGVfYmVmb3JlGAQgASgIEhYKDmNvbXBsZXRlX2FmdGVyGAUgASgIEhAKCGhlYWRfc2VxGAYgASgEEhEKCWhlYWRfbXNlcRgHIAEoBCIqCgZFdmVudHMSIAoGZXZlbnRzGAEgAygLMhAueWl0YW5nLnYxLkV2ZW50IqIBCgVCYXRjaBIUCgxjb252ZXJzYXRpb24YASABKAkSDQoFZXBvY2gYAiABKA0SEQoJZmlyc3Rfc2VxGAMgASgEEg0KBWNvdW50GAQgASgNEiMKBmV2ZW50cxgFIAEoCzIRLnlpdGFuZy52MS5FdmVudHNIABISCghkZWZsYXRlZBgGIAEoDEgAEhEKCXdpbmRvd19tcxgHIAEoDUIGCgRib2R5IpwBCgVTdGF0ZRIUCgxjb252ZXJzYXRpb24YASABKAkSJAoEcm9vbRgCIAEoCzIULnlpdGFuZy52MS5Sb29tU3RhdGVIABIoCgZ0eXBpbmcYAyABKAsyFi55aXRhbmcudjEuVHlwaW5nU3RhdGVIABIkCgRwb3N0GAQgASgLMhQueWl0YW5nLnYxLlBvc3RTdGF0ZUgAQgcKBXN0YXRlIpEBCglSb29tU3RhdGUSEwoLcGVvcGxlX2hlcmUYASABKA0SEAoIY29tcGxldGUYAiABKAgSNQoPYnlfb3JnYW5pc2F0aW9uGAMgAygLMhwueWl0YW5nLnYxLk9yZ2FuaXNhdGlvbkNvdW50EhQKDHBlb3BsZV9zcG9rZRgEIAEoDRIQCghjb21tZW50cxgFIAEoBCI5ChFPcmdhbmlzYXRpb25Db3VudBIUCgxvcmdhbmlzYXRpb24YASABKA0SDgoGcGVvcGxlGAIgASgNIh0KC1R5cGluZ1N0YXRlEg4KBnBlb3BsZRgBIAMoDSJYCglQb3N0U3RhdGUSEAoIbWF5X3Bvc3QYASABKAgSIwoHcmVmdXNhbBgCIAEoCzISLnlpdGFuZy52MS5SZWZ1c2FsEhQKDG1heV9tb2RlcmF0ZRgDIAEoCCI1CgRUb3BzEhwKBHRvcHMYASADKAsyDi55aXRhbmcudjEuVG9wEg8KB3RpbWVfbXMYAiABKAMiOgoDVG9wEiUKCHBvc2l0aW9uGAEgASgLMhMueWl0YW5nLnYxLlBvc2l0aW9uEgwKBG1zZXEYAiABKAQiOgoFUmV0cnkSDgoGbWluX21zGAEgASgNEhEKCWppdHRlcl9tcxgCIAEoDRIOCgZtYXhfbXMYAyABKA0iHgoGVHlwaW5nEhQKDGNvbnZlcnNhdGlvbhgBIAEoCSIJCgdSZWZyZXNoIgYKBFBpbmciFwoEUG9uZxIPCgd0aW1lX21zGAEgASgDIlQKEUNvbnZlcnNhdGlvbkFkZGVkEhQKDGNvbnZlcnNhdGlvbhgBIAEoCRIpCgRraW5kGAIgASgOMhsueWl0YW5nLnYxLkNvbnZlcnNhdGlvbktpbmQqRAoKQ2FwYWJpbGl0eRIaChZDQVBBQklMSVRZX1VOU1BFQ0lGSUVEEAASGgoWQ0FQQUJJTElUWV9ERUZMQVRFX1JBVxABKm4KB1ZlcmRpY3QSFwoTVkVSRElDVF9VTlNQRUNJRklFRBAAEhEKDVZFUkRJQ1RfRlJFU0gQARITCg9WRVJESUNUX1JFU1VNRUQQAhIPCgtWRVJESUNUX0dBUBADEhEKDVZFUkRJQ1RfUkVTRVQQBCpeCgxSZWNlaXB0U3RhdGUSHQoZUkVDRUlQVF9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1JFQ0VJUFRfU1RBVEVfU0hPV04QARIWChJSRUNFSVBUX1NUQVRFX0hFTEQQAmIGcHJvdG8z", [file_yitang_v1_common, file_yitang_v1_event]);
+  fileDesc("ChZ5aXRhbmcvdjEvc29ja2V0LnByb3RvEgl5aXRhbmcudjEiggMKC0NsaWVudEZyYW1lEgoKAmlkGAEgASgNEiQKB3NpZ25faW4YAiABKAsyES55aXRhbmcudjEuU2lnbkluSAASKQoJc3Vic2NyaWJlGAMgASgLMhQueWl0YW5nLnYxLlN1YnNjcmliZUgAEi0KC3Vuc3Vic2NyaWJlGAQgASgLMhYueWl0YW5nLnYxLlVuc3Vic2NyaWJlSAASHwoEcG9zdBgFIAEoCzIPLnlpdGFuZy52MS5Qb3N0SAASKAoJbWFya19yZWFkGAYgASgLMhMueWl0YW5nLnYxLk1hcmtSZWFkSAASJgoEcGFnZRgHIAEoCzIWLnlpdGFuZy52MS5QYWdlUmVxdWVzdEgAEiMKBnR5cGluZxgIIAEoCzIRLnlpdGFuZy52MS5UeXBpbmdIABIlCgdyZWZyZXNoGAkgASgLMhIueWl0YW5nLnYxLlJlZnJlc2hIABIfCgRwaW5nGAogASgLMg8ueWl0YW5nLnYxLlBpbmdIAEIHCgVmcmFtZSKpBQoLU2VydmVyRnJhbWUSCgoCcmUYASABKA0SJQoHd2VsY29tZRgCIAEoCzISLnlpdGFuZy52MS5XZWxjb21lSAASKwoKc3Vic2NyaWJlZBgDIAEoCzIVLnlpdGFuZy52MS5TdWJzY3JpYmVkSAASLwoMdW5zdWJzY3JpYmVkGAQgASgLMhcueWl0YW5nLnYxLlVuc3Vic2NyaWJlZEgAEiUKB3JlY2VpcHQYBSABKAsyEi55aXRhbmcudjEuUmVjZWlwdEgAEiUKB3JlZnVzYWwYBiABKAsyEi55aXRhbmcudjEuUmVmdXNhbEgAEh8KBHBhZ2UYByABKAsyDy55aXRhbmcudjEuUGFnZUgAEiEKBWJhdGNoGAggASgLMhAueWl0YW5nLnYxLkJhdGNoSAASIQoFc3RhdGUYCSABKAsyEC55aXRhbmcudjEuU3RhdGVIABIfCgR0b3BzGAogASgLMg8ueWl0YW5nLnYxLlRvcHNIABIhCgVyZXRyeRgLIAEoCzIQLnlpdGFuZy52MS5SZXRyeUgAEioKCnJlYWRfbW92ZWQYDCABKAsyFC55aXRhbmcudjEuUmVhZE1vdmVkSAASHwoEcG9uZxgNIAEoCzIPLnlpdGFuZy52MS5Qb25nSAASOgoSY29udmVyc2F0aW9uX2FkZGVkGA4gASgLMhwueWl0YW5nLnYxLkNvbnZlcnNhdGlvbkFkZGVkSAASPAoTY29uc3VsdGF0aW9uX2NhbGxlZBgPIAEoCzIdLnlpdGFuZy52MS5Db25zdWx0YXRpb25DYWxsZWRIABJAChVjb25zdWx0YXRpb25zX2NoYW5nZWQYECABKAsyHy55aXRhbmcudjEuQ29uc3VsdGF0aW9uc0NoYW5nZWRIAEIHCgVmcmFtZSKiAQoGU2lnbkluEhAKBnRpY2tldBgBIAEoCUgAEhYKDHJlc3VtZV90b2tlbhgCIAEoCUgAEg4KBmNsaWVudBgDIAEoCRIrCgxjYXBhYmlsaXRpZXMYBCADKA4yFS55aXRhbmcudjEuQ2FwYWJpbGl0eRIjCgZyZXN1bWUYBSADKAsyEy55aXRhbmcudjEuUG9zaXRpb25CDAoKY3JlZGVudGlhbCKHAgoHV2VsY29tZRIOCgZwZXJzb24YASABKA0SDwoHc2Vzc2lvbhgCIAEoCRIUCgxyZXN1bWVfdG9rZW4YAyABKAkSHwoXcmVzdW1lX3Rva2VuX2V4cGlyZXNfbXMYBCABKAMSDwoHdGltZV9tcxgFIAEoAxIUCgxoZWFydGJlYXRfbXMYBiABKA0SDwoHZ2F0ZXdheRgHIAEoCRIhCgZsaW1pdHMYCCABKAsyES55aXRhbmcudjEuTGltaXRzEh8KBXJldHJ5GAkgASgLMhAueWl0YW5nLnYxLlJldHJ5EigKB2Rpc3BsYXkYCiABKAsyFy55aXRhbmcudjEuRGlzcGxheVNjb3BlIjIKDERpc3BsYXlTY29wZRIMCgRsaW5rGAEgASgJEhQKDGNvbnZlcnNhdGlvbhgCIAEoCSJdCgZMaW1pdHMSEgoKdGV4dF9ieXRlcxgBIAEoDRITCgtmcmFtZV9ieXRlcxgCIAEoDRITCgtwYWdlX2V2ZW50cxgDIAEoDRIVCg1zdWJzY3JpcHRpb25zGAQgASgNIlMKCVN1YnNjcmliZRIUCgxjb252ZXJzYXRpb24YASABKAkSIgoFYWZ0ZXIYAiABKAsyEy55aXRhbmcudjEuUG9zaXRpb24SDAoEdGFpbBgDIAEoDSLQAgoKU3Vic2NyaWJlZBIjCgd2ZXJkaWN0GAEgASgOMhIueWl0YW5nLnYxLlZlcmRpY3QSJQoIcG9zaXRpb24YAiABKAsyEy55aXRhbmcudjEuUG9zaXRpb24SEAoIaGVhZF9zZXEYAyABKAQSEQoJaGVhZF9tc2VxGAQgASgEEhEKCXJlYWRfbXNlcRgFIAEoBBIdCgR0YWlsGAYgASgLMg8ueWl0YW5nLnYxLlBhZ2USIgoGcmVhc29uGAcgASgLMhIueWl0YW5nLnYxLlJlZnVzYWwSKQoEa2luZBgIIAEoDjIbLnlpdGFuZy52MS5Db252ZXJzYXRpb25LaW5kEhAKCG1heV9wb3N0GAkgASgIEigKDHBvc3RfcmVmdXNhbBgKIAEoCzISLnlpdGFuZy52MS5SZWZ1c2FsEhQKDG1heV9tb2RlcmF0ZRgLIAEoCCIjCgtVbnN1YnNjcmliZRIUCgxjb252ZXJzYXRpb24YASABKAkiSAoMVW5zdWJzY3JpYmVkEhQKDGNvbnZlcnNhdGlvbhgBIAEoCRIiCgZyZWFzb24YAiABKAsyEi55aXRhbmcudjEuUmVmdXNhbCLIAQoEUG9zdBIUCgxjb252ZXJzYXRpb24YASABKAkSEQoJY2xpZW50X2lkGAIgASgJEiUKB2NvbW1lbnQYAyABKAsyEi55aXRhbmcudjEuQ29tbWVudEgAEh8KBGVkaXQYBCABKAsyDy55aXRhbmcudjEuRWRpdEgAEiMKBnJlY2FsbBgFIAEoCzIRLnlpdGFuZy52MS5SZWNhbGxIABIfCgRoaWRlGAYgASgLMg8ueWl0YW5nLnYxLkhpZGVIAEIJCgdjb250ZW50IooBCgdSZWNlaXB0EhEKCWNsaWVudF9pZBgBIAEoCRIlCghwb3NpdGlvbhgCIAEoCzITLnlpdGFuZy52MS5Qb3NpdGlvbhIMCgRtc2VxGAMgASgEEg8KB3RpbWVfbXMYBCABKAMSJgoFc3RhdGUYBSABKA4yFy55aXRhbmcudjEuUmVjZWlwdFN0YXRlIi4KCE1hcmtSZWFkEhQKDGNvbnZlcnNhdGlvbhgBIAEoCRIMCgRtc2VxGAIgASgEIi8KCVJlYWRNb3ZlZBIUCgxjb252ZXJzYXRpb24YASABKAkSDAoEbXNlcRgCIAEoBCKtAQoLUGFnZVJlcXVlc3QSFAoMY29udmVyc2F0aW9uGAEgASgJEg0KBWVwb2NoGAIgASgNEhAKBmJlZm9yZRgDIAEoBEgAEg8KBWFmdGVyGAQgASgESAASEAoGYXJvdW5kGAUgASgESAASFgoMZmlyc3RfdW5yZWFkGAYgASgISAASFAoKYXRfdGltZV9tcxgHIAEoA0gAEg0KBWxpbWl0GAggASgNQgcKBXdoZXJlIqMBCgRQYWdlEhQKDGNvbnZlcnNhdGlvbhgBIAEoCRINCgVlcG9jaBgCIAEoDRIgCgZldmVudHMYAyADKAsyEC55aXRhbmcudjEuRXZlbnQSFwoPY29tcGxldGVfYmVmb3JlGAQgASgIEhYKDmNvbXBsZXRlX2FmdGVyGAUgASgIEhAKCGhlYWRfc2VxGAYgASgEEhEKCWhlYWRfbXNlcRgHIAEoBCIqCgZFdmVudHMSIAoGZXZlbnRzGAEgAygLMhAueWl0YW5nLnYxLkV2ZW50IqIBCgVCYXRjaBIUCgxjb252ZXJzYXRpb24YASABKAkSDQoFZXBvY2gYAiABKA0SEQoJZmlyc3Rfc2VxGAMgASgEEg0KBWNvdW50GAQgASgNEiMKBmV2ZW50cxgFIAEoCzIRLnlpdGFuZy52MS5FdmVudHNIABISCghkZWZsYXRlZBgGIAEoDEgAEhEKCXdpbmRvd19tcxgHIAEoDUIGCgRib2R5IpwBCgVTdGF0ZRIUCgxjb252ZXJzYXRpb24YASABKAkSJAoEcm9vbRgCIAEoCzIULnlpdGFuZy52MS5Sb29tU3RhdGVIABIoCgZ0eXBpbmcYAyABKAsyFi55aXRhbmcudjEuVHlwaW5nU3RhdGVIABIkCgRwb3N0GAQgASgLMhQueWl0YW5nLnYxLlBvc3RTdGF0ZUgAQgcKBXN0YXRlIpEBCglSb29tU3RhdGUSEwoLcGVvcGxlX2hlcmUYASABKA0SEAoIY29tcGxldGUYAiABKAgSNQoPYnlfb3JnYW5pc2F0aW9uGAMgAygLMhwueWl0YW5nLnYxLk9yZ2FuaXNhdGlvbkNvdW50EhQKDHBlb3BsZV9zcG9rZRgEIAEoDRIQCghjb21tZW50cxgFIAEoBCI5ChFPcmdhbmlzYXRpb25Db3VudBIUCgxvcmdhbmlzYXRpb24YASABKA0SDgoGcGVvcGxlGAIgASgNIh0KC1R5cGluZ1N0YXRlEg4KBnBlb3BsZRgBIAMoDSJYCglQb3N0U3RhdGUSEAoIbWF5X3Bvc3QYASABKAgSIwoHcmVmdXNhbBgCIAEoCzISLnlpdGFuZy52MS5SZWZ1c2FsEhQKDG1heV9tb2RlcmF0ZRgDIAEoCCI1CgRUb3BzEhwKBHRvcHMYASADKAsyDi55aXRhbmcudjEuVG9wEg8KB3RpbWVfbXMYAiABKAMiOgoDVG9wEiUKCHBvc2l0aW9uGAEgASgLMhMueWl0YW5nLnYxLlBvc2l0aW9uEgwKBG1zZXEYAiABKAQiOgoFUmV0cnkSDgoGbWluX21zGAEgASgNEhEKCWppdHRlcl9tcxgCIAEoDRIOCgZtYXhfbXMYAyABKA0iHgoGVHlwaW5nEhQKDGNvbnZlcnNhdGlvbhgBIAEoCSIJCgdSZWZyZXNoIgYKBFBpbmciFwoEUG9uZxIPCgd0aW1lX21zGAEgASgDIlQKEUNvbnZlcnNhdGlvbkFkZGVkEhQKDGNvbnZlcnNhdGlvbhgBIAEoCRIpCgRraW5kGAIgASgOMhsueWl0YW5nLnYxLkNvbnZlcnNhdGlvbktpbmQiSAoSQ29uc3VsdGF0aW9uQ2FsbGVkEjIKDGNvbnN1bHRhdGlvbhgBIAEoCzIcLnlpdGFuZy52MS5Db25zdWx0YXRpb25CcmllZiJ6ChRDb25zdWx0YXRpb25zQ2hhbmdlZBItCgdjaGFuZ2VkGAEgAygLMhwueWl0YW5nLnYxLkNvbnN1bHRhdGlvbkJyaWVmEgwKBGdvbmUYAiADKAkSEgoKbGlzdF9hZ2FpbhgDIAEoCBIRCglzcHJlYWRfbXMYBCABKA0qRAoKQ2FwYWJpbGl0eRIaChZDQVBBQklMSVRZX1VOU1BFQ0lGSUVEEAASGgoWQ0FQQUJJTElUWV9ERUZMQVRFX1JBVxABKm4KB1ZlcmRpY3QSFwoTVkVSRElDVF9VTlNQRUNJRklFRBAAEhEKDVZFUkRJQ1RfRlJFU0gQARITCg9WRVJESUNUX1JFU1VNRUQQAhIPCgtWRVJESUNUX0dBUBADEhEKDVZFUkRJQ1RfUkVTRVQQBCpeCgxSZWNlaXB0U3RhdGUSHQoZUkVDRUlQVF9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1JFQ0VJUFRfU1RBVEVfU0hPV04QARIWChJSRUNFSVBUX1NUQVRFX0hFTEQQAmIGcHJvdG8z", [file_yitang_v1_common, file_yitang_v1_event, file_yitang_v1_consultation]);
 
 /**
  * What a client sends. At most 64 KiB encoded.
@@ -190,6 +192,18 @@ export type ServerFrame = Message<"yitang.v1.ServerFrame"> & {
      */
     value: ConversationAdded;
     case: "conversationAdded";
+  } | {
+    /**
+     * @generated from field: yitang.v1.ConsultationCalled consultation_called = 15;
+     */
+    value: ConsultationCalled;
+    case: "consultationCalled";
+  } | {
+    /**
+     * @generated from field: yitang.v1.ConsultationsChanged consultations_changed = 16;
+     */
+    value: ConsultationsChanged;
+    case: "consultationsChanged";
   } | { case: undefined; value?: undefined };
 };
 
@@ -258,6 +272,8 @@ export const SignInSchema: GenMessage<SignIn> = /*@__PURE__*/
  */
 export type Welcome = Message<"yitang.v1.Welcome"> & {
   /**
+   * 0: this is a screen, see `display`.
+   *
    * @generated from field: uint32 person = 1;
    */
   person: number;
@@ -309,6 +325,14 @@ export type Welcome = Message<"yitang.v1.Welcome"> & {
    * @generated from field: yitang.v1.Retry retry = 9;
    */
   retry?: Retry | undefined;
+
+  /**
+   * Set: signed in by a display link. Subscribe, Unsubscribe, PageRequest (of this one conversation), Refresh and Ping are
+   * answered; everything else is refused as FORBIDDEN.
+   *
+   * @generated from field: yitang.v1.DisplayScope display = 10;
+   */
+  display?: DisplayScope | undefined;
 };
 
 /**
@@ -317,6 +341,34 @@ export type Welcome = Message<"yitang.v1.Welcome"> & {
  */
 export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
   messageDesc(file_yitang_v1_socket, 3);
+
+/**
+ * What a screen may show.
+ *
+ * @generated from message yitang.v1.DisplayScope
+ */
+export type DisplayScope = Message<"yitang.v1.DisplayScope"> & {
+  /**
+   * The link, as staff see it in their list.
+   *
+   * @generated from field: string link = 1;
+   */
+  link: string;
+
+  /**
+   * The consultation and nothing else.
+   *
+   * @generated from field: string conversation = 2;
+   */
+  conversation: string;
+};
+
+/**
+ * Describes the message yitang.v1.DisplayScope.
+ * Use `create(DisplayScopeSchema)` to create a new message.
+ */
+export const DisplayScopeSchema: GenMessage<DisplayScope> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_socket, 4);
 
 /**
  * @generated from message yitang.v1.Limits
@@ -348,7 +400,7 @@ export type Limits = Message<"yitang.v1.Limits"> & {
  * Use `create(LimitsSchema)` to create a new message.
  */
 export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 4);
+  messageDesc(file_yitang_v1_socket, 5);
 
 /**
  * Follow a conversation. Answered by Subscribed, then by every event after Subscribed.position, each once, in order.
@@ -381,7 +433,7 @@ export type Subscribe = Message<"yitang.v1.Subscribe"> & {
  * Use `create(SubscribeSchema)` to create a new message.
  */
 export const SubscribeSchema: GenMessage<Subscribe> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 5);
+  messageDesc(file_yitang_v1_socket, 6);
 
 /**
  * @generated from message yitang.v1.Subscribed
@@ -456,7 +508,7 @@ export type Subscribed = Message<"yitang.v1.Subscribed"> & {
  * Use `create(SubscribedSchema)` to create a new message.
  */
 export const SubscribedSchema: GenMessage<Subscribed> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 6);
+  messageDesc(file_yitang_v1_socket, 7);
 
 /**
  * @generated from message yitang.v1.Unsubscribe
@@ -473,7 +525,7 @@ export type Unsubscribe = Message<"yitang.v1.Unsubscribe"> & {
  * Use `create(UnsubscribeSchema)` to create a new message.
  */
 export const UnsubscribeSchema: GenMessage<Unsubscribe> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 7);
+  messageDesc(file_yitang_v1_socket, 8);
 
 /**
  * The answer to Unsubscribe (re set); or the server ended the subscription (re = 0), and `reason` says why.
@@ -497,7 +549,7 @@ export type Unsubscribed = Message<"yitang.v1.Unsubscribed"> & {
  * Use `create(UnsubscribedSchema)` to create a new message.
  */
 export const UnsubscribedSchema: GenMessage<Unsubscribed> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 8);
+  messageDesc(file_yitang_v1_socket, 9);
 
 /**
  * Append to a conversation. Send it again, with the same client_id and content, until it is answered: it is
@@ -553,7 +605,7 @@ export type Post = Message<"yitang.v1.Post"> & {
  * Use `create(PostSchema)` to create a new message.
  */
 export const PostSchema: GenMessage<Post> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 9);
+  messageDesc(file_yitang_v1_socket, 10);
 
 /**
  * The post is committed: it survives whatever dies next.
@@ -592,7 +644,7 @@ export type Receipt = Message<"yitang.v1.Receipt"> & {
  * Use `create(ReceiptSchema)` to create a new message.
  */
 export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 10);
+  messageDesc(file_yitang_v1_socket, 11);
 
 /**
  * "I have read up to here." The mark only moves forward, and never past the newest.
@@ -616,7 +668,7 @@ export type MarkRead = Message<"yitang.v1.MarkRead"> & {
  * Use `create(MarkReadSchema)` to create a new message.
  */
 export const MarkReadSchema: GenMessage<MarkRead> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 11);
+  messageDesc(file_yitang_v1_socket, 12);
 
 /**
  * The answer to MarkRead (re set); or this person read on another device (re = 0).
@@ -640,7 +692,7 @@ export type ReadMoved = Message<"yitang.v1.ReadMoved"> & {
  * Use `create(ReadMovedSchema)` to create a new message.
  */
 export const ReadMovedSchema: GenMessage<ReadMoved> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 12);
+  messageDesc(file_yitang_v1_socket, 13);
 
 /**
  * @generated from message yitang.v1.PageRequest
@@ -716,7 +768,7 @@ export type PageRequest = Message<"yitang.v1.PageRequest"> & {
  * Use `create(PageRequestSchema)` to create a new message.
  */
 export const PageRequestSchema: GenMessage<PageRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 13);
+  messageDesc(file_yitang_v1_socket, 14);
 
 /**
  * A stretch of history in ascending seq without a gap, as later events left it.
@@ -767,7 +819,7 @@ export type Page = Message<"yitang.v1.Page"> & {
  * Use `create(PageSchema)` to create a new message.
  */
 export const PageSchema: GenMessage<Page> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 14);
+  messageDesc(file_yitang_v1_socket, 15);
 
 /**
  * @generated from message yitang.v1.Events
@@ -784,7 +836,7 @@ export type Events = Message<"yitang.v1.Events"> & {
  * Use `create(EventsSchema)` to create a new message.
  */
 export const EventsSchema: GenMessage<Events> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 15);
+  messageDesc(file_yitang_v1_socket, 16);
 
 /**
  * Live events: `count` of them from `first_seq`, without a gap.
@@ -844,7 +896,7 @@ export type Batch = Message<"yitang.v1.Batch"> & {
  * Use `create(BatchSchema)` to create a new message.
  */
 export const BatchSchema: GenMessage<Batch> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 16);
+  messageDesc(file_yitang_v1_socket, 17);
 
 /**
  * Latest-only: a newer one replaces an older one of the same conversation and kind, and any may be left out.
@@ -886,7 +938,7 @@ export type State = Message<"yitang.v1.State"> & {
  * Use `create(StateSchema)` to create a new message.
  */
 export const StateSchema: GenMessage<State> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 17);
+  messageDesc(file_yitang_v1_socket, 18);
 
 /**
  * @generated from message yitang.v1.RoomState
@@ -931,7 +983,7 @@ export type RoomState = Message<"yitang.v1.RoomState"> & {
  * Use `create(RoomStateSchema)` to create a new message.
  */
 export const RoomStateSchema: GenMessage<RoomState> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 18);
+  messageDesc(file_yitang_v1_socket, 19);
 
 /**
  * @generated from message yitang.v1.OrganisationCount
@@ -953,7 +1005,7 @@ export type OrganisationCount = Message<"yitang.v1.OrganisationCount"> & {
  * Use `create(OrganisationCountSchema)` to create a new message.
  */
 export const OrganisationCountSchema: GenMessage<OrganisationCount> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 19);
+  messageDesc(file_yitang_v1_socket, 20);
 
 /**
  * @generated from message yitang.v1.TypingState
@@ -970,7 +1022,7 @@ export type TypingState = Message<"yitang.v1.TypingState"> & {
  * Use `create(TypingStateSchema)` to create a new message.
  */
 export const TypingStateSchema: GenMessage<TypingState> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 20);
+  messageDesc(file_yitang_v1_socket, 21);
 
 /**
  * May this person post here from now on.
@@ -999,7 +1051,7 @@ export type PostState = Message<"yitang.v1.PostState"> & {
  * Use `create(PostStateSchema)` to create a new message.
  */
 export const PostStateSchema: GenMessage<PostState> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 21);
+  messageDesc(file_yitang_v1_socket, 22);
 
 /**
  * The newest event of each conversation that this socket follows. A client that is behind heals itself by paging.
@@ -1023,7 +1075,7 @@ export type Tops = Message<"yitang.v1.Tops"> & {
  * Use `create(TopsSchema)` to create a new message.
  */
 export const TopsSchema: GenMessage<Tops> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 22);
+  messageDesc(file_yitang_v1_socket, 23);
 
 /**
  * @generated from message yitang.v1.Top
@@ -1045,7 +1097,7 @@ export type Top = Message<"yitang.v1.Top"> & {
  * Use `create(TopSchema)` to create a new message.
  */
 export const TopSchema: GenMessage<Top> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 23);
+  messageDesc(file_yitang_v1_socket, 24);
 
 /**
  * How to come back: wait min_ms plus a random part of jitter_ms; double the wait each time, up to max_ms.
@@ -1074,7 +1126,7 @@ export type Retry = Message<"yitang.v1.Retry"> & {
  * Use `create(RetrySchema)` to create a new message.
  */
 export const RetrySchema: GenMessage<Retry> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 24);
+  messageDesc(file_yitang_v1_socket, 25);
 
 /**
  * Somebody is writing; direct and small group conversations only.
@@ -1093,7 +1145,7 @@ export type Typing = Message<"yitang.v1.Typing"> & {
  * Use `create(TypingSchema)` to create a new message.
  */
 export const TypingSchema: GenMessage<Typing> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 25);
+  messageDesc(file_yitang_v1_socket, 26);
 
 /**
  * A new resume token; also refreshes what the gateway knows of this session. Answered by Welcome.
@@ -1108,7 +1160,7 @@ export type Refresh = Message<"yitang.v1.Refresh"> & {
  * Use `create(RefreshSchema)` to create a new message.
  */
 export const RefreshSchema: GenMessage<Refresh> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 26);
+  messageDesc(file_yitang_v1_socket, 27);
 
 /**
  * @generated from message yitang.v1.Ping
@@ -1121,7 +1173,7 @@ export type Ping = Message<"yitang.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 27);
+  messageDesc(file_yitang_v1_socket, 28);
 
 /**
  * @generated from message yitang.v1.Pong
@@ -1138,7 +1190,7 @@ export type Pong = Message<"yitang.v1.Pong"> & {
  * Use `create(PongSchema)` to create a new message.
  */
 export const PongSchema: GenMessage<Pong> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 28);
+  messageDesc(file_yitang_v1_socket, 29);
 
 /**
  * This person has become part of a conversation.
@@ -1162,7 +1214,68 @@ export type ConversationAdded = Message<"yitang.v1.ConversationAdded"> & {
  * Use `create(ConversationAddedSchema)` to create a new message.
  */
 export const ConversationAddedSchema: GenMessage<ConversationAdded> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 29);
+  messageDesc(file_yitang_v1_socket, 30);
+
+/**
+ * "It is about to begin" (or has just been opened): to everybody who may watch it, unasked. Whoever signs in later finds
+ * Consultation.called_ms: list the consultations after each Welcome.
+ *
+ * @generated from message yitang.v1.ConsultationCalled
+ */
+export type ConsultationCalled = Message<"yitang.v1.ConsultationCalled"> & {
+  /**
+   * @generated from field: yitang.v1.ConsultationBrief consultation = 1;
+   */
+  consultation?: ConsultationBrief | undefined;
+};
+
+/**
+ * Describes the message yitang.v1.ConsultationCalled.
+ * Use `create(ConsultationCalledSchema)` to create a new message.
+ */
+export const ConsultationCalledSchema: GenMessage<ConsultationCalled> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_socket, 31);
+
+/**
+ * Consultations in this person's list have changed; gathered over a few seconds. What it names needs no question:
+ * put `changed` in place of what you hold (or add it), take `gone` out.
+ *
+ * @generated from message yitang.v1.ConsultationsChanged
+ */
+export type ConsultationsChanged = Message<"yitang.v1.ConsultationsChanged"> & {
+  /**
+   * As they are now. Whether this person may post in them is told in the room, or by GetConsultation.
+   *
+   * @generated from field: repeated yitang.v1.ConsultationBrief changed = 1;
+   */
+  changed: ConsultationBrief[];
+
+  /**
+   * Ids of those that this person may not watch any more.
+   *
+   * @generated from field: repeated string gone = 2;
+   */
+  gone: string[];
+
+  /**
+   * More has changed than can be told: list again, after a random part of spread_ms.
+   *
+   * @generated from field: bool list_again = 3;
+   */
+  listAgain: boolean;
+
+  /**
+   * @generated from field: uint32 spread_ms = 4;
+   */
+  spreadMs: number;
+};
+
+/**
+ * Describes the message yitang.v1.ConsultationsChanged.
+ * Use `create(ConsultationsChangedSchema)` to create a new message.
+ */
+export const ConsultationsChangedSchema: GenMessage<ConsultationsChanged> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_socket, 32);
 
 /**
  * @generated from enum yitang.v1.Capability
