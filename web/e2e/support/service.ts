@@ -156,7 +156,7 @@ export class WholeService extends Service {
   readonly kind = "all";
   #admin = 0;
   #args: string[] = [];
-  #child!: Child;
+  #child: Child | undefined;
 
   static async start(): Promise<WholeService> {
     const service = new WholeService();
@@ -174,19 +174,19 @@ export class WholeService extends Service {
   }
 
   get pids(): number[] {
-    return [this.#child.pid];
+    return this.#child ? [this.#child.pid] : [];
   }
   get gateways(): Gateway[] {
-    return [{ name: "all", pid: this.#child.pid, admin: `127.0.0.1:${this.#admin}` }];
+    return [{ name: "all", pid: this.#child?.pid ?? 0, admin: `127.0.0.1:${this.#admin}` }];
   }
 
   async kill(): Promise<void> {
-    await this.#child.end("SIGKILL");
+    await this.#child?.end("SIGKILL");
     await this.#launch();
   }
 
   protected async end(): Promise<void> {
-    await this.#child.end();
+    await this.#child?.end();
   }
 
   async #launch(): Promise<void> {
@@ -202,7 +202,7 @@ interface Addresses {
 /** PostgreSQL, Redis, presence, two chat-cores, two gateways and nginx before them, as `make up-local` starts them. */
 export class Topology extends Service {
   readonly kind = "topology";
-  #child!: Child;
+  #child: Child | undefined;
   #addresses: Addresses = { roles: {} };
 
   static async start(): Promise<Topology> {
@@ -213,8 +213,8 @@ export class Topology extends Service {
     const file = join(service.folder, "addresses.json");
     try {
       await until("the topology", () => {
-        if (service.#child.ended) throw new Error(`up-local ended:\n${service.#child.said}`);
-        return existsSync(file) && service.#child.said.includes("Ctrl-C");
+        if (service.#child?.ended) throw new Error(`up-local ended:\n${service.#child.said}`);
+        return existsSync(file) && (service.#child?.said.includes("Ctrl-C") ?? false);
       });
       service.#addresses = JSON.parse(readFileSync(file, "utf8")) as Addresses;
       await answers(service.url, service.#child);
@@ -239,6 +239,6 @@ export class Topology extends Service {
   }
 
   protected async end(): Promise<void> {
-    await this.#child.end();
+    await this.#child?.end();
   }
 }

@@ -97,6 +97,7 @@ class Meeting {
   readonly #written: string[] = [];
   readonly #said: string[] = [];
   readonly #conversation: string;
+  #unheard: string | undefined;
 
   private constructor(
     readonly writer: Person,
@@ -141,6 +142,7 @@ class Meeting {
     const said = unlike(text);
     await this.other.says(said);
     this.#said.push(said);
+    this.#unheard = said;
   }
 
   async bothSay(text: string): Promise<void> {
@@ -172,12 +174,13 @@ class Meeting {
     await expect(this.writer.page.getByRole("status").filter({ hasText: "已连接" })).toBeAttached(patience);
     await expect(this.writer.page.locator("article.outgoing")).toHaveCount(0, patience);
     await expect(this.writer.page.getByText(/已断开|重新连接/)).toHaveCount(0);
-    const last = [this.unsent.at(-1), this.#said.at(-1)];
-    for (const text of last) {
+    // The newest of both; those before it stand above it, perhaps beyond the edge of the screen.
+    for (const text of [this.unsent.at(-1), this.#unheard]) {
       if (text === undefined) continue;
       for (const one of [this.writer, this.other]) await expect(one.log.locator("article.comment").filter({ hasText: text })).toHaveCount(1, patience);
     }
     this.unsent.length = 0;
+    this.#unheard = undefined;
   }
 
   /** The time beside a comment is the service's, whatever the device's clock says. */

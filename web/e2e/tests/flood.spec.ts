@@ -1,0 +1,156 @@
+// A flood of comments into an open room, on a phone four times slower than this machine. In the suite a short one; the
+// whole minute by `npm run flood`, which leaves target/bench/web-flood.json.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type CDPSession, type Page, expect, test } from "@playwright/test";
+import { Flood, cpuOf } from "../support/crowd";
+import { commentsOf, program } from "../support/log";
+import { PHONE, Person, unlike } from "../support/page";
+import { BENCH, WholeService } from "../support/service";
+import { drag, framesDuring, heapOf, quantile, slope, vitalsOf, watchVitals } from "../support/vitals";
+
+const SECONDS = Number(process.env["FLOOD_SECONDS"] ?? 12);
+const WHOLE = SECONDS >= 60;
+const PER_S = 500;
+const SLOWER = 4;
+const MOST_TASK_MS = 200;
+const MOST_DELAY_MS = 100;
+const LEAST_FRAMES = 0.8;
+/** A page that keeps no more the longer it lasts: what a minute may add to it. */
+const MOST_GROWTH = 0.1;
+
+test("a flood of 500 comments a second: no long task, smooth scrolling, keys at once, memory flat, and all of it found afterwards", async ({ browser }) => {
+  test.setTimeout((SECONDS * 4 + 240) * 1_000);
+  const service = await WholeService.start();
+  const { url } = await service.cable();
+  const member = await Person.comes(browser, "member31", { ...PHONE, at: url, before: watchVitals });
+  const { page } = member;
+  await member.enters();
+  const conversation = member.conversation;
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send("Performance.enable");
+  await cdp.send("Emulation.setCPUThrottlingRate", { rate: SLOWER });
+  const chromium = await browser.newBrowserCDPSession();
+
+  const empty = await emptyPage(page, member);
+  const started = { cpu: await cpuOfAll(chromium), service: cpuOf(service.pids), at: Date.now() };
+  const flood = new Flood(service.url, conversation, PER_S, SECONDS);
+  await expect.poll(() => vitalsOf(page).then(() => member.log.locator("article.comment").count()), { timeout: 30_000 }).toBeGreaterThan(3);
+
+  const rounds: Round[] = [];
+  const marks: [number, number][] = [];
+  const heap: [number, number][] = [];
+  const measureHeap = async () => {
+    // Collecting at our wish stops the page: that time is ours.
+    const from = (await vitalsOf(page)).now;
+    const bytes = await heapOf(cdp);
+    const to = (await vitalsOf(page)).now;
+    marks.push([from, to]);
+    heap.push([(Date.now() - started.at) / 1_000, bytes]);
+  };
+  const loaded = (await vitalsOf(page)).now;
+  while (!flood.ended && Date.now() - started.at < (SECONDS - 2) * 1_000) {
+    rounds.push(await round(page, member, cdp));
+    await measureHeap();
+  }
+  const lasted = (Date.now() - started.at) / 1_000;
+  const used = { cpu: (await cpuOfAll(chromium)) - started.cpu, service: cpuOf(service.pids) - started.service, generator: flood.cpuS };
+  const report = await flood.done();
+  const vitals = await vitalsOf(page);
+  const tasks = vitals.tasks.filter(([at, ms]) => at >= loaded && !marks.some(([from, to]) => at < to && at + ms > from));
+  const delays = vitals.keys.map(([, delay]) => delay);
+
+  // Afterwards: everything that was said, by scrolling back.
+  await cdp.send("Emulation.setCPUThrottlingRate", { rate: 1 });
+  await page.setViewportSize({ width: 390, height: WHOLE ? 6_000 : 3_000 });
+  const readAt = Date.now();
+  const read = await member.reads();
+  const readS = (Date.now() - readAt) / 1_000;
+  const log = (await commentsOf(await program(service.url, "member32"), conversation)).map(({ seq, text }) => ({ seq, text }));
+
+  const settled = heap.filter(([at]) => at >= lasted / 3);
+  const growthPerS = slope(settled);
+  const scroll = rounds.flatMap((one) => one.scroll);
+  const fps = scroll.reduce((sum, one) => sum + one.frames, 0) / (scroll.reduce((sum, one) => sum + one.ms, 0) / 1_000);
+  const figures = {
+    seconds: SECONDS,
+    posts_per_s: PER_S,
+    cpu_slower: SLOWER,
+    acknowledged: report.acknowledged,
+    acknowledged_per_s: report.acknowledged_per_s,
+    rounds: rounds.length,
+    long_tasks: { over_50_ms: tasks.length, over_200_ms: tasks.filter(([, ms]) => ms > MOST_TASK_MS).length, longest_ms: Math.max(0, ...tasks.map(([, ms]) => ms)) },
+    scrolling: { frames_per_s: fps, empty_page_frames_per_s: empty, ratio: fps / empty, each: scroll.map((one) => one.per_s) },
+    following: { frames_per_s: rounds.map((one) => one.following) },
+    keys: {
+      count: delays.length,
+      delay_p50_ms: quantile(delays, 0.5),
+      delay_p99_ms: quantile(delays, 0.99),
+      delay_most_ms: Math.max(0, ...delays),
+      event_timing_over_16_ms: vitals.events.length,
+      event_timing_delay_p99_ms: quantile(vitals.events.map((one) => one.delay), 0.99),
+      to_next_paint_p99_ms: quantile(vitals.events.map((one) => one.duration), 0.99),
+    },
+    heap: { samples: heap, growth_bytes_per_s: growthPerS, first_settled_bytes: settled[0]?.[1] ?? 0, last_bytes: heap.at(-1)?.[1] ?? 0 },
+    cpu_s: { over: lasted, browser: used.cpu, service: used.service, generator: used.generator },
+    scrolled_back: { comments: read.length, in_the_log: log.length, seconds: readS },
+  };
+  mkdirSync(BENCH, { recursive: true });
+  writeFileSync(join(BENCH, WHOLE ? "web-flood.json" : "web-flood-short.json"), `${JSON.stringify(figures, undefined, 2)}\n`);
+  console.log(JSON.stringify({ ...figures, heap: { ...figures.heap, samples: heap.length } }));
+
+  expect(report.lost + report.duplicated + report.out_of_order).toBe(0);
+  expect(report.acknowledged).toBe(PER_S * SECONDS);
+  expect(read.length).toBe(log.length);
+  expect(read).toEqual(log);
+  expect.soft(figures.long_tasks.over_200_ms, "tasks over 200 ms").toBe(0);
+  expect.soft(figures.scrolling.ratio, "frames while scrolling, against an empty page").toBeGreaterThanOrEqual(LEAST_FRAMES);
+  expect.soft(delays.length).toBeGreaterThan(rounds.length * 10);
+  expect.soft(figures.keys.delay_p99_ms, "delay of keys").toBeLessThanOrEqual(MOST_DELAY_MS);
+  expect.soft(figures.keys.event_timing_delay_p99_ms, "delay of keys by Event Timing").toBeLessThanOrEqual(MOST_DELAY_MS);
+  // From the first third on: before, what is kept fills up to its bound.
+  const first = settled[0]?.[1] ?? 1;
+  if (WHOLE) expect.soft((figures.heap.last_bytes - first) / first, "growth of the heap").toBeLessThanOrEqual(MOST_GROWTH);
+  await member.leaves();
+  await service.stop();
+});
+
+interface Round {
+  following: number;
+  scroll: { frames: number; ms: number; per_s: number }[];
+}
+
+/** What a reader does while it floods: follows, writes, reads back, and returns to the newest. */
+async function round(page: Page, member: Person, cdp: CDPSession): Promise<Round> {
+  const following = await framesDuring(page, () => page.waitForTimeout(1_500));
+  await member.composer.focus();
+  const text = unlike("Words typed in the flood");
+  await page.keyboard.type(text.replace(/[^ -~]/g, ""), { delay: 60 });
+  const box = await member.log.boundingBox();
+  const at = { x: (box?.x ?? 0) + 100, y: (box?.y ?? 0) + (box?.height ?? 0) / 2 };
+  const scroll = [await framesDuring(page, () => drag(cdp, at, -2_400)), await framesDuring(page, () => drag(cdp, at, 1_600))];
+  await member.composer.fill("");
+  await page.getByRole("button", { name: /新发言|回到最新/ }).click();
+  return { following: following.per_s, scroll };
+}
+
+/** Frames a second of a long page with nothing on it but lines, dragged in the same way by the same browser. */
+async function emptyPage(page: Page, member: Person): Promise<number> {
+  const empty = await page.context().newPage();
+  await empty.setContent(`<meta name="viewport" content="width=device-width"><div style="height:60000px;background:repeating-linear-gradient(#fff 0 40px,#eee 40px 80px)"></div>`);
+  await empty.evaluate(() => undefined);
+  const cdp = await page.context().newCDPSession(empty);
+  await cdp.send("Emulation.setCPUThrottlingRate", { rate: SLOWER });
+  const at = { x: 100, y: 400 };
+  const frames = [await framesDuring(empty, () => drag(cdp, at, 2_400)), await framesDuring(empty, () => drag(cdp, at, -1_600))];
+  await empty.close();
+  await page.bringToFront();
+  await expect(member.composer).toBeVisible();
+  return frames.reduce((sum, one) => sum + one.frames, 0) / (frames.reduce((sum, one) => sum + one.ms, 0) / 1_000);
+}
+
+/** Seconds of CPU of all of the browser's processes. */
+async function cpuOfAll(chromium: CDPSession): Promise<number> {
+  const { processInfo } = await chromium.send("SystemInfo.getProcessInfo");
+  return processInfo.reduce((sum, one) => sum + one.cpuTime, 0);
+}
