@@ -18,6 +18,11 @@ export class Backoff {
     private readonly random: () => number = Math.random,
   ) {}
 
+  /** The least wait that the server asks for. */
+  get minMs(): number {
+    return Math.min(this.rule.minMs, this.rule.maxMs);
+  }
+
   /** The server's newest word on it. */
   take(rule: RetryRule): void {
     if (rule.maxMs > 0) this.rule = { ...rule, maxMs: Math.max(rule.maxMs, rule.minMs) };

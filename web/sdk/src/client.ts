@@ -1,18 +1,18 @@
-// The client: one person signed in, one socket for everything, an outbox that gets through.
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Backoff } from "./backoff.js";
-import { BINARY, JSON_TEXT, type Subprotocol, canInflate } from "./codec.js";
-import { ConnectionLost, RefusalError, endsSession } from "./errors.js";
+// The client: one person signed in, one line for everything, conversations, and an outbox that gets through.
+import type { Subprotocol } from "./codec.js";
+import { DirectLine } from "./direct.js";
+import { ConnectionLost, RefusalCode, RefusalError, endsSession } from "./errors.js";
 import type { ConversationKind } from "./gen/event_pb.js";
-import { Capability, ReceiptState, type SignInSchema, type Welcome } from "./gen/socket_pb.js";
 import { Http, type SessionInfo } from "./http.js";
-import { type ClientFrameBody, type Closed, Link, type ServerFrameBody, type SocketConstructor, SILENT, invitesReconnect } from "./link.js";
-import { Outbox, type Outgoing, type PostContent, isKept } from "./outbox.js";
+import { type Connection, IDLE, type Line, type LineHost, type Standing } from "./line.js";
+import type { ClientFrameBody, InOrder, LiveBatch, ServerFrameBody, SocketConstructor } from "./link.js";
+import type { Outbox, Outgoing, PostContent } from "./outbox.js";
+import { Posting } from "./posting.js";
 import { Room, type RoomHost } from "./room.js";
 import { type Services, servicesOf } from "./services.js";
 import { Signal } from "./signal.js";
 import { type OutboxStore, defaultStore } from "./store.js";
-import { uuidv7 } from "./uuid.js";
+import { type Tabs, SharedLine, browserTabs } from "./tabs/shared.js";
 
 export interface ClientOptions {
   /** The service's address, like `https://hall.example.cn`; in a page, its own by default. */
@@ -23,70 +23,97 @@ export interface ClientOptions {
   token?: string;
   /** Name and version of the program, for the operators; at most 64 characters. */
   name?: string;
-  /** Where there is no WebSocket (Node before 22): the `ws` package's. */
+  /** Where there is no WebSocket (Node before 22): `WebSocket` of `@yitang/sdk/node`. */
   webSocket?: SocketConstructor;
   fetch?: typeof fetch;
+  /** Where posts are kept until their receipt: IndexedDB in a browser; elsewhere memory, unless another is given. */
   store?: OutboxStore;
   subprotocols?: Subprotocol[];
+  /** Until a socket has signed in, milliseconds. */
   connectMs?: number;
+  /** Until an answer, milliseconds. */
   answerMs?: number;
   random?: () => number;
+  /** How tabs of one browser share one socket; by default as the browser can. `false`: each has its own. */
+  tabs?: Tabs | false;
 }
 
-/** `idle` before start and after stop; `connecting`; `online`; `waiting` for the next try; `ended`: sign in again;
- * `refused`: the service will not have this client, and coming back does not help. */
-export type Phase = "idle" | "connecting" | "online" | "waiting" | "ended" | "refused";
-
-export interface Connection {
-  phase: Phase;
-  /** When the next try is due, milliseconds since 1970; 0: none is planned. */
-  retryAtMs: number;
-  /** Tries since the line was last good. */
-  tries: number;
-  gateway: string;
-  refusal?: RefusalError;
-}
-
-const CREDENTIAL_REFUSED = 3005;
-const PROBE_MS = 4_000;
+/** Conversations that one sign-in goes on with (the contract's bound). */
+const RESUMES_MOST = 300;
 
 export class Client implements RoomHost {
   readonly http: Http;
   readonly services: Services;
-  readonly outbox = new Outbox();
   /** The connection has changed. */
   readonly connectionChanged = new Signal<Connection>();
-  /** A post has changed its state. */
-  readonly outboxChanged = new Signal<Outgoing | undefined>();
   /** This person has become part of a conversation. */
   readonly conversationAdded = new Signal<{ conversation: string; kind: ConversationKind }>();
-  connection: Connection = { phase: "idle", retryAtMs: 0, tries: 0, gateway: "" };
+  connection: Connection = IDLE;
   session: SessionInfo | undefined;
   readonly #options: ClientOptions;
-  readonly #store: OutboxStore;
   readonly #rooms = new Map<string, Room>();
-  readonly #backoff: Backoff;
-  #subprotocols: Subprotocol[];
-  #link: Link | undefined;
-  #running: Promise<void> | undefined;
-  #stopped = true;
-  #wake: (() => void) | undefined;
-  #resume: { token: string; untilMs: number } | undefined;
-  #refresh: ReturnType<typeof setTimeout> | undefined;
-  #flushTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #posting: Posting;
+  readonly #line: Line;
+  readonly #shared: SharedLine | undefined;
+  #started = false;
   #clockOffsetMs = 0;
-  #socketTurn: number;
 
   constructor(options: ClientOptions = {}) {
     this.#options = options;
     const url = (options.url ?? globalThis.location?.origin ?? "").replace(/\/$/, "");
     const call = options.fetch ?? globalThis.fetch.bind(globalThis);
-    this.http = new Http({ url, token: options.token, fetch: call, timeoutMs: options.answerMs ?? 15_000 });
+    const answerMs = options.answerMs ?? 15_000;
+    this.http = new Http({ url, token: options.token, fetch: call, timeoutMs: answerMs });
     this.services = servicesOf(this.http.options);
-    this.#store = options.store ?? defaultStore();
-    this.#backoff = new Backoff(undefined, options.random);
-    this.#subprotocols = options.subprotocols ?? [BINARY, JSON_TEXT];
-    this.#socketTurn = Math.floor((options.random ?? Math.random)() * 1_000);
+    const client = this;
+    this.#posting = new Posting(options.store ?? defaultStore(), {
+      request: (frame) => this.request(frame),
+      get online() {
+        return client.online;
+      },
+      get sends() {
+        return client.#shared?.leads ?? true;
+      },
+      distrust: () => this.#line.distrust(),
+      share: (change) => this.#shared?.share(change),
+      deliveredOf: (conversation) => this.#rooms.get(conversation)?.follower.delivered,
+    });
+    const makeDirect = (host: LineHost) =>
+      new DirectLine(
+        {
+          http: this.http,
+          person: () => this.session?.person ?? 0,
+          name: this.#name,
+          sockets: options.sockets?.length ? options.sockets : [`${url.replace(/^http/, "ws")}/ws`],
+          webSocket: options.webSocket ?? (globalThis.WebSocket as unknown as SocketConstructor),
+          subprotocols: options.subprotocols,
+          connectMs: options.connectMs ?? 10_000,
+          answerMs,
+          random: options.random ?? Math.random,
+        },
+        host,
+      );
+    const host = this.#host();
+    const tabs = options.tabs === undefined ? browserTabs() : options.tabs;
+    // A bearer token is this program's alone; a cookie is all tabs'.
+    if (tabs && options.token === undefined) {
+      this.#shared = new SharedLine(tabs, url, () => this.session?.person ?? 0, answerMs, host, makeDirect, {
+        changed: (change) => this.#posting.take(change),
+        all: () => this.outbox.list(),
+        leads: () => this.#lead(),
+        signedOut: () => void this.#signedOutElsewhere(),
+      });
+    }
+    this.#line = this.#shared ?? makeDirect(host);
+  }
+
+  /** Everything on its way. */
+  get outbox(): Outbox {
+    return this.#posting.outbox;
+  }
+  /** A post has changed its state. */
+  get outboxChanged(): Signal<Outgoing | undefined> {
+    return this.#posting.changed;
   }
 
   // ---- who it is
@@ -111,11 +138,12 @@ export class Client implements RoomHost {
     }
   }
 
+  /** Ends the session, in all tabs of this browser. Posts without a receipt stay in the store for this person. */
   async signOut(): Promise<void> {
     await this.http.signOut();
+    this.#shared?.tellSignedOut();
     await this.stop();
     this.session = undefined;
-    this.#resume = undefined;
     this.http.options.token = undefined;
   }
 
@@ -130,32 +158,28 @@ export class Client implements RoomHost {
     return this.connection.phase === "online";
   }
 
-  /** Connects, and stays connected until `stop`. */
+  /** Connects, and stays connected until `stop`. Throws RefusalError (UNAUTHENTICATED) where nobody is signed in. */
   async start(): Promise<void> {
-    if (!this.session && !(await this.restore())) throw new ConnectionLost("nobody is signed in");
-    if (this.#running) return;
-    this.#stopped = false;
-    await this.#loadOutbox();
-    this.#running = this.#run().finally(() => (this.#running = undefined));
+    if (!this.session && !(await this.restore())) throw new RefusalError(RefusalCode.UNAUTHENTICATED, "请先登录。", "Please sign in.");
+    if (this.#started) return;
+    this.#started = true;
+    await this.#posting.load(this.session?.person ?? 0);
+    if (this.#started) this.#line.start();
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#link?.close(1000);
-    this.#wake?.();
-    await this.#running;
-    this.#set({ phase: "idle", retryAtMs: 0, tries: 0 });
+    this.#started = false;
+    await this.#line.stop();
   }
 
   /** The network or the page came back: try now, or ask whether the line still lives. */
   nudge(): void {
-    if (this.#link?.welcome) {
-      if (this.#link.silentMs > PROBE_MS) this.#link.probe(PROBE_MS);
-    } else this.#wake?.();
+    this.#line.nudge();
   }
 
-  request(frame: ClientFrameBody): Promise<ServerFrameBody> {
-    return this.#link?.welcome ? this.#link.request(frame) : Promise.reject(new ConnectionLost("not connected"));
+  /** Asks the service over the line. Throws RefusalError, or ConnectionLost where no answer comes. */
+  request(frame: ClientFrameBody, inOrder?: InOrder): Promise<ServerFrameBody> {
+    return this.online ? this.#line.request(frame, inOrder) : Promise.reject(new ConnectionLost("not connected"));
   }
 
   // ---- conversations
@@ -176,55 +200,32 @@ export class Client implements RoomHost {
     if (!room.leave() || this.#rooms.get(room.id) !== room) return;
     this.#rooms.delete(room.id);
     room.dispose();
-    if (this.online) this.request({ case: "unsubscribe", value: { conversation: room.id } }).catch(() => undefined);
+    this.request({ case: "unsubscribe", value: { conversation: room.id } }).catch(() => undefined);
   }
 
   /** Keeps a post, then sends it until it is answered. It is on the disk when this returns. */
-  async post(conversation: string, content: PostContent): Promise<Outgoing> {
-    const person = this.session?.person ?? 0;
-    const post = this.outbox.add({ clientId: uuidv7(), person, conversation, createdMs: Date.now(), content });
-    this.outboxChanged.emit(post);
-    await this.#store.put(post);
-    this.#flush();
-    return post;
+  post(conversation: string, content: PostContent): Promise<Outgoing> {
+    return this.#posting.post(this.session?.person ?? 0, conversation, content);
   }
 
   /** Sends a refused post once more. */
-  async retry(clientId: string): Promise<void> {
-    const post = this.outbox.retry(clientId);
-    if (!post) return;
-    await this.#store.put(post);
-    this.outboxChanged.emit(post);
-    this.#flush();
+  retry(clientId: string): Promise<void> {
+    return this.#posting.retry(clientId);
   }
 
   /** Throws a post away that has not reached the log. */
-  async discard(clientId: string): Promise<void> {
-    this.outbox.drop(clientId);
-    await this.#store.remove(clientId);
-    this.outboxChanged.emit(undefined);
+  discard(clientId: string): Promise<void> {
+    return this.#posting.discard(clientId);
   }
 
-  /** A post done with: resolves when it is shown, held or refused. */
-  settled(clientId: string): Promise<Outgoing> {
-    return new Promise((resolve) => {
-      const look = (post = this.outbox.get(clientId)) => {
-        if (post?.clientId !== clientId || post.state === "waiting" || post.state === "sending") return;
-        stop();
-        resolve(post);
-      };
-      const stop = this.outboxChanged.on((post) => look(post ?? undefined));
-      look();
-    });
+  /** A post done with: resolves when it is shown, held or refused; with undefined where it was thrown away. */
+  settled(clientId: string): Promise<Outgoing | undefined> {
+    return this.#posting.settled(clientId);
   }
 
-  /** For rooms: what has been seen in the log needs no copy here. */
+  /** For rooms: what has been seen in the log needs no copy in the outbox. */
   delivered(room: Room): void {
-    for (const post of this.outbox.list(room.id)) {
-      if (post.state === "shown" && post.seq <= room.follower.delivered && this.outbox.drop(post.clientId)) {
-        this.outboxChanged.emit(post);
-      }
-    }
+    this.#posting.delivered(room.id, room.follower.delivered);
   }
 
   // ---- inside
@@ -238,111 +239,55 @@ export class Client implements RoomHost {
   }
 
   #signedIn(info: SessionInfo): SessionInfo {
-    if (this.session && this.session.session !== info.session) this.#resume = undefined;
     this.session = info;
     if (info.token) this.http.options.token = info.token;
     return info;
   }
 
-  async #loadOutbox(): Promise<void> {
-    this.outbox.load(await this.#store.load(this.session?.person ?? 0));
-    this.outboxChanged.emit(undefined);
+  async #signedOutElsewhere(): Promise<void> {
+    await this.stop();
+    this.session = undefined;
+    this.#host().onConnection({ ...IDLE, phase: "ended" });
   }
 
-  async #run(): Promise<void> {
-    while (!this.#stopped) {
-      this.#set({ phase: "connecting", retryAtMs: 0, tries: this.connection.tries + 1 });
-      const closed = await this.#connectOnce();
-      clearTimeout(this.#refresh);
-      clearTimeout(this.#flushTimer);
-      this.outbox.lineLost();
-      this.outboxChanged.emit(undefined);
-      if (this.#stopped) return;
-      if (closed === "ended") return this.#set({ phase: "ended", retryAtMs: 0 });
-      if (closed.undecodable) this.#subprotocols = [JSON_TEXT];
-      if (closed.refusal?.code !== undefined && endsSession(closed.refusal)) {
-        return this.#set({ phase: "ended", retryAtMs: 0, refusal: closed.refusal });
-      }
-      if (closed.code === 3500) return this.#set({ phase: "ended", retryAtMs: 0 });
-      if (!invitesReconnect(closed.code)) {
-        const refusal = closed.refusal;
-        return this.#set({ phase: "refused", retryAtMs: 0, ...(refusal ? { refusal } : {}) });
-      }
-      if (closed.code === CREDENTIAL_REFUSED || !closed.welcomed) this.#resume = undefined;
-      await this.#wait(Math.max(this.#backoff.next(), closed.refusal?.retryAfterMs ?? 0));
-    }
+  /** This tab holds the line now: what other tabs have kept and not sent is its to send. */
+  async #lead(): Promise<void> {
+    await this.#posting.load(this.session?.person ?? 0);
+    this.#posting.flush();
   }
 
-  async #connectOnce(): Promise<Closed | "ended"> {
-    const failed: Closed = { code: 1006, reason: "", undecodable: false, welcomed: false };
-    let credential: MessageInitShape<typeof SignInSchema>["credential"];
-    try {
-      credential = await this.#credential();
-    } catch (error) {
-      if (endsSession(error)) return "ended";
-      return error instanceof RefusalError ? { ...failed, refusal: error } : failed;
-    }
-    if (this.#stopped) return failed;
-    const resume = [...this.#rooms.values()].flatMap((room) => {
+  #host(): LineHost {
+    return {
+      positions: () => this.#positions(),
+      onConnection: (connection) => this.#connection(connection),
+      onFrame: (frame) => this.#frame(frame),
+      onBatch: (batch: LiveBatch) => this.#rooms.get(batch.conversation)?.onBatch(batch),
+      onClock: (offsetMs) => (this.#clockOffsetMs = offsetMs),
+    };
+  }
+
+  #positions(): Standing[] {
+    const standings: Standing[] = [];
+    for (const room of this.#rooms.values()) {
       const position = room.phase === "live" ? room.follower.position : undefined;
-      if (!position) return [];
-      room.resuming();
-      return [{ conversation: room.id, epoch: position.epoch, seq: BigInt(position.seq) }];
-    });
-    const urls = this.#socketUrls();
-    let link: Link;
-    try {
-      link = new Link({
-        url: urls[this.#socketTurn++ % urls.length] ?? "",
-        socket: this.#options.webSocket ?? (globalThis.WebSocket as unknown as SocketConstructor),
-        subprotocols: this.#subprotocols,
-        signIn: {
-          credential,
-          client: this.#name,
-          capabilities: canInflate() ? [Capability.DEFLATE_RAW] : [],
-          resume: resume.slice(0, 300),
-        },
-        connectMs: this.#options.connectMs ?? 10_000,
-        answerMs: this.#options.answerMs ?? 15_000,
-        onWelcome: (welcome) => this.#welcomed(welcome),
-        onFrame: (frame) => this.#frame(frame),
-        onBatch: (batch, events) => this.#rooms.get(batch.conversation)?.onBatch(batch, events),
-      });
-    } catch {
-      return failed;
+      if (!position || standings.length === RESUMES_MOST) continue;
+      room.resuming = true;
+      standings.push({ conversation: room.id, epoch: position.epoch, seq: BigInt(position.seq) });
     }
-    this.#link = link;
-    const closed = await link.closed;
-    this.#link = undefined;
-    return closed;
+    return standings;
   }
 
-  async #credential(): Promise<MessageInitShape<typeof SignInSchema>["credential"]> {
-    const resume = this.#resume;
-    if (resume && performance.now() < resume.untilMs) return { case: "resumeToken", value: resume.token };
-    return { case: "ticket", value: await this.http.ticket() };
-  }
-
-  #socketUrls(): string[] {
-    const { sockets } = this.#options;
-    if (sockets && sockets.length > 0) return sockets;
-    return [`${this.http.options.url.replace(/^http/, "ws")}/ws`];
-  }
-
-  #welcomed(welcome: Welcome): void {
-    const first = !this.online;
-    if (welcome.retry) this.#backoff.take(welcome.retry);
-    this.#clockOffsetMs = Number(welcome.timeMs) - Date.now();
-    const lastsMs = Number(welcome.resumeTokenExpiresMs - welcome.timeMs);
-    // By a clock that nobody sets.
-    this.#resume = { token: welcome.resumeToken, untilMs: performance.now() + lastsMs - 5_000 };
-    clearTimeout(this.#refresh);
-    this.#refresh = setTimeout(() => this.request({ case: "refresh", value: {} }).catch(() => undefined), Math.max(lastsMs / 2, 10_000));
-    if (!first) return;
-    this.#backoff.reset();
-    this.#set({ phase: "online", retryAtMs: 0, tries: 0, gateway: welcome.gateway });
-    for (const room of this.#rooms.values()) if (!room.isResuming) void room.subscribe();
-    this.#flush();
+  #connection(connection: Connection): void {
+    const was = this.connection.phase;
+    this.connection = connection;
+    const isUp = connection.phase === "online" && was !== "online";
+    if (!isUp && was === "online") this.#posting.lineLost();
+    if (connection.phase !== "online") for (const room of this.#rooms.values()) room.resuming = false;
+    if (connection.phase === "ended" || connection.phase === "refused") this.#started = false;
+    this.connectionChanged.emit(connection);
+    if (!isUp) return;
+    for (const room of this.#rooms.values()) if (!room.resuming) void room.subscribe();
+    this.#posting.flush();
   }
 
   #frame(frame: ServerFrameBody): void {
@@ -364,88 +309,16 @@ export class Client implements RoomHost {
       case "tops":
         for (const top of frame.value.tops) this.#rooms.get(top.position?.conversation ?? "")?.onTop(top);
         return;
-      case "retry":
-        return this.#backoff.take(frame.value);
       case "readMoved":
         return this.#rooms.get(frame.value.conversation)?.onReadMoved(Number(frame.value.mseq));
       case "conversationAdded":
         return this.conversationAdded.emit({ conversation: frame.value.conversation, kind: frame.value.kind });
       case "refusal":
         // It does not say which resume it refuses: ask for each that is open, by name.
-        for (const room of this.#rooms.values()) if (room.isResuming) void room.subscribe();
+        for (const room of this.#rooms.values()) if (room.resuming) void room.subscribe();
         return;
       default:
         return;
     }
-  }
-
-  #flush(): void {
-    clearTimeout(this.#flushTimer);
-    if (!this.online) return;
-    for (const post of this.outbox.take(Date.now())) {
-      this.outboxChanged.emit(post);
-      void this.#send(post);
-    }
-    const wakeMs = this.outbox.wakeMs();
-    if (wakeMs !== undefined) this.#flushTimer = setTimeout(() => this.#flush(), Math.max(wakeMs - Date.now(), 50));
-  }
-
-  async #send(post: Outgoing): Promise<void> {
-    const { clientId, conversation } = post;
-    const link = this.#link;
-    try {
-      const answer = await this.request({ case: "post", value: { conversation, clientId, content: wire(post.content) } });
-      if (answer.case === "receipt") {
-        const { position, state } = answer.value;
-        const seq = Number(position?.seq ?? 0n);
-        const done = this.outbox.receipt(clientId, seq, state === ReceiptState.HELD);
-        this.outboxChanged.emit(done);
-        await this.#store.remove(clientId);
-        const room = this.#rooms.get(conversation);
-        if (room) this.delivered(room);
-        else if (done?.state === "shown") this.outbox.drop(clientId);
-      }
-    } catch (error) {
-      if (error instanceof RefusalError && !endsSession(error)) {
-        const refused = this.outbox.refused(clientId, error, Date.now());
-        if (refused && isKept(refused)) await this.#store.put(refused);
-        this.outboxChanged.emit(refused);
-      } else {
-        this.outbox.unanswered(clientId);
-        this.outboxChanged.emit(undefined);
-        // No answer in time on a line that looks alive: it is not.
-        if (error instanceof ConnectionLost) link?.close(SILENT, "no answer");
-      }
-    }
-    this.#flush();
-  }
-
-  #set(change: Partial<Connection>): void {
-    const { refusal: _, ...rest } = this.connection;
-    this.connection = { ...rest, ...change };
-    this.connectionChanged.emit(this.connection);
-  }
-
-  async #wait(ms: number): Promise<void> {
-    this.#set({ phase: "waiting", retryAtMs: Date.now() + ms });
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.#wake = undefined;
-  }
-}
-
-function wire(content: PostContent) {
-  switch (content.case) {
-    case "comment":
-      return { case: "comment" as const, value: { text: content.text, replyTo: BigInt(content.replyTo) } };
-    case "edit":
-      return { case: "edit" as const, value: { target: BigInt(content.target), text: content.text } };
-    default:
-      return { case: content.case, value: { target: BigInt(content.target), reason: content.reason } };
   }
 }

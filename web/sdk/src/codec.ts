@@ -1,11 +1,14 @@
 // Frames on the socket, in either subprotocol.
-import { create, fromBinary, fromJsonString, toBinary, toJsonString } from "@bufbuild/protobuf";
-import { type Event, EventSchema } from "./gen/event_pb.js";
+import { fromBinary, fromJsonString, toBinary, toJsonString } from "@bufbuild/protobuf";
+import type { Event } from "./gen/event_pb.js";
 import { type Batch, type ClientFrame, ClientFrameSchema, EventsSchema, type ServerFrame, ServerFrameSchema } from "./gen/socket_pb.js";
 
 export const BINARY = "yitang.v1.proto";
 export const JSON_TEXT = "yitang.v1.json";
 export type Subprotocol = typeof BINARY | typeof JSON_TEXT;
+
+/** What one batch may inflate to, bytes: sixteen times a frame. More is a bomb, not a batch. */
+export const INFLATED_BYTES = 4 * 1024 * 1024;
 
 export function encode(frame: ClientFrame, subprotocol: Subprotocol): Uint8Array<ArrayBuffer> | string {
   if (subprotocol === JSON_TEXT) return toJsonString(ClientFrameSchema, frame);
@@ -39,16 +42,48 @@ export function canInflate(): boolean {
   }
 }
 
-async function inflate(bytes: Uint8Array): Promise<Uint8Array> {
-  const inflated = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-  return new Uint8Array(await new Response(inflated).arrayBuffer());
+/** Inflates raw deflate. Rejects where it is none, or gives more than `most` bytes. */
+export async function inflate(bytes: Uint8Array, most: number = INFLATED_BYTES): Promise<Uint8Array> {
+  const stream = new DecompressionStream("deflate-raw");
+  const writer = stream.writable.getWriter();
+  // What is wrong with the input comes out at the reader.
+  writer.write(bytes as Uint8Array<ArrayBuffer>).catch(() => undefined);
+  writer.close().catch(() => undefined);
+  const reader = stream.readable.getReader();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    length += value.length;
+    if (length > most) {
+      reader.cancel().catch(() => undefined);
+      throw new RangeError("a batch inflates to more than its bound");
+    }
+    chunks.push(value);
+  }
+  if (chunks.length === 1 && chunks[0]) return chunks[0];
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
 }
 
-/** The events of a batch; a promise only where they must be inflated first. */
-export function eventsOf(batch: Batch): Event[] | Promise<Event[]> {
-  if (batch.body.case === "events") return batch.body.value.events;
-  if (batch.body.case !== "deflated") return [];
-  return inflate(batch.body.value).then((bytes) => fromBinary(EventsSchema, bytes).events);
+/** The events of a batch; undefined where they cannot be had from it. A promise only where they must be inflated first. */
+export function eventsOf(batch: Batch): Event[] | undefined | Promise<Event[] | undefined> {
+  if (batch.body.case === "events") return asTold(batch, batch.body.value.events);
+  if (batch.body.case !== "deflated") return undefined;
+  return inflate(batch.body.value).then(
+    (bytes) => asTold(batch, fromBinary(EventsSchema, bytes).events),
+    () => undefined,
+  ).catch(() => undefined);
 }
 
-export { create, EventSchema };
+/** A batch says how many it holds and from where; one that holds something else is not to be believed. */
+function asTold(batch: Batch, events: Event[]): Event[] | undefined {
+  if (events.length !== batch.count) return undefined;
+  return events.every((event, index) => event.seq === batch.firstSeq + BigInt(index)) ? events : undefined;
+}

@@ -42,7 +42,11 @@ export class RefusalError extends Error {
 /** The line broke before an answer came; whether the request was carried out is not known. */
 export class ConnectionLost extends Error {
   override readonly name = "ConnectionLost";
-  constructor(message = "the connection was lost before an answer came") {
+  constructor(
+    message = "the connection was lost before an answer came",
+    /** The line looked alive, and no answer came in time. */
+    readonly timedOut = false,
+  ) {
     super(message);
   }
 }

@@ -126,6 +126,14 @@ export class Follower {
     return this.#offer(first, entries);
   }
 
+  /** A live batch came, up to `last`, and could not be read. */
+  lost(epoch: number, last: number): Need {
+    if (this.#epoch === 0) return NOTHING;
+    if (epoch !== this.#epoch) return { kind: "anew" };
+    this.#headSeq = Math.max(this.#headSeq, last);
+    return this.repair();
+  }
+
   /** A page that was asked for because of a need. */
   page(epoch: number, entries: Entry[], completeBefore: boolean, head: { seq: number; mseq: number }): Need {
     if (this.#epoch === 0) return NOTHING;

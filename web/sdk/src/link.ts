@@ -33,14 +33,27 @@ export interface LinkOptions {
   answerMs: number;
   /** Frames that answer nothing; those of one socket come in order. */
   onFrame: (frame: ServerFrameBody) => void;
-  onBatch: (batch: Batch, events: Event[]) => void;
+  /** `events` undefined: the batch came, but what is in it cannot be had; it is a hole to be paged. */
+  onBatch: (batch: LiveBatch) => void;
   onWelcome: (welcome: Welcome) => void;
+}
+
+/** A stretch of live events, as it came. */
+export interface LiveBatch {
+  conversation: string;
+  epoch: number;
+  first: number;
+  count: number;
+  /** Undefined: they could not be read. */
+  events: Event[] | undefined;
 }
 
 /** How a socket ended. */
 export interface Closed {
   code: number;
   reason: string;
+  /** The upgrade succeeded. */
+  opened: boolean;
   /** The refusal that came before the end, where one did. */
   refusal?: RefusalError;
   /** A frame that we could not understand. */
@@ -51,13 +64,19 @@ export interface Closed {
 /** Silence, as we close it ourselves. 4000–4499 invites to come back. */
 export const SILENT = 4000;
 const ABNORMAL = 1006;
+/** Frames that may wait behind a batch that is being inflated: minutes of a flood. */
+const QUEUED_MOST = 2_000;
 
 /** Whether the service invites a client back by itself after this. */
 export function invitesReconnect(code: number): boolean {
   return !((code >= 3500 && code <= 3999) || (code >= 4500 && code <= 4999));
 }
 
+/** Called with the answer at its place among all frames, before any later one is handled. */
+export type InOrder = (answer: ServerFrameBody) => void;
+
 interface Waiting {
+  inOrder: InOrder | undefined;
   resolve: (frame: ServerFrameBody) => void;
   reject: (error: Error) => void;
   timer: ReturnType<typeof setTimeout>;
@@ -71,12 +90,14 @@ export class Link {
   readonly #waiting = new Map<number, Waiting>();
   #id = 0;
   #over = false;
+  #open = false;
   #welcome: Welcome | undefined;
   #lastRefusal: RefusalError | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
-  #heard = Date.now();
+  #heard = performance.now();
   /** Frames behind a batch that is being inflated wait here, so that order holds. */
   #behind: Promise<void> | undefined;
+  #queued = 0;
 
   constructor(private readonly options: LinkOptions) {
     this.closed = new Promise((resolve) => (this.#finish = resolve));
@@ -95,20 +116,20 @@ export class Link {
 
   /** Milliseconds since the last frame. */
   get silentMs(): number {
-    return Date.now() - this.#heard;
+    return performance.now() - this.#heard;
   }
 
   /** Sends a frame and gives its answer. Throws RefusalError, or ConnectionLost where none comes. */
-  request(frame: ClientFrameBody): Promise<ServerFrameBody> {
+  request(frame: ClientFrameBody, inOrder?: InOrder): Promise<ServerFrameBody> {
     if (this.#over) return Promise.reject(new ConnectionLost());
     this.#id = (this.#id % 0xffff_ffff) + 1;
     const id = this.#id;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(id);
-        reject(new ConnectionLost("no answer came in time"));
+        reject(new ConnectionLost("no answer came in time", true));
       }, this.options.answerMs);
-      this.#waiting.set(id, { resolve, reject, timer });
+      this.#waiting.set(id, { inOrder, resolve, reject, timer });
       this.#send(id, frame);
     });
   }
@@ -132,6 +153,7 @@ export class Link {
   }
 
   #opened(): void {
+    this.#open = true;
     this.#send(++this.#id, { case: "signIn", value: this.options.signIn });
   }
 
@@ -151,7 +173,7 @@ export class Link {
 
   #received(data: unknown): void {
     if (this.#over) return;
-    this.#heard = Date.now();
+    this.#heard = performance.now();
     let frame: ServerFrame;
     try {
       frame = decode(data);
@@ -170,12 +192,15 @@ export class Link {
   }
 
   #wait(pending: Promise<void>): void {
+    this.#queued += 1;
     const behind: Promise<void> = pending
-      .catch(() => this.close(4400, "a batch cannot be inflated"))
+      .catch(() => this.close(SILENT, "a frame could not be handled"))
       .then(() => {
+        this.#queued -= 1;
         if (this.#behind === behind) this.#behind = undefined;
       });
     this.#behind = behind;
+    if (this.#queued > QUEUED_MOST) this.close(SILENT, "too much waits to be inflated");
   }
 
   #handle({ re, frame }: ServerFrame): Promise<void> | undefined {
@@ -183,26 +208,31 @@ export class Link {
     if (frame.case === "batch") {
       const batch = frame.value;
       const events = eventsOf(batch);
-      if (!(events instanceof Promise)) {
-        this.options.onBatch(batch, events);
-        return undefined;
-      }
-      return events.then((inflated) => {
-        if (!this.#over) this.options.onBatch(batch, inflated);
-      });
+      if (events instanceof Promise) return events.then((inflated) => this.#batch(batch, inflated));
+      this.#batch(batch, events);
+      return undefined;
     }
     if (frame.case === "welcome") this.#welcomed(frame.value);
     const waiting = re === 0 ? undefined : this.#waiting.get(re);
     if (waiting) {
       this.#waiting.delete(re);
       clearTimeout(waiting.timer);
-      if (frame.case === "refusal") waiting.reject(RefusalError.of(frame.value));
-      else waiting.resolve(frame);
+      if (frame.case === "refusal") {
+        waiting.reject(RefusalError.of(frame.value));
+        return undefined;
+      }
+      waiting.inOrder?.(frame);
+      waiting.resolve(frame);
       return undefined;
     }
     if (frame.case === "refusal") this.#lastRefusal = RefusalError.of(frame.value);
     if (frame.case !== "welcome") this.options.onFrame(frame);
     return undefined;
+  }
+
+  #batch({ conversation, epoch, firstSeq, count }: Batch, events: Event[] | undefined): void {
+    if (this.#over) return;
+    this.options.onBatch({ conversation, epoch, first: Number(firstSeq), count, events });
   }
 
   #welcomed(welcome: Welcome): void {
@@ -216,7 +246,7 @@ export class Link {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#silence);
-    const closed: Closed = { code, reason, undecodable, welcomed: this.#welcome !== undefined };
+    const closed: Closed = { code, reason, opened: this.#open, undecodable, welcomed: this.#welcome !== undefined };
     if (this.#lastRefusal) closed.refusal = this.#lastRefusal;
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
     for (const waiting of this.#waiting.values()) {

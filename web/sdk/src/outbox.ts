@@ -49,6 +49,10 @@ export class Outbox {
     return this.#version;
   }
 
+  get size(): number {
+    return this.#posts.size;
+  }
+
   get(clientId: string): Outgoing | undefined {
     return this.#posts.get(clientId);
   }
@@ -61,7 +65,7 @@ export class Outbox {
 
   /** Whether something here would be lost with the store. */
   get unsent(): number {
-    return this.list().filter((post) => post.state === "waiting" || post.state === "sending").length;
+    return this.list().filter(isUnsent).length;
   }
 
   /** What a store had kept. What was on its way then is to be sent again. */
@@ -76,10 +80,14 @@ export class Outbox {
     this.#version += 1;
   }
 
-  add(post: Pick<Outgoing, "clientId" | "person" | "conversation" | "createdMs" | "content">): Outgoing {
-    const outgoing: Outgoing = { ...post, state: "waiting", seq: 0, notBeforeMs: 0, tries: 0 };
-    this.#set(outgoing);
-    return outgoing;
+  /** A new post. With `notBeforeMs` Infinity it holds its place, and goes when `retry` says so. */
+  add(post: Pick<Outgoing, "clientId" | "person" | "conversation" | "createdMs" | "content">, notBeforeMs = 0): Outgoing {
+    return this.#set({ ...post, state: "waiting", seq: 0, notBeforeMs, tries: 0 });
+  }
+
+  /** A post as another tab has it. */
+  put(post: Outgoing): Outgoing {
+    return this.#set(post);
   }
 
   /** What may go out now: the first unanswered post of each conversation, so that what one person says stays in the
@@ -88,7 +96,7 @@ export class Outbox {
     const seen = new Set<string>();
     const out: Outgoing[] = [];
     for (const post of this.#posts.values()) {
-      if (post.state !== "waiting" && post.state !== "sending") continue;
+      if (!isUnsent(post)) continue;
       if (seen.has(post.conversation)) continue;
       seen.add(post.conversation);
       if (post.state === "waiting" && post.notBeforeMs <= nowMs) out.push(post);
@@ -98,8 +106,9 @@ export class Outbox {
 
   /** When `take` may give something next, if nothing else happens; undefined: never. */
   wakeMs(): number | undefined {
-    const waiting = this.list().filter((post) => post.state === "waiting");
-    return waiting.length === 0 ? undefined : Math.min(...waiting.map((post) => post.notBeforeMs));
+    let wakeMs = Infinity;
+    for (const post of this.#posts.values()) if (post.state === "waiting") wakeMs = Math.min(wakeMs, post.notBeforeMs);
+    return wakeMs === Infinity ? undefined : wakeMs;
   }
 
   /** It is in the log, or kept for a moderator. */
@@ -153,7 +162,12 @@ export class Outbox {
   }
 }
 
+/** Whether it has no answer to an end yet. */
+export function isUnsent(post: Outgoing): boolean {
+  return post.state === "waiting" || post.state === "sending";
+}
+
 /** Whether a post must stand in the store: all that have not reached the log. */
 export function isKept(post: Outgoing): boolean {
-  return post.state === "waiting" || post.state === "sending" || post.state === "refused";
+  return isUnsent(post) || post.state === "refused";
 }

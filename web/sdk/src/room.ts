@@ -2,9 +2,8 @@
 import { entryOf } from "./entry.js";
 import { RefusalError, endsSession } from "./errors.js";
 import { Follower, type FollowerOptions, type Need, type VerdictName } from "./follower.js";
-import type { Event } from "./gen/event_pb.js";
-import { type Batch, type Page, type PostState, type RoomState, type Subscribed, type Top, Verdict } from "./gen/socket_pb.js";
-import type { ClientFrameBody, ServerFrameBody } from "./link.js";
+import { type Page, type PostState, type RoomState, type Subscribed, type Top, Verdict } from "./gen/socket_pb.js";
+import type { ClientFrameBody, InOrder, LiveBatch, ServerFrameBody } from "./link.js";
 import { Signal } from "./signal.js";
 
 const VERDICTS: Record<number, VerdictName> = {
@@ -23,7 +22,7 @@ const READ_EVERY_MS = 1_000;
 
 /** What a room needs of the client that holds it. */
 export interface RoomHost {
-  request(frame: ClientFrameBody): Promise<ServerFrameBody>;
+  request(frame: ClientFrameBody, inOrder?: InOrder): Promise<ServerFrameBody>;
   readonly online: boolean;
   delivered(room: Room): void;
 }
@@ -51,10 +50,12 @@ export class Room {
   mayPost = false;
   mayModerate = false;
   postRefusal: RefusalError | undefined;
+  /** Its position went out with the sign-in; an answer is to come by itself. */
+  resuming = false;
   /** The verdict that came last. */
   verdict: VerdictName | undefined;
   #users = 0;
-  #resuming = false;
+  #gone = false;
   #repairing = false;
   #older: Promise<void> | undefined;
   readonly #timers = new Map<"subscribe" | "repair", ReturnType<typeof setTimeout>>();
@@ -85,15 +86,14 @@ export class Room {
 
   /** Asks to follow it, or to go on where we stand. */
   async subscribe(): Promise<void> {
-    this.#resuming = false;
+    this.resuming = false;
     const position = this.follower.position;
     const after = position && { conversation: this.id, epoch: position.epoch, seq: BigInt(position.seq) };
     try {
-      const answer = await this.host.request({
-        case: "subscribe",
-        value: { conversation: this.id, tail: TAIL, ...(after ? { after } : {}) },
+      // The events that follow may come right behind the answer: it is taken at its place.
+      await this.host.request({ case: "subscribe", value: { conversation: this.id, tail: TAIL, ...(after ? { after } : {}) } }, (answer) => {
+        if (answer.case === "subscribed") this.onSubscribed(answer.value);
       });
-      if (answer.case === "subscribed") this.onSubscribed(answer.value);
     } catch (error) {
       if (!(error instanceof RefusalError)) return; // The line is gone: the next one resumes.
       if (endsSession(error)) return;
@@ -104,16 +104,8 @@ export class Room {
     }
   }
 
-  /** Its position went out with the sign-in; an answer is to come by itself. */
-  resuming(): void {
-    this.#resuming = true;
-  }
-  get isResuming(): boolean {
-    return this.#resuming;
-  }
-
   onSubscribed(facts: Subscribed): void {
-    this.#resuming = false;
+    this.resuming = false;
     this.phase = "live";
     this.refusal = undefined;
     this.mayModerate = facts.mayModerate;
@@ -133,9 +125,10 @@ export class Room {
     if (this.#readWanted > 0) this.markRead(this.#readWanted);
   }
 
-  onBatch(batch: Batch, events: Event[]): void {
-    if (this.phase !== "live" || this.#resuming) return;
-    this.#after(this.follower.batch(batch.epoch, Number(batch.firstSeq), events.map(entryOf)));
+  onBatch({ epoch, first, count, events }: LiveBatch): void {
+    if (this.phase !== "live" || this.resuming || this.#gone) return;
+    const need = events ? this.follower.batch(epoch, first, events.map(entryOf)) : this.follower.lost(epoch, first + count - 1);
+    this.#after(need);
   }
 
   onTop(top: Top): void {
@@ -196,6 +189,7 @@ export class Room {
   }
 
   dispose(): void {
+    this.#gone = true;
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     clearTimeout(this.#readTimer);

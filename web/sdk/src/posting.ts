@@ -1,0 +1,186 @@
+// Posts from the moment they are written to their receipt: the shell around Outbox, with the store, the line and the
+// other tabs. Every tab shows all posts; the one that holds the line sends them.
+import { ConnectionLost, RefusalError, endsSession } from "./errors.js";
+import { ReceiptState } from "./gen/socket_pb.js";
+import type { ClientFrameBody, ServerFrameBody } from "./link.js";
+import { Outbox, type Outgoing, type PostContent, isKept, isUnsent } from "./outbox.js";
+import { Signal } from "./signal.js";
+import type { OutboxStore } from "./store.js";
+import { uuidv7 } from "./uuid.js";
+
+/** What tabs tell each other of the outbox. */
+export type OutboxChange = { put: Outgoing } | { drop: string };
+
+export interface PostingHost {
+  request(frame: ClientFrameBody): Promise<ServerFrameBody>;
+  readonly online: boolean;
+  /** Whether this tab is the one that sends. */
+  readonly sends: boolean;
+  /** The line did not answer in time. */
+  distrust(): void;
+  /** Tells the other tabs. */
+  share(change: OutboxChange): void;
+  /** How far a conversation has been seen; undefined: nobody looks at it here. */
+  deliveredOf(conversation: string): number | undefined;
+}
+
+/** Looks again soon, but not in a circle. */
+const SOONEST_MS = 50;
+
+export class Posting {
+  readonly outbox = new Outbox();
+  readonly changed = new Signal<Outgoing | undefined>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly store: OutboxStore,
+    private readonly host: PostingHost,
+  ) {}
+
+  /** Takes in what the store has kept. */
+  async load(person: number): Promise<void> {
+    this.outbox.load(await this.store.load(person));
+    this.changed.emit(undefined);
+  }
+
+  /** Keeps a post, then sends it until it is answered. It is in the store when this returns. */
+  async post(person: number, conversation: string, content: PostContent): Promise<Outgoing> {
+    const { clientId } = this.outbox.add({ clientId: uuidv7(), person, conversation, createdMs: Date.now(), content }, Infinity);
+    const post = { ...(this.outbox.get(clientId) as Outgoing), notBeforeMs: 0 };
+    this.changed.emit(post);
+    await this.store.put(post);
+    // Thrown away while it was being written down.
+    if (!this.outbox.get(clientId)) await this.store.remove(clientId);
+    else this.#move(this.outbox.put(post));
+    this.flush();
+    return this.outbox.get(clientId) ?? post;
+  }
+
+  /** Sends a refused post once more, or a waiting one now. */
+  async retry(clientId: string): Promise<void> {
+    const post = this.outbox.retry(clientId);
+    if (!post) return;
+    await this.store.put(post);
+    this.#move(post);
+    this.flush();
+  }
+
+  /** Throws a post away that has not reached the log. */
+  async discard(clientId: string): Promise<void> {
+    this.outbox.drop(clientId);
+    this.host.share({ drop: clientId });
+    this.changed.emit(undefined);
+    await this.store.remove(clientId);
+    this.flush();
+  }
+
+  /** Resolves when a post is shown, held, refused, or thrown away (then with undefined). */
+  settled(clientId: string): Promise<Outgoing | undefined> {
+    let last = this.outbox.get(clientId);
+    return new Promise((resolve) => {
+      const look = (told: Outgoing | undefined) => {
+        const post = told?.clientId === clientId ? told : this.outbox.get(clientId);
+        if (post && isUnsent(post)) last = post;
+        else {
+          stop();
+          resolve(post ?? (last && !isUnsent(last) ? last : undefined));
+        }
+      };
+      const stop = this.changed.on(look);
+      look(last);
+    });
+  }
+
+  /** What has been seen in the log needs no copy here. */
+  delivered(conversation: string, seq: number): void {
+    if (this.outbox.size === 0) return;
+    for (const post of this.outbox.list(conversation)) {
+      if (post.state === "shown" && post.seq <= seq && this.outbox.drop(post.clientId)) this.changed.emit(post);
+    }
+  }
+
+  /** Another tab has told of a change. */
+  take(change: OutboxChange): void {
+    if ("drop" in change) {
+      this.outbox.drop(change.drop);
+      this.changed.emit(undefined);
+    } else {
+      const mine = this.outbox.get(change.put.clientId);
+      // What this tab is sending, or has an answer for, it knows best.
+      if (this.host.sends && mine && mine.state !== "waiting" && mine.state !== "refused") return;
+      this.outbox.put(change.put);
+      this.changed.emit(change.put);
+      this.#forget(change.put);
+    }
+    this.flush();
+  }
+
+  /** The line broke: nothing that was on its way will be answered on it. */
+  lineLost(): void {
+    clearTimeout(this.#timer);
+    this.outbox.lineLost();
+    this.changed.emit(undefined);
+  }
+
+  /** Sends what may go now. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    if (!this.host.online || !this.host.sends) return;
+    for (const post of this.outbox.take(Date.now())) {
+      this.#move(post);
+      void this.#send(post);
+    }
+    const wakeMs = this.outbox.wakeMs();
+    if (wakeMs !== undefined) this.#timer = setTimeout(() => this.flush(), Math.max(wakeMs - Date.now(), SOONEST_MS));
+  }
+
+  async #send(post: Outgoing): Promise<void> {
+    const { clientId, conversation } = post;
+    try {
+      const answer = await this.host.request({ case: "post", value: { conversation, clientId, content: wire(post.content) } });
+      if (answer.case !== "receipt") throw new ConnectionLost("the answer to a post is no receipt", true);
+      const { position, state } = answer.value;
+      const done = this.outbox.receipt(clientId, Number(position?.seq ?? 0n), state === ReceiptState.HELD);
+      if (done) this.#move(done);
+      await this.store.remove(clientId);
+      if (done) this.#forget(done);
+    } catch (error) {
+      if (error instanceof RefusalError && !endsSession(error)) {
+        const refused = this.outbox.refused(clientId, error, Date.now());
+        if (refused && isKept(refused)) await this.store.put(refused);
+        if (refused) this.#move(refused);
+      } else {
+        this.outbox.unanswered(clientId);
+        const post = this.outbox.get(clientId);
+        if (post) this.#move(post);
+        // No answer in time on a line that looks alive: it is not.
+        if (error instanceof ConnectionLost && error.timedOut) this.host.distrust();
+      }
+    }
+    this.flush();
+  }
+
+  #move(post: Outgoing): void {
+    this.changed.emit(post);
+    this.host.share({ put: post });
+  }
+
+  /** A shown post leaves when its event has been seen, or where nobody looks. */
+  #forget(post: Outgoing): void {
+    if (post.state !== "shown") return;
+    const seq = this.host.deliveredOf(post.conversation);
+    if (seq === undefined) this.outbox.drop(post.clientId);
+    else this.delivered(post.conversation, seq);
+  }
+}
+
+function wire(content: PostContent) {
+  switch (content.case) {
+    case "comment":
+      return { case: "comment" as const, value: { text: content.text, replyTo: BigInt(content.replyTo) } };
+    case "edit":
+      return { case: "edit" as const, value: { target: BigInt(content.target), text: content.text } };
+    default:
+      return { case: content.case, value: { target: BigInt(content.target), reason: content.reason } };
+  }
+}
