@@ -2,7 +2,9 @@
 import type { Subprotocol } from "./codec.js";
 import { DirectLine } from "./direct.js";
 import { ConnectionLost, RefusalCode, RefusalError, endsSession } from "./errors.js";
+import type { ConsultationBrief } from "./gen/consultation_pb.js";
 import type { ConversationKind } from "./gen/event_pb.js";
+import type { ConsultationsChanged } from "./gen/socket_pb.js";
 import { Http, type SessionInfo } from "./http.js";
 import { type Connection, IDLE, type Line, type LineHost, type Standing } from "./line.js";
 import type { ClientFrameBody, InOrder, LiveBatch, ServerFrameBody, SocketConstructor } from "./link.js";
@@ -38,6 +40,16 @@ export interface ClientOptions {
   tabs?: Tabs | false;
 }
 
+/** What has become of a list of consultations. */
+export interface ListChange {
+  /** As they are now: put each in place by its id, where its version is not lower than the one held. */
+  changed: ConsultationBrief[];
+  /** Ids of those that this person may not watch any more. */
+  gone: string[];
+  /** More has changed than was told: list them again, now. (The spread that the server asks for has passed.) */
+  listAgain: boolean;
+}
+
 /** Conversations that one sign-in goes on with (the contract's bound). */
 const RESUMES_MOST = 300;
 
@@ -48,15 +60,20 @@ export class Client implements RoomHost {
   readonly connectionChanged = new Signal<Connection>();
   /** This person has become part of a conversation. */
   readonly conversationAdded = new Signal<{ conversation: string; kind: ConversationKind }>();
+  /** The call to all invited: a consultation is about to begin, or has begun. The key of a banner: (id, calledMs). */
+  readonly consultationCalled = new Signal<ConsultationBrief>();
+  /** This person's list of consultations is not what it was. */
+  readonly consultationsChanged = new Signal<ListChange>();
   connection: Connection = IDLE;
   session: SessionInfo | undefined;
   readonly #options: ClientOptions;
   readonly #rooms = new Map<string, Room>();
   readonly #posting: Posting;
-  readonly #line: Line;
+  #line: Line | undefined;
   readonly #shared: SharedLine | undefined;
   #started = false;
   #clockOffsetMs = 0;
+  #listTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: ClientOptions = {}) {
     this.#options = options;
@@ -72,39 +89,21 @@ export class Client implements RoomHost {
         return client.online;
       },
       get sends() {
-        return client.#shared?.leads ?? true;
+        return client.#line !== client.#shared || (client.#shared?.leads ?? true);
       },
-      distrust: () => this.#line.distrust(),
+      distrust: () => this.#line?.distrust(),
       share: (change) => this.#shared?.share(change),
       deliveredOf: (conversation) => this.#rooms.get(conversation)?.follower.delivered,
     });
-    const makeDirect = (host: LineHost) =>
-      new DirectLine(
-        {
-          http: this.http,
-          person: () => this.session?.person ?? 0,
-          name: this.#name,
-          sockets: options.sockets?.length ? options.sockets : [`${url.replace(/^http/, "ws")}/ws`],
-          webSocket: options.webSocket ?? (globalThis.WebSocket as unknown as SocketConstructor),
-          subprotocols: options.subprotocols,
-          connectMs: options.connectMs ?? 10_000,
-          answerMs,
-          random: options.random ?? Math.random,
-        },
-        host,
-      );
-    const host = this.#host();
     const tabs = options.tabs === undefined ? browserTabs() : options.tabs;
-    // A bearer token is this program's alone; a cookie is all tabs'.
-    if (tabs && options.token === undefined) {
-      this.#shared = new SharedLine(tabs, url, () => this.session?.person ?? 0, answerMs, host, makeDirect, {
+    if (tabs) {
+      this.#shared = new SharedLine(tabs, url, () => this.session?.person ?? 0, answerMs, this.#host(), (host) => this.#direct(host), {
         changed: (change) => this.#posting.take(change),
         all: () => this.outbox.list(),
-        leads: () => this.#lead(),
+        leads: () => void this.#lead(),
         signedOut: () => void this.#signedOutElsewhere(),
       });
     }
-    this.#line = this.#shared ?? makeDirect(host);
   }
 
   /** Everything on its way. */
@@ -126,6 +125,13 @@ export class Client implements RoomHost {
   /** Signs in by a one-use link's secret (what stands after `#`), and sets a password. */
   async signInByLink(link: string, newPassword: string): Promise<SessionInfo> {
     return this.#signedIn(await this.http.signInByLink(link, newPassword, this.#name, this.#wantsToken));
+  }
+
+  /** Signs in as the screen of one consultation, by a display link's secret (what stands after `#`): reading only, with a
+   * token that this client alone holds, so that a member's session in the same browser stays as it is. The link is good
+   * again and again. Throws RefusalError (LINK_INVALID) where it has ended: trying again does not help then. */
+  async signInDisplay(secret: string): Promise<SessionInfo> {
+    return this.#signedIn(await this.http.signInDisplay(secret, this.#name));
   }
 
   /** The session that this browser or token has, if it still stands. Throws ConnectionLost where that is not known. */
@@ -164,22 +170,28 @@ export class Client implements RoomHost {
     if (this.#started) return;
     this.#started = true;
     await this.#posting.load(this.session?.person ?? 0);
-    if (this.#started) this.#line.start();
+    if (!this.#started) return;
+    // A bearer token is this client's alone; a cookie is all tabs'.
+    const shared = this.http.options.token === undefined ? this.#shared : undefined;
+    this.#line = shared ?? (this.#line && this.#line !== this.#shared ? this.#line : this.#direct(this.#host()));
+    this.#line.start();
   }
 
   async stop(): Promise<void> {
     this.#started = false;
-    await this.#line.stop();
+    clearTimeout(this.#listTimer);
+    this.#listTimer = undefined;
+    await this.#line?.stop();
   }
 
   /** The network or the page came back: try now, or ask whether the line still lives. */
   nudge(): void {
-    this.#line.nudge();
+    this.#line?.nudge();
   }
 
   /** Asks the service over the line. Throws RefusalError, or ConnectionLost where no answer comes. */
   request(frame: ClientFrameBody, inOrder?: InOrder): Promise<ServerFrameBody> {
-    return this.online ? this.#line.request(frame, inOrder) : Promise.reject(new ConnectionLost("not connected"));
+    return this.online && this.#line ? this.#line.request(frame, inOrder) : Promise.reject(new ConnectionLost("not connected"));
   }
 
   // ---- conversations
@@ -218,8 +230,8 @@ export class Client implements RoomHost {
     return this.#posting.discard(clientId);
   }
 
-  /** A post done with: resolves when it is shown, held or refused; with undefined where it was thrown away. */
-  settled(clientId: string): Promise<Outgoing | undefined> {
+  /** A post done with: resolves when it is shown, held or refused; where it is thrown away, with how it stood last. */
+  settled(clientId: string): Promise<Outgoing> {
     return this.#posting.settled(clientId);
   }
 
@@ -254,6 +266,25 @@ export class Client implements RoomHost {
   async #lead(): Promise<void> {
     await this.#posting.load(this.session?.person ?? 0);
     this.#posting.flush();
+  }
+
+  #direct(host: LineHost): DirectLine {
+    const { sockets, webSocket, subprotocols, connectMs = 10_000, random = Math.random } = this.#options;
+    const { url, timeoutMs: answerMs } = this.http.options;
+    return new DirectLine(
+      {
+        http: this.http,
+        person: () => this.session?.person ?? 0,
+        name: this.#name,
+        sockets: sockets?.length ? sockets : [`${url.replace(/^http/, "ws")}/ws`],
+        webSocket: webSocket ?? (globalThis.WebSocket as unknown as SocketConstructor),
+        subprotocols,
+        connectMs,
+        answerMs,
+        random,
+      },
+      host,
+    );
   }
 
   #host(): LineHost {
@@ -313,6 +344,10 @@ export class Client implements RoomHost {
         return this.#rooms.get(frame.value.conversation)?.onReadMoved(Number(frame.value.mseq));
       case "conversationAdded":
         return this.conversationAdded.emit({ conversation: frame.value.conversation, kind: frame.value.kind });
+      case "consultationCalled":
+        return frame.value.consultation && this.consultationCalled.emit(frame.value.consultation);
+      case "consultationsChanged":
+        return this.#listChanged(frame.value);
       case "refusal":
         // It does not say which resume it refuses: ask for each that is open, by name.
         for (const room of this.#rooms.values()) if (room.resuming) void room.subscribe();
@@ -320,5 +355,15 @@ export class Client implements RoomHost {
       default:
         return;
     }
+  }
+
+  #listChanged({ changed, gone, listAgain, spreadMs }: ConsultationsChanged): void {
+    if (changed.length + gone.length > 0) this.consultationsChanged.emit({ changed, gone, listAgain: false });
+    if (!listAgain || this.#listTimer) return;
+    // Thousands hear this at once: each asks at a moment of its own.
+    this.#listTimer = setTimeout(() => {
+      this.#listTimer = undefined;
+      this.consultationsChanged.emit({ changed: [], gone: [], listAgain: true });
+    }, Math.round((this.#options.random ?? Math.random)() * spreadMs));
   }
 }

@@ -6,8 +6,10 @@ export interface SessionInfo {
   person: number;
   session: string;
   expiresMs: number;
-  /** Only where it was asked for. */
+  /** Only where it was asked for, and for screens. */
   token?: string;
+  /** A screen in a hall, signed in by a display link: `person` is 0, and it sees this one conversation. */
+  display?: { link: string; conversation: string };
 }
 
 /** What the service says of itself to everyone. */
@@ -38,6 +40,10 @@ export class Http {
 
   async signInByLink(link: string, newPassword: string, client: string, token: boolean): Promise<SessionInfo> {
     return session(await this.#call("POST", "sign-in/link", { link, new_password: newPassword, client, token }));
+  }
+
+  async signInDisplay(link: string, client: string): Promise<SessionInfo> {
+    return session(await this.#call("POST", "sign-in/display", { link, client }));
   }
 
   async signOut(): Promise<void> {
@@ -97,5 +103,7 @@ function session(answer: Record<string, unknown>): SessionInfo {
     expiresMs: Number(answer["expires_ms"]),
   };
   if (typeof answer["token"] === "string") info.token = answer["token"];
+  const display = answer["display"] as { link?: unknown; conversation?: unknown } | null | undefined;
+  if (display) info.display = { link: String(display.link), conversation: String(display.conversation) };
   return info;
 }

@@ -1,5 +1,5 @@
 export { Backoff, RETRY, type RetryRule } from "./backoff.js";
-export { Client, type ClientOptions } from "./client.js";
+export { Client, type ClientOptions, type ListChange } from "./client.js";
 export { BINARY, JSON_TEXT, type Subprotocol } from "./codec.js";
 export { type Entry, type Gone, type Kind, Why, entryOf } from "./entry.js";
 export { ConnectionLost, RefusalCode, RefusalError, endsSession, isForLater } from "./errors.js";

@@ -74,16 +74,18 @@ export class Posting {
     this.flush();
   }
 
-  /** Resolves when a post is shown, held, refused, or thrown away (then with undefined). */
-  settled(clientId: string): Promise<Outgoing | undefined> {
+  /** Resolves when a post is shown, held or refused; where it is thrown away, with how it stood last. Rejects for a
+   * post that is not here. */
+  settled(clientId: string): Promise<Outgoing> {
     let last = this.outbox.get(clientId);
+    if (!last) return Promise.reject(new RangeError("there is no such post"));
     return new Promise((resolve) => {
       const look = (told: Outgoing | undefined) => {
         const post = told?.clientId === clientId ? told : this.outbox.get(clientId);
         if (post && isUnsent(post)) last = post;
         else {
           stop();
-          resolve(post ?? (last && !isUnsent(last) ? last : undefined));
+          resolve(post ?? (last as Outgoing));
         }
       };
       const stop = this.changed.on(look);
