@@ -1,0 +1,28 @@
+// What a page's first load costs, by the browser's own Resource Timing.
+import { type Page } from "@playwright/test";
+
+/** The budget for the room, bytes of script as sent with gzip. */
+export const BUDGET = 120 * 1024;
+
+export interface Weight {
+  script: number;
+  /** The same script unpacked. */
+  unpacked: number;
+  style: number;
+  all: number;
+  requests: number;
+}
+
+/** Bytes as they were sent, without heads. */
+export async function weightOf(page: Page): Promise<Weight> {
+  return page.evaluate(() => {
+    const entries = performance.getEntriesByType("resource") as PerformanceResourceTiming[];
+    const sum = (end: RegExp) => entries.filter((one) => end.test(new URL(one.name).pathname)).reduce((bytes, one) => bytes + one.encodedBodySize, 0);
+    const unpacked = entries.filter((one) => /\.m?js$/.test(new URL(one.name).pathname)).reduce((bytes, one) => bytes + one.decodedBodySize, 0);
+    const document_ = performance.getEntriesByType("navigation")[0] as PerformanceNavigationTiming;
+    return { script: sum(/\.m?js$/), unpacked, style: sum(/\.css$/), all: sum(/^/) + document_.encodedBodySize, requests: entries.length + 1 };
+  });
+}
+
+/** Takes gzip alone, as older webviews and some proxies do. */
+export const GZIP_ONLY = { extraHTTPHeaders: { "accept-encoding": "gzip" } };
