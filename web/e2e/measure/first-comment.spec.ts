@@ -20,9 +20,14 @@ declare global {
   }
 }
 
+let service: WholeService;
+test.beforeAll(async () => {
+  service = await WholeService.start();
+});
+test.afterAll(() => service?.stop());
+
 test("the first comment on a slow phone", async ({ browser }) => {
   test.setTimeout(170_000);
-  const service = await WholeService.start();
   const { url } = await service.cable();
   const member = await Person.comes(browser, "member31", { ...PHONE, at: url });
   await member.enters();
@@ -50,7 +55,6 @@ test("the first comment on a slow phone", async ({ browser }) => {
   writeFileSync(join(BENCH, "web-first-comment.json"), `${JSON.stringify(figures, undefined, 2)}\n`);
   console.log(JSON.stringify(figures));
   await member.leaves();
-  await service.stop();
 });
 
 type Kept = Awaited<ReturnType<import("@playwright/test").BrowserContext["storageState"]>>;

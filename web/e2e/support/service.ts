@@ -57,6 +57,12 @@ export async function until(what: string, isSo: () => Promise<boolean> | boolean
   }
 }
 
+/** What runs: it must not outlive us, however we end. */
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGTERM");
+});
+
 /** A process that we started, with the end of what it said. */
 export class Child {
   said = "";
@@ -74,6 +80,8 @@ export class Child {
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       stream?.on("data", (chunk: Buffer) => (this.said = (this.said + chunk.toString()).slice(-20_000)));
     }
+    running.add(this.#process);
+    this.#process.once("exit", () => running.delete(this.#process));
     this.#process.on("error", (error) => (this.said += error.message));
   }
 

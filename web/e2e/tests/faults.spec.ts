@@ -23,7 +23,7 @@ for (const { name, start, awayMs, dead } of places) {
       test.setTimeout(180_000);
       service = await start();
     });
-    test.afterAll(() => service.stop());
+    test.afterAll(() => service?.stop());
 
     test("a network away, a killed gateway, a reload and a wrong clock: nothing is lost, doubled or out of order, and the page says what is so", async ({ browser }) => {
       test.setTimeout(240_000);

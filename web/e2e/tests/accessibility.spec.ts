@@ -1,0 +1,100 @@
+import AxeBuilder from "@axe-core/playwright";
+import { type Page, expect, test } from "@playwright/test";
+import { DESK, PHONE } from "../support/page";
+import { LOCALES, PLACES, SIZES, THEMES, type Scene, dress, dressed, setScene, visit } from "../support/scene";
+
+let scene: Scene;
+test.beforeAll(async ({ browser }) => {
+  scene = await setScene(browser);
+});
+
+/** What depends on colours and sizes alone: asked again in each of them. */
+const BY_LOOK = ["color-contrast", "target-size", "scrollable-region-focusable"];
+
+async function violations(page: Page, rules?: string[]): Promise<string[]> {
+  const axe = new AxeBuilder({ page }).setLegacyMode(true);
+  const found = await (rules ? axe.withRules(rules) : axe.withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])).analyze();
+  return found.violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 160)}: ${(node.failureSummary ?? "").split("\n").slice(1, 3).join(" ").trim()}`));
+}
+
+for (const locale of LOCALES) {
+  test(`axe finds nothing on any page, in every size of text, light, dark and with high contrast (${locale})`, async ({ browser }) => {
+    test.setTimeout(240_000);
+    const found: Record<string, string[]> = {};
+    for (const place of PLACES) {
+      const context = await dressed(browser, scene, place.as, { locale }, locale === "en" ? DESK : PHONE);
+      const page = await context.newPage();
+      await visit(page, scene, place);
+      for (const theme of THEMES) {
+        for (const size of SIZES) {
+          await dress(page, size, theme);
+          const whole = size === "normal" && theme === "light";
+          const now = await violations(page, whole ? undefined : BY_LOOK);
+          if (now.length > 0) found[`${place.name}, ${size}, ${theme}`] = now;
+        }
+      }
+      await context.close();
+    }
+    expect(found).toEqual({});
+  });
+}
+
+/** What a finger or a pointer can hit, with its size; links in the middle of a text are as high as its lines. */
+function smallTargets(): string[] {
+  const small: string[] = [];
+  const shown = document.querySelector("dialog[open], [role=dialog]") ?? document;
+  for (const one of shown.querySelectorAll<HTMLElement>("a, button, input, select, textarea, summary, [role=button], [role=switch], [role=radio]")) {
+    const style = getComputedStyle(one);
+    if (style.visibility === "hidden" || !one.checkVisibility({ opacityProperty: true })) continue;
+    if (one.closest(".unseen, [aria-hidden=true], .skip") || (one as HTMLInputElement).type === "hidden") continue;
+    if (one.tagName === "A" && style.display === "inline" && /\S/.test((one.parentElement?.textContent ?? "").replace(one.textContent ?? "", ""))) continue;
+    // A box and its label are one target; so is a field and what frames it.
+    const label = one.closest("label") ?? (one.id ? document.querySelector(`label[for="${CSS.escape(one.id)}"]`) : null);
+    const boxes = [one.getBoundingClientRect(), ...((one as HTMLInputElement).type === "checkbox" || (one as HTMLInputElement).type === "radio" ? [label?.getBoundingClientRect()] : [])];
+    const width = Math.max(...boxes.map((box) => box?.width ?? 0));
+    const height = Math.max(...boxes.map((box) => box?.height ?? 0));
+    if (width < 43.5 || height < 43.5) small.push(`${one.outerHTML.slice(0, 120)}: ${width.toFixed(1)} × ${height.toFixed(1)}`);
+  }
+  return small;
+}
+
+test("whatever can be tapped is 44 pixels wide and high, on every page", async ({ browser }) => {
+  test.setTimeout(120_000);
+  const found: Record<string, string[]> = {};
+  for (const place of PLACES) {
+    const context = await dressed(browser, scene, place.as, {}, PHONE);
+    const page = await context.newPage();
+    await visit(page, scene, place);
+    const small = await page.evaluate(smallTargets);
+    if (small.length > 0) found[place.name] = small;
+    await context.close();
+  }
+  expect(found).toEqual({});
+});
+
+test("at 400 % no page must be scrolled sideways, and nothing is cut off", async ({ browser }) => {
+  test.setTimeout(120_000);
+  const found: Record<string, string[]> = {};
+  for (const locale of LOCALES) {
+    for (const place of PLACES) {
+      // A desk of 1280 × 1024 at 400 %.
+      const context = await dressed(browser, scene, place.as, { locale }, { viewport: { width: 320, height: 256 } });
+      const page = await context.newPage();
+      await visit(page, scene, place);
+      const wide = await page.evaluate(() => {
+        const out: string[] = [];
+        const root = document.scrollingElement as HTMLElement;
+        if (root.scrollWidth > innerWidth) out.push(`the page is ${root.scrollWidth} wide`);
+        for (const one of document.querySelectorAll<HTMLElement>("body *")) {
+          if (one.closest(".unseen, [aria-hidden=true], .skip, svg") || !one.checkVisibility()) continue;
+          const box = one.getBoundingClientRect();
+          if (box.width > 0 && (box.right > innerWidth + 1 || box.left < -1)) out.push(`${one.outerHTML.slice(0, 100)}: ${box.left.toFixed(0)} to ${box.right.toFixed(0)}`);
+        }
+        return out.slice(0, 8);
+      });
+      if (wide.length > 0) found[`${place.name}, ${locale}`] = wide;
+      await context.close();
+    }
+  }
+  expect(found).toEqual({});
+});
