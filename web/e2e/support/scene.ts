@@ -19,6 +19,8 @@ export interface Scene {
   room: string;
   /** One that is over. */
   past: string;
+  /** One that is open, and in which only three things were said. */
+  spoken: string;
   /** The hall's screen for the open one, with its secret. */
   hall: string;
   signedIn: Record<Who, Kept | undefined>;
@@ -39,6 +41,12 @@ const SAID_BEFORE: [string, string][] = [
   ["member41", "文化礼堂不能只在节日开门，建议排出每周的活动表。"],
   ["member42", "可以请退休教师和非遗传承人驻堂，给一点补贴。"],
   ["staff1", "意见已汇总，会后形成专报。"],
+];
+
+const SAID_BRIEFLY: [string, string, number?][] = [
+  ["staff1", "请各位委员发言。"],
+  ["member41", "社区食堂要先算清楚账，再谈补贴。"],
+  ["staff1", "账目会前已印发。", 1],
 ];
 
 async function say(programs: Map<string, Client>, consultation: string, said: [string, string, number?][]): Promise<void> {
@@ -67,17 +75,18 @@ export async function setScene(browser: Browser): Promise<Scene> {
   await say(programs, room, SAID);
 
   const everybody = { organisations: [{ organisation: open?.organisation ?? 1, withBelow: true }], roles: [], people: [] };
-  const made = await consultations.createConsultation({
-    clientId: crypto.randomUUID(),
-    organisation: open?.organisation ?? 1,
-    title: "请你来协商：文化礼堂怎样天天有人来",
-    description: "一、情况介绍\n二、讨论\n三、回应",
-    watch: everybody,
-    post: everybody,
-  });
-  await consultations.setConsultationState({ id: made.id, state: ConsultationState.OPEN });
-  await say(programs, made.id, SAID_BEFORE);
-  await consultations.setConsultationState({ id: made.id, state: ConsultationState.CLOSED });
+  const make = async (title: string) => {
+    const description = "一、情况介绍\n二、讨论\n三、回应";
+    const organisation = open?.organisation ?? 1;
+    const { id } = await consultations.createConsultation({ clientId: crypto.randomUUID(), organisation, title, description, watch: everybody, post: everybody });
+    await consultations.setConsultationState({ id, state: ConsultationState.OPEN });
+    return id;
+  };
+  const spoken = await make("请你来协商：社区食堂怎样办得长久");
+  await say(programs, spoken, SAID_BRIEFLY);
+  const past = await make("请你来协商：文化礼堂怎样天天有人来");
+  await say(programs, past, SAID_BEFORE);
+  await consultations.setConsultationState({ id: past, state: ConsultationState.CLOSED });
   const link = await consultations.createDisplayLink({ id: room, label: "主会场大屏", expiresMs: BigInt(Date.now() + 86_400_000) }).catch(() => ({ path: "/hall/none#none" }));
 
   const signedIn: Scene["signedIn"] = { nobody: undefined, member: undefined, staff: undefined };
@@ -86,7 +95,7 @@ export async function setScene(browser: Browser): Promise<Scene> {
     signedIn[who] = await person.page.context().storageState();
     await person.leaves();
   }
-  return { room, past: made.id, hall: link.path, signedIn };
+  return { room, past, spoken, hall: link.path, signedIn };
 }
 
 /** A page of the application, and how it is reached. */

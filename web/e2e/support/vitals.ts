@@ -33,14 +33,16 @@ export async function watchVitals(context: BrowserContext): Promise<void> {
       }
     }).observe({ type: "event", durationThreshold: 16, buffered: true } as PerformanceObserverInit);
     addEventListener("keydown", (event) => vitals.keys.push([event.timeStamp, performance.now() - event.timeStamp]), true);
+    let asked = 0;
     const frame = () => {
       vitals.frames += 1;
-      if (vitals.counting) requestAnimationFrame(frame);
+      asked = vitals.counting ? requestAnimationFrame(frame) : 0;
     };
     Object.defineProperty(vitals, "count", {
       value: (on: boolean) => {
         vitals.counting = on;
-        if (on) requestAnimationFrame(frame);
+        cancelAnimationFrame(asked);
+        asked = on ? requestAnimationFrame(frame) : 0;
       },
     });
   });

@@ -1,49 +1,70 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Page, expect, test } from "@playwright/test";
-import { DESK, PHONE, Person } from "../support/page";
+import { type BrowserContextOptions, type Page, expect, test } from "@playwright/test";
+import { DESK, PHONE } from "../support/page";
+import { withPalette } from "../support/png";
+import { type Locale, type Place, PLACES, type Scene, type Size, type Theme, dressed, setScene, visit } from "../support/scene";
 
-// `npm run e2e -- pictures` with PICTURES=1 makes those of the README anew; otherwise they are only taken.
-const folder = process.env["PICTURES"] ? fileURLToPath(new URL("../../../docs/pictures", import.meta.url)) : join(tmpdir(), "yitang-pictures");
+// `npm run pictures` makes those in docs/pictures anew; otherwise they are only taken.
+const kept = fileURLToPath(new URL("../../../docs/pictures", import.meta.url));
+const folder = process.env["PICTURES"] ? kept : join(tmpdir(), "yitang-pictures");
+/** All of them together, bytes. */
+const MOST_BYTES = 6_000_000;
 
-async function take(page: Page, name: string): Promise<void> {
-  await page.evaluate(() => document.fonts.ready);
-  const picture = await page.screenshot({ path: join(folder, name), animations: "disabled", caret: "hide" });
-  expect(picture.length).toBeGreaterThan(10_000);
+const SCREEN: BrowserContextOptions = { viewport: { width: 1920, height: 1080 } };
+const SMALL_PHONE: BrowserContextOptions = { ...PHONE, deviceScaleFactor: 1.5 };
+
+interface Look {
+  name: string;
+  options: BrowserContextOptions;
+  locale: Locale;
+  size: Size;
+  theme: Theme;
+  of: (place: Place) => boolean;
+}
+const isHall = (place: Place) => place.name === "hall";
+const LOOKS: Look[] = [
+  { name: "phone", options: PHONE, locale: "zh-CN", size: "normal", theme: "light", of: (place) => !isHall(place) },
+  { name: "desk-en", options: DESK, locale: "en", size: "normal", theme: "light", of: (place) => !isHall(place) },
+  { name: "phone-huge-dark", options: SMALL_PHONE, locale: "zh-CN", size: "huge", theme: "dark", of: (place) => !isHall(place) },
+  { name: "desk", options: { viewport: { width: 1440, height: 900 } }, locale: "zh-CN", size: "normal", theme: "light", of: ({ name }) => ["room", "home", "document", "room-control"].includes(name) },
+  { name: "desk-dark", options: DESK, locale: "zh-CN", size: "normal", theme: "dark", of: ({ name }) => ["room", "home"].includes(name) },
+  { name: "phone-en", options: SMALL_PHONE, locale: "en", size: "normal", theme: "light", of: ({ name }) => ["room", "home", "sign-in"].includes(name) },
+  { name: "screen", options: SCREEN, locale: "zh-CN", size: "normal", theme: "light", of: isHall },
+  { name: "screen-en", options: SCREEN, locale: "en", size: "normal", theme: "light", of: isHall },
+  { name: "screen-dark", options: SCREEN, locale: "zh-CN", size: "normal", theme: "dark", of: isHall },
+];
+
+let scene: Scene;
+test.beforeAll(async ({ browser }) => {
+  mkdirSync(folder, { recursive: true });
+  scene = await setScene(browser);
+});
+
+async function take(page: Page, name: string): Promise<number> {
+  const picture = await page.screenshot({ animations: "disabled", caret: "hide" });
+  const small = withPalette(picture);
+  writeFileSync(join(folder, `${name}.png`), small);
+  return small.length;
 }
 
-test("the pictures of the README", async ({ browser }) => {
-  mkdirSync(folder, { recursive: true });
-  const stranger = await (await browser.newContext({ ...PHONE, locale: "zh-CN" })).newPage();
-  await stranger.goto(new URL("/", process.env["YITANG_URL"] ?? process.env["E2E_URL"]).href);
-  await expect(stranger.getByRole("button", { name: "登录" })).toBeVisible();
-  await take(stranger, "phone-sign-in.png");
-  const member = await Person.comes(browser, "member31");
-  const staff = await Person.comes(browser, "staff1", DESK);
-  const colleague = await Person.comes(browser, "member32", DESK);
-  await expect(member.page.getByRole("link", { name: /老旧小区/ }).first()).toBeVisible();
-  await take(member.page, "phone-home.png");
-  await staff.enters();
-  await colleague.enters();
-  await member.enters();
-  const said: [Person, string][] = [
-    [staff, "各位委员好，今天围绕老旧小区改造协商，请大家踊跃发言。"],
-    [member, "加装电梯要先听一楼住户的意见，补偿办法应当公开透明。"],
-    [colleague, "建议把停车位和绿化一并规划，避免改造之后再返工。"],
-    [member, "老年人多的楼栋，希望优先安排坡道和扶手。"],
-    [staff, "第二条已转建设部门，会后三个工作日内书面答复。"],
-  ];
-  for (const [person, text] of said) {
-    await person.says(text);
-    for (const one of [member, staff, colleague]) await one.sees(text);
-  }
-  for (const one of [member, staff]) await expect(one.page.getByText("在场 3 人")).toBeVisible();
-  // Counts of what was said come once a second.
-  await expect(staff.page.getByText("5", { exact: true }).first()).toBeVisible();
-  await take(member.page, "phone-room.png");
-  await take(staff.page, "desk-room.png");
-  for (const one of [member, staff, colleague]) await one.leaves();
-  await stranger.context().close();
+for (const look of LOOKS) {
+  test(`pictures of every page: ${look.name}`, async ({ browser }) => {
+    test.setTimeout(180_000);
+    for (const place of PLACES.filter(look.of)) {
+      const context = await dressed(browser, scene, place.as, look, look.options);
+      const page = await context.newPage();
+      await visit(page, scene, place);
+      expect(await take(page, `${look.name}-${place.name}`)).toBeGreaterThan(4_000);
+      await context.close();
+    }
+  });
+}
+
+test("the pictures in docs/pictures are no burden on the repository", () => {
+  const sizes = readdirSync(kept).map((name) => statSync(join(kept, name)).size);
+  expect(sizes.length).toBeGreaterThan(3);
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(MOST_BYTES);
 });

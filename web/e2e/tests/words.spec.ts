@@ -1,0 +1,91 @@
+import { type Page, expect, test } from "@playwright/test";
+import type { Client } from "@yitang/sdk";
+import { commentsOf, program } from "../support/log";
+import { DESK, url } from "../support/page";
+import { LOCALES, PLACES, type Scene, dressed, setScene, visit } from "../support/scene";
+
+let scene: Scene;
+let data: string[];
+test.beforeAll(async ({ browser }) => {
+  scene = await setScene(browser);
+  data = await dataOf(await program(process.env["E2E_DIRECT"] ?? url(), "staff1"));
+});
+
+/** What people and organisations are called and what they wrote: not the application's words. Longest first. */
+async function dataOf(client: Client): Promise<string[]> {
+  const found = new Set<string>(["主会场大屏"]);
+  const facts = await client.http.facts();
+  found.add(facts.body.zh);
+  const { organisations } = await client.services.directory.listOrganisations({});
+  for (const { name } of organisations) found.add(name);
+  const { consultations } = await client.services.consultations.listConsultations({ limit: 100 });
+  for (const one of consultations) {
+    found.add(one.title);
+    const whole = await client.services.consultations.getConsultation({ id: one.id });
+    for (const line of whole.description.split("\n")) found.add(line.trim());
+  }
+  const authors = new Set<number>();
+  for (const room of [scene.room, scene.past]) {
+    for (const { text, author } of await commentsOf(client, room)) {
+      for (const line of text.split("\n")) found.add(line.trim());
+      authors.add(author);
+    }
+  }
+  const me = await client.services.directory.getMe({});
+  const people = [...(await client.services.directory.getPeople({ ids: [...authors] })).people, ...(me.person ? [me.person] : [])];
+  const own = await client.services.directory.searchPeople({ text: "", organisation: me.person?.organisation ?? 0, limit: 50 });
+  for (const { name, login } of [...people, ...own.people]) for (const one of [name, login]) found.add(one);
+  return [...found].filter((one) => one !== "").sort((a, b) => b.length - a.length);
+}
+
+/** Everything that a page says to eyes and ears. Runs in the page. */
+function said(): string[] {
+  const texts: string[] = [document.title];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const parent = node.parentElement;
+    if (!parent || parent.closest("script, style, noscript")) continue;
+    texts.push(node.textContent ?? "");
+  }
+  for (const one of document.querySelectorAll("*")) {
+    for (const name of ["aria-label", "aria-description", "aria-roledescription", "placeholder", "title", "alt"]) {
+      const value = one.getAttribute(name);
+      if (value) texts.push(value);
+    }
+  }
+  return texts.map((text) => text.trim()).filter((text) => text !== "");
+}
+
+/** The application's own words on this page: what is data is taken out. A text that is cut short is data too. */
+async function ownWords(page: Page): Promise<string[]> {
+  const texts = await page.evaluate(said);
+  return texts.map((text) => {
+    let rest = text;
+    for (const one of data) rest = rest.replaceAll(one, " ");
+    const cut = rest.replace(/…$/, "");
+    // The first sign of a name stands in a circle beside a comment; a quotation is the beginning of a comment.
+    if (cut.length > 0 && data.some((one) => one.startsWith(cut) && (cut.length > 8 || [...cut].length === 1))) return "";
+    return rest.trim();
+  });
+}
+
+/** Names that are the same in every language, and what is written by machines for machines. */
+const NAMES = /中文|English|Yitang|yitang-web[ \d.]*|\.csv|login,name,organisation_code,roles|code,name,level,parent_code|member\+staff|https?:\/\/\S+|(member|staff)\d+|\b(Enter|Esc|Home|End|Ctrl|Alt|Shift|Page(Up| Up|Down| Down)|Tab|[A-Z])\b/g;
+
+for (const locale of LOCALES) {
+  test(`every word of every page is of the language chosen (${locale})`, async ({ browser }) => {
+    test.setTimeout(120_000);
+    const found: Record<string, string[]> = {};
+    for (const place of PLACES) {
+      const context = await dressed(browser, scene, place.as, { locale }, DESK);
+      const page = await context.newPage();
+      await visit(page, scene, place);
+      const words = (await ownWords(page)).map((text) => text.replace(NAMES, " "));
+      const foreign = words.filter((text) => (locale === "en" ? /[\u3400-\u9fff]/ : /[A-Za-z]{2,}/).test(text));
+      if (foreign.length > 0) found[place.name] = [...new Set(foreign)];
+      expect(words.length).toBeGreaterThan(2);
+      await context.close();
+    }
+    expect(found).toEqual({});
+  });
+}
