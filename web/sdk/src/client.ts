@@ -68,6 +68,7 @@ export class Client implements RoomHost {
   session: SessionInfo | undefined;
   readonly #options: ClientOptions;
   readonly #rooms = new Map<string, Room>();
+  readonly #store: OutboxStore;
   readonly #posting: Posting;
   #line: Line | undefined;
   readonly #shared: SharedLine | undefined;
@@ -83,7 +84,10 @@ export class Client implements RoomHost {
     this.http = new Http({ url, token: options.token, fetch: call, timeoutMs: answerMs });
     this.services = servicesOf(this.http.options);
     const client = this;
-    this.#posting = new Posting(options.store ?? defaultStore(), {
+    this.#store = options.store ?? defaultStore();
+    // A disk that came back may hold what could not be loaded before; `durable` may have changed.
+    this.#store.changed?.on(() => void (this.#started && this.#lead()));
+    this.#posting = new Posting(this.#store, {
       request: (frame) => this.request(frame),
       get online() {
         return client.online;
@@ -109,6 +113,11 @@ export class Client implements RoomHost {
   /** Everything on its way. */
   get outbox(): Outbox {
     return this.#posting.outbox;
+  }
+  /** Whether posts without a receipt outlive this page or program. False where a browser's disk is full, forbidden or
+   * broken, and where the store is memory: then leaving loses what is unsent. */
+  get durable(): boolean {
+    return this.#store.durable ?? true;
   }
   /** A post has changed its state. */
   get outboxChanged(): Signal<Outgoing | undefined> {

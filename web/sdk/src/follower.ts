@@ -86,6 +86,10 @@ export class Follower {
   get unread(): number {
     return Math.max(0, this.#headMseq - this.#readMseq);
   }
+  /** Events held without a gap up to `delivered`. */
+  get held(): number {
+    return this.#epoch === 0 ? 0 : this.delivered - this.#oldest + 1;
+  }
   /** The lowest seq held without a gap up to `delivered`. */
   get oldest(): number {
     return this.#oldest;
@@ -168,6 +172,16 @@ export class Follower {
   /** What to ask for, if still behind. */
   repair(): Need {
     return this.#epoch !== 0 && this.behind ? { kind: "repair", after: this.#inbox.delivered } : NOTHING;
+  }
+
+  /** Keeps the newest `most` events and forgets the rest, to be paged again when one scrolls back. True: some went. */
+  trim(most: number): boolean {
+    const first = this.delivered - most + 1;
+    if (first <= this.#oldest) return false;
+    this.timeline.drop(this.#oldest, first);
+    this.#oldest = first;
+    this.#completeBefore = false;
+    return true;
   }
 
   read(mseq: number): boolean {

@@ -15,7 +15,8 @@ export type Offer<T> =
 
 /** A cursor, and the runs that wait until the hole before them is filled. */
 export class Inbox<T> {
-  readonly #waiting = new Map<number, Run<T>>();
+  /** By `first`, ascending, no two the same. */
+  #waiting: Run<T>[] = [];
   #count = 0;
 
   constructor(
@@ -35,8 +36,8 @@ export class Inbox<T> {
 
   /** The hole before the earliest run that waits. */
   get hole(): { from: number; to: number } | undefined {
-    if (this.#waiting.size === 0) return undefined;
-    return { from: this.at + 1, to: Math.min(...this.#waiting.keys()) - 1 };
+    const next = this.#waiting[0];
+    return next && { from: this.at + 1, to: next.first - 1 };
   }
 
   /** Takes a run, live or from a page, in any order and as often as it comes. */
@@ -52,34 +53,45 @@ export class Inbox<T> {
   }
 
   #keep(run: Run<T>): Offer<T> {
-    const kept = this.#waiting.get(run.first);
-    if (!kept || kept.items.length < run.items.length) {
-      const more = run.items.length - (kept?.items.length ?? 0);
+    const place = this.#placeOf(run.first);
+    const there = this.#waiting[place];
+    const kept = there?.first === run.first ? there : undefined;
+    const more = run.items.length - (kept?.items.length ?? 0);
+    if (more > 0) {
       if (this.#count + more > this.most) {
-        this.#waiting.clear();
+        this.#waiting = [];
         this.#count = 0;
         return { kind: "overflow", from: this.at + 1 };
       }
       this.#count += more;
-      this.#waiting.set(run.first, run);
+      this.#waiting.splice(place, kept ? 1 : 0, run);
     }
-    const hole = this.hole ?? { from: this.at + 1, to: run.first - 1 };
-    return { kind: "hole", ...hole };
+    return { kind: "hole", ...(this.hole ?? { from: this.at + 1, to: run.first - 1 }) };
   }
 
   #takeWaiting(items: T[]): void {
-    while (this.#waiting.size > 0) {
-      const first = Math.min(...this.#waiting.keys());
-      if (first > this.at + 1) return;
-      const run = this.#waiting.get(first);
-      if (!run) return;
-      this.#waiting.delete(first);
+    let taken = 0;
+    for (const run of this.#waiting) {
+      if (run.first > this.at + 1) break;
+      taken += 1;
       this.#count -= run.items.length;
-      const last = first + run.items.length - 1;
-      if (last > this.at) {
-        items.push(...run.items.slice(this.at + 1 - first));
-        this.at = last;
-      }
+      const last = run.first + run.items.length - 1;
+      if (last <= this.at) continue;
+      for (let index = this.at + 1 - run.first; index < run.items.length; index += 1) items.push(run.items[index] as T);
+      this.at = last;
     }
+    if (taken > 0) this.#waiting.splice(0, taken);
+  }
+
+  /** Where a run that starts at `first` stands, or would. */
+  #placeOf(first: number): number {
+    let low = 0;
+    let high = this.#waiting.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#waiting[middle]?.first ?? 0) < first) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }

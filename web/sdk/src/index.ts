@@ -7,6 +7,7 @@ export { fold, targetOf } from "./fold.js";
 export { Follower, type Need, type Rules } from "./follower.js";
 export { Http, type ServiceFacts, type SessionInfo } from "./http.js";
 export { Inbox } from "./inbox.js";
+export { EntryList } from "./list.js";
 export { type Connection, type Phase } from "./line.js";
 export { type SocketConstructor, type SocketLike, invitesReconnect } from "./link.js";
 export { Outbox, type Outgoing, type PostContent, type PostState } from "./outbox.js";

@@ -12,6 +12,8 @@ const VERDICTS: Record<number, VerdictName> = {
   [Verdict.GAP]: "gap",
   [Verdict.RESET]: "reset",
 };
+/** Events that a room holds at most, if nobody says otherwise: some 20 MB. */
+const KEEP_MOST = 50_000;
 const TAIL = 50;
 const PAGE = 100;
 const REPAIR_PAGE = 200;
@@ -52,6 +54,9 @@ export class Room {
   postRefusal: RefusalError | undefined;
   /** Its position went out with the sign-in; an answer is to come by itself. */
   resuming = false;
+  /** Events to hold; a quarter more, and the oldest go, to be loaded again by `loadOlder`. A page whose reader stands at
+   * the end can do with far fewer than one that reads back; it may be changed at any time. */
+  keepMost = KEEP_MOST;
   /** The verdict that came last. */
   verdict: VerdictName | undefined;
   #users = 0;
@@ -213,6 +218,7 @@ export class Room {
   }
 
   #after(need: Need): void {
+    if (this.follower.held > this.keepMost * 1.25) this.follower.trim(this.keepMost);
     this.host.delivered(this);
     this.changed.emit();
     this.#meet(need);

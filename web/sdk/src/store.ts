@@ -1,15 +1,21 @@
 // Where unsent posts stay when the page is gone.
 import type { Outgoing } from "./outbox.js";
+import { Signal } from "./signal.js";
 
 export interface OutboxStore {
   /** The posts of one person. */
   load(person: number): Promise<Outgoing[]>;
   put(post: Outgoing): Promise<void>;
   remove(clientId: string): Promise<void>;
+  /** Whether what is put here outlives the page or program; where it is not told, it does. */
+  readonly durable?: boolean;
+  /** `durable` has changed, or a disk has come back and may hold more than was loaded: load again. */
+  readonly changed?: Signal;
 }
 
-/** For programs without a disk, and tests. */
+/** Keeps posts as long as the program runs, and no longer. */
 export class MemoryStore implements OutboxStore {
+  readonly durable = false;
   readonly #posts = new Map<string, Outgoing>();
   async load(person: number): Promise<Outgoing[]> {
     return [...this.#posts.values()].filter((post) => post.person === person);
@@ -19,6 +25,9 @@ export class MemoryStore implements OutboxStore {
   }
   async remove(clientId: string): Promise<void> {
     this.#posts.delete(clientId);
+  }
+  all(): Outgoing[] {
+    return [...this.#posts.values()];
   }
 }
 
@@ -87,17 +96,35 @@ export class IndexedDbStore implements OutboxStore {
       request.result.createObjectStore(POSTS, { keyPath: "clientId" }).createIndex("person", "person");
     };
     const database = await done(request);
-    database.onversionchange = () => database.close();
+    // Somebody deletes or upgrades it: let go, and open what stands there then.
+    database.onversionchange = () => {
+      database.close();
+      this.#opened = undefined;
+    };
     database.onclose = () => (this.#opened = undefined);
     return database;
   }
 }
 
-/** IndexedDB first, memory where the browser refuses it (private windows of some). */
+/** How long a disk may take for one thing, milliseconds. Some browsers never answer an `open`. */
+const DISK_MS = 2_000;
+/** A disk that failed is tried again after so long, milliseconds. */
+const AGAIN_MS = 5_000;
+
+/** A disk first, memory where it fails: full, forbidden (private windows of some), deleted under the page, or without an
+ * answer. What the disk does not have yet is written there as soon as it works again. */
 export class SafeStore implements OutboxStore {
+  readonly changed = new Signal();
   readonly #memory = new MemoryStore();
+  /** What the disk is yet to be told: ids of posts put or removed. */
+  readonly #owed = new Set<string>();
   #broken = false;
-  constructor(private readonly disk: OutboxStore) {}
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  constructor(
+    private readonly disk: OutboxStore,
+    private readonly diskMs: number = DISK_MS,
+    private readonly againMs: number = AGAIN_MS,
+  ) {}
 
   /** Whether what is kept here outlives a reload. */
   get durable(): boolean {
@@ -106,25 +133,67 @@ export class SafeStore implements OutboxStore {
 
   async load(person: number): Promise<Outgoing[]> {
     const kept = await this.#try(() => this.disk.load(person));
-    return kept ?? this.#memory.load(person);
+    const here = new Map((kept ?? []).map((post) => [post.clientId, post]));
+    for (const clientId of this.#owed) here.delete(clientId);
+    for (const post of await this.#memory.load(person)) here.set(post.clientId, post);
+    return [...here.values()];
   }
+
   async put(post: Outgoing): Promise<void> {
     await this.#memory.put(post);
-    await this.#try(() => this.disk.put(post));
+    await this.#settle(post.clientId);
   }
+
   async remove(clientId: string): Promise<void> {
     await this.#memory.remove(clientId);
-    await this.#try(() => this.disk.remove(clientId));
+    await this.#settle(clientId);
   }
+
+  /** Makes the disk agree with the memory about one post. */
+  async #settle(clientId: string): Promise<void> {
+    this.#owed.add(clientId);
+    const post = this.#memory.all().find((kept) => kept.clientId === clientId);
+    const told = await this.#try(async () => {
+      await (post ? this.disk.put(post) : this.disk.remove(clientId));
+      return true;
+    });
+    if (told) this.#owed.delete(clientId);
+  }
+
   async #try<T>(act: () => Promise<T>): Promise<T | undefined> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(new Error("the disk does not answer")), this.diskMs)));
     try {
-      const result = await act();
-      this.#broken = false;
+      const result = await Promise.race([act(), late]);
+      if (this.#broken) this.#mended();
       return result;
     } catch {
-      this.#broken = true;
+      this.#fails();
       return undefined;
+    } finally {
+      clearTimeout(timer);
     }
+  }
+
+  #fails(): void {
+    const was = this.#broken;
+    this.#broken = true;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#try(() => this.disk.load(0)), this.againMs);
+    // A program has no need to live on for this.
+    (this.#timer as { unref?: () => void }).unref?.();
+    if (!was) this.changed.emit();
+  }
+
+  #mended(): void {
+    this.#broken = false;
+    clearTimeout(this.#timer);
+    // The disk may be a new one, and know nothing of what stands here.
+    for (const post of this.#memory.all()) this.#owed.add(post.clientId);
+    void (async () => {
+      for (const clientId of [...this.#owed]) await this.#settle(clientId);
+    })();
+    this.changed.emit();
   }
 }
 
