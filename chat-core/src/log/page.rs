@@ -146,6 +146,9 @@ pub async fn page(store: &Store, conversation: Uuid, ask: &PageRequest, read_mse
         Where::Before(before) => *before as i64 - 1,
         _ => head.seq,
     };
+    // Around something near the end, what the end lacks is taken from before it: a page is whole wherever the log allows.
+    let around = matches!(place, Where::Around(_) | Where::FirstUnread(_) | Where::AtTimeMs(_));
+    let after = if around { after.min(head.seq - limit) } else { after };
     let after = after.max(0);
     let events = stretch(store, conversation, after, to, limit).await?;
     let last = events.last().map_or(after, |event| event.seq as i64);
