@@ -224,6 +224,7 @@ async fn pages_are_whole_around_a_date_a_comment_and_the_first_unread() {
             let seqs: Vec<u64> = page.events.iter().map(|event| event.seq).collect();
             assert_eq!(seqs.len(), LIMIT, "{what}: {seqs:?}");
             assert!(seqs.windows(2).all(|pair| pair[0] + 1 == pair[1]) && seqs.contains(&place), "{what}: {place} in {seqs:?}");
+            assert_eq!(page.around, place, "{what}");
             // Some of what stood before it and after it, wherever there is any.
             assert!(place == 1 || seqs[0] < place, "{what}: {place} in {seqs:?}");
             assert!(place == last.seq || seqs[LIMIT - 1] > place, "{what}: {place} in {seqs:?}");

@@ -181,6 +181,7 @@ impl<'a> Line<'a> {
             complete_after: last == head,
             head_seq: head,
             head_mseq: self.log.mseq_at(head),
+            around: 0,
         }
     }
 
