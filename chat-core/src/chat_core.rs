@@ -24,6 +24,7 @@ use crate::{
     control::Control,
     conversations::{ConversationApi, Conversations},
     directory::{Directory, DirectoryApi},
+    displays::Displays,
     edge::EdgeApi,
     fault::{Error, Fault},
     log::{Gatekeeper, Log},
@@ -40,6 +41,7 @@ pub struct ChatCore {
     accounts: Arc<Accounts>,
     conversations: Arc<Conversations>,
     consultations: Arc<Consultations>,
+    displays: Arc<Displays>,
     control: Arc<Control>,
     followers: Arc<Semaphore>,
     first_organisation: String,
@@ -62,15 +64,18 @@ impl ChatCore {
         let rights = Rights::new(&store, &directory, options.rules_known);
         let gatekeeper: Arc<dyn Gatekeeper> = Arc::new(rights.clone());
         let log = Log::start(&store, &gatekeeper, &backbone, &options.log, &tracker, &stop);
-        let accounts = Accounts::start(&store, &control, &directory, options.accounts, &tracker, &stop)?;
+        let sessions_per_link = options.displays.sessions_per_link;
+        let accounts = Accounts::start(&store, &control, &directory, options.accounts, sessions_per_link, &tracker, &stop)?;
         let conversations = Arc::new(Conversations { store: store.clone(), log, rights, control: control.clone(), backbone });
-        let consultations = Arc::new(Consultations { conversations: conversations.clone() });
+        let consultations = Arc::new(Consultations { conversations: conversations.clone(), call_every_s: options.call_every_s });
+        let displays = Arc::new(Displays { conversations: conversations.clone(), options: options.displays });
         consultations.keep_schedule(options.schedule_ms, &tracker, &stop);
         Ok(Self {
             store,
             accounts,
             conversations,
             consultations,
+            displays,
             control,
             followers: Arc::new(Semaphore::new(options.log.followers)),
             first_organisation: options.first_organisation,
@@ -84,11 +89,13 @@ impl ChatCore {
     pub fn routes(&self, key: &str) -> Routes {
         let guard = Guard { key: key.into() };
         let accounts = self.accounts.clone();
-        let edge = EdgeApi { accounts: accounts.clone(), conversations: self.conversations.clone(), control: self.control.clone() };
+        let displays = self.displays.clone();
+        let edge = EdgeApi { accounts: accounts.clone(), consultations: self.consultations.clone(), control: self.control.clone() };
         let conversations =
             ConversationApi { conversations: self.conversations.clone(), accounts: accounts.clone(), followers: self.followers.clone() };
-        let consultations = ConsultationApi { consultations: self.consultations.clone(), accounts: accounts.clone() };
-        let directory = DirectoryApi { store: self.store.clone(), control: self.control.clone(), accounts: accounts.clone() };
+        let consultations =
+            ConsultationApi { consultations: self.consultations.clone(), displays: displays.clone(), accounts: accounts.clone() };
+        let directory = DirectoryApi { store: self.store.clone(), control: self.control.clone(), accounts: accounts.clone(), displays };
         macro_rules! guarded {
             ($server:ident, $service:expr) => {
                 tonic::service::interceptor::InterceptedService::new(

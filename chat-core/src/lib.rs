@@ -8,6 +8,7 @@ pub mod consultations;
 pub mod control;
 pub mod conversations;
 pub mod directory;
+pub mod displays;
 pub mod edge;
 pub mod fault;
 pub mod log;

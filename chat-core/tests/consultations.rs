@@ -198,3 +198,54 @@ async fn direct_conversations_groups_and_read_marks() {
         core.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_whole_around_a_date_a_comment_and_the_first_unread() {
+    const LIMIT: usize = 8;
+    for database in Database::both() {
+        let (mut core, open) = Core::seeded(&database.url()).await;
+        let (member, reader) = (core.person("member1").await, core.person("member2").await);
+        for number in 0..24 {
+            core.submit(member, comment(&open, &format!("word {number}"))).await.unwrap();
+            // The clock moves on now and then; several comments share a moment.
+            if number % 5 == 0 {
+                let then = now_ms();
+                testkit::eventually(SOON, "the next moment", || async { (now_ms() > then + 1).then_some(()) }).await;
+            }
+        }
+        let all = events(&mut core, &open).await;
+        let last = all.last().unwrap().clone();
+        let (mut marks, mut reads) = (core.edge.clone(), core.edge.clone());
+        let mut page = async |place: Where, person: u32| {
+            let ask = PageRequest { conversation: open.clone(), epoch: 0, r#where: Some(place), limit: LIMIT as u32 };
+            reads.read(ReadRequest { conversation: open.clone(), page: Some(ask), person }).await.unwrap().into_inner()
+        };
+        let whole = |page: &proto::v1::Page, place: u64, what: &str| {
+            let seqs: Vec<u64> = page.events.iter().map(|event| event.seq).collect();
+            assert_eq!(seqs.len(), LIMIT, "{what}: {seqs:?}");
+            assert!(seqs.windows(2).all(|pair| pair[0] + 1 == pair[1]) && seqs.contains(&place), "{what}: {place} in {seqs:?}");
+            assert_eq!(page.around, place, "{what}");
+            // Some of what stood before it and after it, wherever there is any.
+            assert!(place == 1 || seqs[0] < place, "{what}: {place} in {seqs:?}");
+            assert!(place == last.seq || seqs[LIMIT - 1] > place, "{what}: {place} in {seqs:?}");
+            assert_eq!((page.complete_before, page.complete_after), (seqs[0] == 1, seqs[LIMIT - 1] == last.seq), "{what}");
+        };
+        for event in &all {
+            whole(&page(Where::Around(event.seq), 0).await, event.seq, "around a comment");
+            let first = all.iter().find(|other| other.time_ms >= event.time_ms).unwrap();
+            whole(&page(Where::AtTimeMs(event.time_ms), 0).await, first.seq, "at a time");
+        }
+        whole(&page(Where::AtTimeMs(0), 0).await, 1, "before everything");
+        whole(&page(Where::AtTimeMs(last.time_ms + 86_400_000), 0).await, last.seq, "after everything");
+        whole(&page(Where::Around(last.seq + 1), 0).await, last.seq, "just past the end");
+
+        let first_unread = |read: u64| all.iter().find(|event| event.mseq > read).map_or(last.seq, |event| event.seq);
+        whole(&page(Where::FirstUnread(true), reader).await, first_unread(0), "nothing was read");
+        for read in [1, 3, last.mseq / 2, last.mseq - 1, last.mseq] {
+            let mark = ReadMark { person: reader, conversation: open.clone(), mseq: read };
+            marks.mark_read(MarkReadRequest { marks: vec![mark] }).await.unwrap();
+            whole(&page(Where::FirstUnread(true), reader).await, first_unread(read), "the first unread");
+        }
+        core.stop().await;
+    }
+}

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "README.zh-CN.md",
     "ARCHITECTURE.md",
@@ -18,6 +18,8 @@ const DOCUMENTS: [&str; 11] = [
     "docs/adr/0002-heads-by-watermark.md",
     "docs/adr/0003-follow-reads-the-store.md",
     "docs/adr/0004-resume-tokens.md",
+    "docs/adr/0005-display-sessions.md",
+    "docs/adr/0006-the-call-goes-by-the-control-log.md",
 ];
 
 fn root() -> PathBuf {
@@ -34,12 +36,15 @@ fn is_source(quote: &str) -> bool {
 }
 
 #[test]
-fn the_way_of_one_comment_is_in_the_code_as_written() {
+fn the_ways_are_in_the_code_as_written() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    let way = text.split("## The way of one comment").nth(1).unwrap().split("\n## ").next().unwrap();
-    let rows: Vec<&str> = way.lines().filter(|line| line.starts_with("| ") && line.contains('`')).collect();
-    assert!(rows.len() > 15);
-    for row in rows {
+    let rows = |title: &str| -> Vec<&str> {
+        let way = text.split(title).nth(1).unwrap().split("\n## ").next().unwrap();
+        way.lines().filter(|line| line.starts_with("| ") && line.contains('`')).collect()
+    };
+    let (comment, call) = (rows("## The way of one comment"), rows("## The way of a call"));
+    assert!(comment.len() > 15 && call.len() >= 4);
+    for row in comment.into_iter().chain(call) {
         let place = row.split(" | ").nth(1).unwrap();
         let (mut source, mut path) = (String::new(), "");
         for quote in quoted(place) {

@@ -8,7 +8,7 @@ mod rows;
 mod service;
 mod sessions;
 mod tickets;
-mod tokens;
+pub(crate) mod tokens;
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,7 +30,8 @@ use crate::{
     clock,
     control::Control,
     directory::{Directory, PersonEntry},
-    fault::Fault,
+    displays,
+    fault::{Error, Fault},
     store::Store,
 };
 
@@ -52,6 +53,7 @@ pub struct Accounts {
     by_login: Mutex<Failures>,
     by_address: Mutex<Failures>,
     options: AccountOptions,
+    sessions_per_link: usize,
 }
 
 impl Accounts {
@@ -64,6 +66,7 @@ impl Accounts {
         control: &Arc<Control>,
         directory: &Arc<Directory>,
         options: AccountOptions,
+        sessions_per_link: usize,
         tracker: &TaskTracker,
         stop: &CancellationToken,
     ) -> Result<Arc<Self>, Fault> {
@@ -77,6 +80,7 @@ impl Accounts {
             by_login: failures(options.failures_per_login),
             by_address: failures(options.failures_per_address),
             options,
+            sessions_per_link,
         });
         let (sweeper, stop) = (this.clone(), stop.clone());
         tracker.spawn(async move {
@@ -95,11 +99,39 @@ impl Accounts {
         &self.directory
     }
 
-    /// Who makes this call. The edge strips these names from what clients send and sets them itself.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn sessions_per_link(&self) -> usize {
+        self.sessions_per_link
+    }
+
+    /// Whether somebody at this address has guessed too often.
     ///
     /// # Errors
-    /// UNAUTHENTICATED, ACCOUNT_DISABLED.
+    /// RATE_LIMITED.
+    pub(crate) fn address_waits(&self, address: &str) -> Result<(), Error> {
+        match self.by_address.lock().wait_ms(address, clock::now_ms()) {
+            0 => Ok(()),
+            wait_ms => Err(Refusal::of(RefusalCode::RateLimited).retry_after_ms(wait_ms).into()),
+        }
+    }
+
+    /// Somebody at this address has guessed wrong.
+    pub(crate) fn note_failure(&self, address: &str) {
+        self.by_address.lock().note(address, clock::now_ms());
+    }
+
+    /// Who makes this call: a person. The edge strips these names from what clients send and sets them itself. Methods that
+    /// a screen may call too ask [`displays::link_of`] first.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED, ACCOUNT_DISABLED; FORBIDDEN: it is a screen, which shows and does nothing.
     pub fn caller(&self, metadata: &MetadataMap) -> Result<Caller, Refusal> {
+        if displays::link_of(metadata).is_some() {
+            return Err(Refusal::of(RefusalCode::Forbidden).words("大屏只用于显示。", "A screen shows, and can do nothing else."));
+        }
         let unknown = || Refusal::of(RefusalCode::Unauthenticated);
         let said = |name| metadata.get(name).and_then(|value| value.to_str().ok());
         let person: u32 = said(metadata::PERSON).and_then(|id| id.parse().ok()).ok_or_else(unknown)?;

@@ -11,7 +11,7 @@ use crate::{
     clock,
     control::Control,
     directory::{NewPerson, Roles, check_login, insert_organisations, insert_people},
-    execute,
+    displays, execute,
     fault::{Error, Fault},
     fetch_one,
     store::Tx,
@@ -76,10 +76,7 @@ impl Accounts {
     /// LINK_INVALID, PASSWORD_WEAK (the link stays good), ACCOUNT_DISABLED, RATE_LIMITED, OVERLOADED; a fault.
     pub async fn sign_in_by_link(&self, asked: SignInByLinkRequest) -> Result<SignedInAs, Error> {
         let now_ms = clock::now_ms();
-        let wait_ms = self.by_address.lock().wait_ms(&asked.address, now_ms);
-        if wait_ms > 0 {
-            return Err(Refusal::of(RefusalCode::RateLimited).retry_after_ms(wait_ms).into());
-        }
+        self.address_waits(&asked.address)?;
         let hash = if asked.new_password.is_empty() {
             None
         } else {
@@ -92,7 +89,7 @@ impl Accounts {
             None => None,
         };
         let Some(person) = person else {
-            self.by_address.lock().note(&asked.address, now_ms);
+            self.note_failure(&asked.address);
             return Err(RefusalCode::LinkInvalid.into());
         };
         let account = rows::account_of(&mut tx, person).await?.ok_or(RefusalCode::LinkInvalid)?;
@@ -119,8 +116,12 @@ impl Accounts {
         // Read before the session: what ends it after this has a later position.
         let control = self.directory.position();
         let Some(token) = tokens::stored(token) else { return Ok(None) };
-        let row = rows::session_by_token(&self.store, &token, clock::now_ms()).await?;
-        Ok(row.and_then(|row| self.identity(&row, control)))
+        let now_ms = clock::now_ms();
+        if let Some(row) = rows::session_by_token(&self.store, &token, now_ms).await? {
+            return Ok(self.identity(&row, control));
+        }
+        let screen = displays::rows::screen_by_token(&self.store, &token, now_ms).await?;
+        Ok(screen.map(|screen| displays::identity(&screen, control)))
     }
 
     /// Ends a session, whoever's it is (the edge shows that it is the caller's own).
@@ -130,9 +131,15 @@ impl Accounts {
     pub async fn end_session(&self, session: Uuid, person: Option<u32>) -> Result<u32, Error> {
         let mut tx = self.store.begin().await?;
         let ended = rows::end_session(&mut tx, session, person.map_or(0, i64::from), clock::now_ms()).await?;
-        let Some(person) = ended.map(|person| person as u32) else { return Ok(0) };
-        let kind = Kind::SessionEnded(SessionEnded { session: session.to_string(), person });
-        self.finish(tx, person, vec![kind]).await?;
+        if let Some(person) = ended.map(|person| person as u32) {
+            let kind = Kind::SessionEnded(SessionEnded { session: session.to_string(), person });
+            self.finish(tx, person, vec![kind]).await?;
+            return Ok(1);
+        }
+        // Of a screen: nobody's, so nobody names it as one of theirs.
+        let screen = if person.is_none() { self.end_screen(&mut tx, session).await? } else { None };
+        let Some(kind) = screen else { return Ok(0) };
+        self.finish(tx, 0, vec![kind]).await?;
         Ok(1)
     }
 
@@ -267,7 +274,7 @@ impl Accounts {
         Ok((SignedInAs { token, identity }, started))
     }
 
-    pub(super) async fn finish(&self, mut tx: Tx<'static>, by: u32, kinds: Vec<Kind>) -> Result<(), Error> {
+    pub(crate) async fn finish(&self, mut tx: Tx<'static>, by: u32, kinds: Vec<Kind>) -> Result<(), Error> {
         Control::record_all(&mut tx, by, kinds).await?;
         tx.commit().await?;
         self.control.committed();

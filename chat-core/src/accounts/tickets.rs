@@ -1,6 +1,6 @@
 //! One-use tickets for the socket, in batches: when all come back at once they come by the thousand.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use proto::internal::v1::{Redeemed, TicketFor, TicketShown};
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use super::{
     rows::{self, NewTicket},
     tokens,
 };
-use crate::{clock, fault::Fault};
+use crate::{clock, displays, fault::Fault};
 
 impl Accounts {
     /// Tickets for these sessions, in the order asked; empty where a session has ended.
@@ -24,7 +24,9 @@ impl Accounts {
         let mut tx = self.store.begin().await?;
         let live = rows::live_sessions(&mut tx, &known, now_ms).await?;
         rows::seen(&mut tx, &live, now_ms).await?;
-        let live: std::collections::HashSet<Uuid> = live.into_iter().map(|session| session.id).collect();
+        let mut live: HashSet<Uuid> = live.into_iter().map(|session| session.id).collect();
+        let others: Vec<Uuid> = known.into_iter().filter(|id| !live.contains(id)).collect();
+        live.extend(displays::rows::live_screens(&mut tx, &others, now_ms).await?.into_iter().map(|screen| screen.id));
         let mut secrets = Vec::with_capacity(wanted.len());
         let mut tickets = Vec::with_capacity(wanted.len());
         for (one, id) in wanted.iter().zip(ids) {
@@ -58,6 +60,9 @@ impl Accounts {
         let sessions: Vec<Uuid> = taken.values().map(|one| one.session).collect();
         let live: HashMap<Uuid, rows::SessionRow> =
             rows::live_sessions(&mut tx, &sessions, now_ms).await?.into_iter().map(|session| (session.id, session)).collect();
+        let others: Vec<Uuid> = sessions.into_iter().filter(|id| !live.contains_key(id)).collect();
+        let screens: HashMap<Uuid, displays::rows::ScreenRow> =
+            displays::rows::live_screens(&mut tx, &others, now_ms).await?.into_iter().map(|screen| (screen.id, screen)).collect();
         // Before anybody is let in: a ticket that was used must not come back after a crash.
         tx.commit().await?;
         Ok(shown
@@ -65,8 +70,11 @@ impl Accounts {
             .zip(stored)
             .map(|(one, stored)| {
                 let ticket = stored.and_then(|stored| taken.remove(&stored)).filter(|ticket| ticket.origin == one.origin);
-                let session = ticket.and_then(|ticket| live.get(&ticket.session));
-                Redeemed { identity: session.and_then(|session| self.identity(session, control)) }
+                let identity = ticket.and_then(|ticket| match live.get(&ticket.session) {
+                    Some(session) => self.identity(session, control),
+                    None => screens.get(&ticket.session).map(|screen| displays::identity(screen, control)),
+                });
+                Redeemed { identity }
             })
             .collect())
     }

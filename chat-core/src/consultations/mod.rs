@@ -1,6 +1,7 @@
 //! Live consultations (请你来协商): their rules, states and slow mode. The rules that judge a post are in `rights`.
 
 mod draft;
+mod invited;
 mod rows;
 mod scheduler;
 mod service;
@@ -10,9 +11,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use proto::{
-    internal::v1::{RulesChanged, control_event::Kind as ControlKind},
+    internal::v1::{ConsultationCalled, RulesChanged, control_event::Kind as ControlKind},
     v1::{
-        Consultation, ConsultationChanged, ConsultationState, ConversationKind, CreateConsultationRequest, Refusal, RefusalCode,
+        Audience, Consultation, ConsultationChanged, ConsultationState, ConversationKind, CreateConsultationRequest, Refusal, RefusalCode,
         UpdateConsultationRequest, event::Kind,
     },
 };
@@ -28,6 +29,7 @@ use crate::{
     clock,
     control::Control,
     conversations::{self, Conversations, check_client_id, parse_id},
+    displays::Screen,
     fault::{Error, Fault},
     log::{Change, Effect, HeadRow, Log},
     rights::{Asker, Rights, manages},
@@ -38,6 +40,8 @@ use crate::{
 pub struct Consultations {
     /// What they are made of.
     pub conversations: Arc<Conversations>,
+    /// A call and the next one of the same are so far apart, s.
+    pub call_every_s: u32,
 }
 
 fn changed(row: &ConsultationRow) -> Kind {
@@ -48,8 +52,13 @@ fn changed(row: &ConsultationRow) -> Kind {
     })
 }
 
-fn rules_changed(id: Uuid) -> ControlKind {
-    ControlKind::RulesChanged(RulesChanged { conversation: id.to_string(), ..RulesChanged::default() })
+/// `before`: whom it was shown to, where it is shown to fewer now.
+fn rules_changed(id: Uuid, before: Vec<Audience>) -> ControlKind {
+    ControlKind::RulesChanged(RulesChanged { conversation: id.to_string(), brief: true, before, ..RulesChanged::default() })
+}
+
+fn called(row: &ConsultationRow) -> ControlKind {
+    ControlKind::ConsultationCalled(ConsultationCalled { conversation: row.id.to_string(), called_ms: row.called_ms })
 }
 
 impl Consultations {
@@ -74,7 +83,7 @@ impl Consultations {
             return Ok(id);
         }
         let (id, appended) = insert(&mut tx, caller.person.id, &client_id, organisation, draft).await?;
-        Control::record(&mut tx, caller.person.id, rules_changed(id)).await?;
+        Control::record(&mut tx, caller.person.id, rules_changed(id, Vec::new())).await?;
         tx.commit().await?;
         parts.control.committed();
         parts.log.created(appended);
@@ -99,6 +108,17 @@ impl Consultations {
     pub async fn set_state(&self, caller: &Caller, id: &str, state: ConsultationState) -> Result<Uuid, Error> {
         let id = parse_id(id, "id")?;
         self.commit(id, RulesChange { rights: &self.conversations.rights, caller: Some(caller), wish: Wish::State(state) }).await?;
+        Ok(id)
+    }
+
+    /// Calls all invited.
+    ///
+    /// # Errors
+    /// NOT_FOUND, FORBIDDEN, NOT_OPEN (a draft), CLOSED, RATE_LIMITED; a fault.
+    pub async fn call(&self, caller: &Caller, id: &str) -> Result<Uuid, Error> {
+        let id = parse_id(id, "id")?;
+        let every_ms = i64::from(self.call_every_s) * 1_000;
+        self.commit(id, RulesChange { rights: &self.conversations.rights, caller: Some(caller), wish: Wish::Call { every_ms } }).await?;
         Ok(id)
     }
 
@@ -127,6 +147,18 @@ impl Consultations {
         let key = (seen.head.conversation, caller.person.id);
         let read = conversations::read_marks(&parts.store, &[key]).await?.get(&key).copied().unwrap_or(0);
         told(&row, &seen.head, read, &seen.rules, seen.asker())
+    }
+
+    /// As a screen shows it: what all who may watch see, and nothing of who they are.
+    ///
+    /// # Errors
+    /// NOT_FOUND (it may show another one only); a fault.
+    pub async fn shown(&self, screen: &Screen, id: &str) -> Result<Consultation, Error> {
+        if parse_id(id, "id")? != screen.head.conversation {
+            return Err(Refusal::of(RefusalCode::NotFound).field("id").into());
+        }
+        let row = rows::one(&self.conversations.store, screen.head.conversation).await?.ok_or(RefusalCode::NotFound)?;
+        Ok(public(&row, &screen.head))
     }
 }
 
@@ -159,6 +191,7 @@ pub async fn insert(
         moderate: rows::stored(&draft.moderate),
         slow_mode_s: draft.slow_mode_s.into(),
         version: 1,
+        called_ms: 0,
     };
     let new = conversations::NewConversation {
         id,
@@ -175,6 +208,26 @@ pub async fn insert(
     Ok((id, appended))
 }
 
+/// What is the same for everybody.
+fn public(row: &ConsultationRow, head: &HeadRow) -> Consultation {
+    Consultation {
+        id: row.id.to_string(),
+        organisation: row.organisation as u32,
+        title: row.title.clone(),
+        description: row.description.clone(),
+        state: row.state().into(),
+        opens_ms: row.opens_ms,
+        closes_ms: row.closes_ms,
+        slow_mode_s: row.slow_mode_s as u32,
+        version: row.version as u32,
+        comments: head.comments.max(0) as u64,
+        people_spoke: head.spoke as u32,
+        head_mseq: head.mseq as u64,
+        called_ms: row.called_ms,
+        ..Consultation::default()
+    }
+}
+
 fn told(
     row: &ConsultationRow,
     head: &HeadRow,
@@ -186,34 +239,23 @@ fn told(
     let (watch, post_audience, moderate) = row.audiences()?;
     let may_manage = rules.may_manage(asker).is_ok();
     Ok(Consultation {
-        id: row.id.to_string(),
-        organisation: row.organisation as u32,
-        title: row.title.clone(),
-        description: row.description.clone(),
-        state: row.state().into(),
-        opens_ms: row.opens_ms,
-        closes_ms: row.closes_ms,
         watch: Some(watch),
         post: Some(post_audience),
         moderators: moderate.people,
-        slow_mode_s: row.slow_mode_s as u32,
-        version: row.version as u32,
         created_by: row.created_by as u32,
-        comments: head.comments.max(0) as u64,
-        people_spoke: head.spoke as u32,
         may_post: post.is_ok(),
         post_refusal: post.err(),
         may_moderate: rules.may_moderate(asker).is_ok(),
         may_manage,
-        head_mseq: head.mseq as u64,
         read_mseq: read_mseq as u64,
-        called_ms: 0,
+        ..public(row, head)
     })
 }
 
 enum Wish {
     Rules(Box<UpdateConsultationRequest>),
     State(ConsultationState),
+    Call { every_ms: i64 },
     Time,
 }
 
@@ -235,6 +277,8 @@ impl Change for RulesChange<'_> {
             rules.may_manage(Asker { directory: &directory, person: &caller.person, now_ms })?;
         }
         let mut row = rows::within(tx, id).await?.ok_or(RefusalCode::NotFound)?;
+        let (was, (watch, post, moderate)) = (row.state(), row.audiences()?);
+        let mut before = Vec::new();
         match &self.wish {
             Wish::Rules(asked) => {
                 if i64::from(asked.version) != row.version {
@@ -252,6 +296,13 @@ impl Change for RulesChange<'_> {
                 row.post = rows::stored(&draft.post);
                 row.moderate = rows::stored(&draft.moderate);
                 row.slow_mode_s = draft.slow_mode_s.into();
+                // A draft was shown to those who run it only.
+                let shown = if was == ConsultationState::Draft {
+                    vec![(moderate, draft.moderate)]
+                } else {
+                    vec![(watch, draft.watch), (post, draft.post), (moderate, draft.moderate)]
+                };
+                before = shown.into_iter().filter(|(old, new)| old != new).map(|(old, _)| old).collect();
             }
             Wish::State(state) => {
                 may_become(row.state(), *state)?;
@@ -266,6 +317,17 @@ impl Change for RulesChange<'_> {
                     row.closes_ms = 0;
                 }
                 row.state = (*state as i32).into();
+                if *state == ConsultationState::Draft {
+                    before = vec![watch, post];
+                }
+            }
+            Wish::Call { every_ms } => {
+                may_call(&row, now_ms, *every_ms)?;
+                row.called_ms = now_ms;
+                rows::called(tx, id, now_ms).await?;
+                Control::record(tx, self.caller.map_or(0, |caller| caller.person.id), called(&row)).await?;
+                // Nothing that anybody may do has changed, and it is nothing that was said.
+                return Ok(Effect::default());
             }
             Wish::Time => {
                 let Some(state) = due(row.state(), row.opens_ms, row.closes_ms, now_ms) else { return Ok(Effect::default()) };
@@ -273,12 +335,42 @@ impl Change for RulesChange<'_> {
             }
         }
         row.version += 1;
+        let opens = row.state() == ConsultationState::Open && matches!(was, ConsultationState::Draft | ConsultationState::Scheduled);
+        if opens {
+            row.called_ms = now_ms;
+        }
         rows::update(tx, &row, now_ms).await?;
         let by = self.caller.map_or(0, |caller| caller.person.id);
         let effect = Effect { events: vec![(by, changed(&row))], moves_gate: true };
-        Control::record(tx, by, rules_changed(id)).await?;
+        let mut kinds = vec![rules_changed(id, before)];
+        if opens {
+            kinds.push(called(&row));
+        }
+        Control::record_all(tx, by, kinds).await?;
         Ok(effect)
     }
+}
+
+/// Whether all invited may be called now. Pure.
+///
+/// # Errors
+/// NOT_OPEN, CLOSED, RATE_LIMITED.
+fn may_call(row: &ConsultationRow, now_ms: i64, every_ms: i64) -> Result<(), Refusal> {
+    match row.state() {
+        ConsultationState::Unspecified | ConsultationState::Draft => {
+            return Err(Refusal::of(RefusalCode::NotOpen)
+                .words("草稿尚未公布，不能召集。", "A draft is shown to nobody yet: schedule it before the call."));
+        }
+        ConsultationState::Closed => return Err(Refusal::of(RefusalCode::Closed)),
+        ConsultationState::Scheduled | ConsultationState::Open | ConsultationState::Paused => {}
+    }
+    let wait_ms = row.called_ms + every_ms - now_ms;
+    if row.called_ms == 0 || wait_ms <= 0 {
+        return Ok(());
+    }
+    Err(Refusal::of(RefusalCode::RateLimited)
+        .retry_after_ms(u32::try_from(wait_ms).unwrap_or(u32::MAX))
+        .words("刚刚已经召集过，请稍候。", "All were called a moment ago; please wait."))
 }
 
 /// Whether there are none yet; for the demonstration.

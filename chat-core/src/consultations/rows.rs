@@ -28,6 +28,7 @@ pub struct ConsultationRow {
     pub moderate: Vec<u8>,
     pub slow_mode_s: i64,
     pub version: i64,
+    pub called_ms: i64,
 }
 
 impl ConsultationRow {
@@ -52,7 +53,7 @@ pub async fn within(tx: &mut Tx<'_>, id: Uuid) -> Result<Option<ConsultationRow>
         tx,
         ConsultationRow,
         "SELECT k.id, c.title, c.created_by, k.organisation, k.description, k.state, k.opens_ms, k.closes_ms, k.watch, k.post, k.moderate, \
-         k.slow_mode_s, k.version FROM consultations k JOIN conversations c ON c.id = k.id WHERE k.id = $1",
+         k.slow_mode_s, k.version, k.called_ms FROM consultations k JOIN conversations c ON c.id = k.id WHERE k.id = $1",
         id
     )?)
 }
@@ -63,7 +64,7 @@ pub async fn one(store: &Store, id: Uuid) -> Result<Option<ConsultationRow>, Fau
         store,
         ConsultationRow,
         "SELECT k.id, c.title, c.created_by, k.organisation, k.description, k.state, k.opens_ms, k.closes_ms, k.watch, k.post, k.moderate, \
-         k.slow_mode_s, k.version FROM consultations k JOIN conversations c ON c.id = k.id WHERE k.id = $1",
+         k.slow_mode_s, k.version, k.called_ms FROM consultations k JOIN conversations c ON c.id = k.id WHERE k.id = $1",
         id
     )?)
 }
@@ -74,7 +75,7 @@ pub async fn listed(store: &Store, limit: i64, offset: i64) -> Result<Vec<Consul
         store,
         ConsultationRow,
         "SELECT k.id, c.title, c.created_by, k.organisation, k.description, k.state, k.opens_ms, k.closes_ms, k.watch, k.post, k.moderate, \
-         k.slow_mode_s, k.version FROM consultations k JOIN conversations c ON c.id = k.id \
+         k.slow_mode_s, k.version, k.called_ms FROM consultations k JOIN conversations c ON c.id = k.id \
          ORDER BY CASE k.state WHEN 3 THEN 0 WHEN 4 THEN 1 WHEN 2 THEN 2 WHEN 1 THEN 3 ELSE 4 END, \
          CASE WHEN k.state = 2 THEN k.opens_ms ELSE -k.changed_ms END, k.id LIMIT $1 OFFSET $2",
         limit,
@@ -97,8 +98,8 @@ pub async fn due(store: &Store, now_ms: i64) -> Result<Vec<Uuid>, Fault> {
 pub async fn insert(tx: &mut Tx<'_>, row: &ConsultationRow, now_ms: i64) -> Result<(), Fault> {
     execute!(
         tx,
-        "INSERT INTO consultations (id, organisation, description, state, opens_ms, closes_ms, watch, post, moderate, slow_mode_s, version, changed_ms) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "INSERT INTO consultations (id, organisation, description, state, opens_ms, closes_ms, watch, post, moderate, slow_mode_s, version, changed_ms, called_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         row.id,
         row.organisation,
         row.description.as_str(),
@@ -110,7 +111,8 @@ pub async fn insert(tx: &mut Tx<'_>, row: &ConsultationRow, now_ms: i64) -> Resu
         row.moderate.as_slice(),
         row.slow_mode_s,
         row.version,
-        now_ms
+        now_ms,
+        row.called_ms
     )?;
     Ok(())
 }
@@ -119,7 +121,7 @@ pub async fn update(tx: &mut Tx<'_>, row: &ConsultationRow, now_ms: i64) -> Resu
     execute!(
         tx,
         "UPDATE consultations SET description = $2, state = $3, opens_ms = $4, closes_ms = $5, watch = $6, post = $7, moderate = $8, \
-         slow_mode_s = $9, version = $10, changed_ms = $11 WHERE id = $1",
+         slow_mode_s = $9, version = $10, changed_ms = $11, called_ms = $12 WHERE id = $1",
         row.id,
         row.description.as_str(),
         row.state,
@@ -130,8 +132,15 @@ pub async fn update(tx: &mut Tx<'_>, row: &ConsultationRow, now_ms: i64) -> Resu
         row.moderate.as_slice(),
         row.slow_mode_s,
         row.version,
-        now_ms
+        now_ms,
+        row.called_ms
     )?;
+    Ok(())
+}
+
+/// Notes a call. Its place among the past and the open ones stays what it is.
+pub async fn called(tx: &mut Tx<'_>, id: Uuid, called_ms: i64) -> Result<(), Fault> {
+    execute!(tx, "UPDATE consultations SET called_ms = $2 WHERE id = $1", id, called_ms)?;
     Ok(())
 }
 

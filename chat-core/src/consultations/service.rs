@@ -15,6 +15,7 @@ use super::{Consultations, rows, told};
 use crate::{
     accounts::{Accounts, Caller},
     clock, conversations,
+    displays::{self, Displays},
     fault::Error,
     moderation,
     rights::Asker,
@@ -29,6 +30,8 @@ const STEP: i64 = 200;
 pub struct ConsultationApi {
     /// What is served.
     pub consultations: Arc<Consultations>,
+    /// Its screens.
+    pub displays: Arc<Displays>,
     /// Who calls.
     pub accounts: Arc<Accounts>,
 }
@@ -95,7 +98,13 @@ impl ConsultationService for ConsultationApi {
     }
 
     async fn get_consultation(&self, request: Request<GetConsultationRequest>) -> Result<Response<Consultation>, Status> {
-        let answer = async { self.consultations.get(&self.caller(&request)?, &request.get_ref().id).await };
+        let answer = async {
+            let id = &request.get_ref().id;
+            match displays::link_of(request.metadata()) {
+                Some(link) => self.consultations.shown(&self.displays.screen(link).await?, id).await,
+                None => self.consultations.get(&self.caller(&request)?, id).await,
+            }
+        };
         answer.await.map(Response::new).map_err(|error| error.status("showing a consultation"))
     }
 
@@ -138,19 +147,33 @@ impl ConsultationService for ConsultationApi {
         answer.await.map(|()| Response::new(MutePersonResponse {})).map_err(|error: Error| error.status("muting a person"))
     }
 
-    async fn call_consultation(&self, _: Request<CallConsultationRequest>) -> Result<Response<Consultation>, Status> {
-        Err(Refusal::of(RefusalCode::Unsupported).into())
+    async fn call_consultation(&self, request: Request<CallConsultationRequest>) -> Result<Response<Consultation>, Status> {
+        let answer = async {
+            let caller = self.caller(&request)?;
+            let id = self.consultations.call(&caller, &request.get_ref().id).await?;
+            self.consultations.get(&caller, &id.to_string()).await
+        };
+        answer.await.map(Response::new).map_err(|error| error.status("calling all invited"))
     }
 
-    async fn create_display_link(&self, _: Request<CreateDisplayLinkRequest>) -> Result<Response<DisplayLink>, Status> {
-        Err(Refusal::of(RefusalCode::Unsupported).into())
+    async fn create_display_link(&self, request: Request<CreateDisplayLinkRequest>) -> Result<Response<DisplayLink>, Status> {
+        let answer = async {
+            let caller = self.caller(&request)?;
+            self.displays.create(&caller, request.into_inner()).await
+        };
+        answer.await.map(Response::new).map_err(|error: Error| error.status("making a display link"))
     }
 
-    async fn list_display_links(&self, _: Request<ListDisplayLinksRequest>) -> Result<Response<ListDisplayLinksResponse>, Status> {
-        Err(Refusal::of(RefusalCode::Unsupported).into())
+    async fn list_display_links(&self, request: Request<ListDisplayLinksRequest>) -> Result<Response<ListDisplayLinksResponse>, Status> {
+        let answer = async {
+            let links = self.displays.list(&self.caller(&request)?, &request.get_ref().id).await?;
+            Ok(ListDisplayLinksResponse { links })
+        };
+        answer.await.map(Response::new).map_err(|error: Error| error.status("listing display links"))
     }
 
-    async fn end_display_link(&self, _: Request<EndDisplayLinkRequest>) -> Result<Response<DisplayLink>, Status> {
-        Err(Refusal::of(RefusalCode::Unsupported).into())
+    async fn end_display_link(&self, request: Request<EndDisplayLinkRequest>) -> Result<Response<DisplayLink>, Status> {
+        let answer = async { self.displays.end(&self.caller(&request)?, &request.get_ref().id).await };
+        answer.await.map(Response::new).map_err(|error: Error| error.status("ending a display link"))
     }
 }

@@ -15,7 +15,9 @@ impl Conversations {
     /// A fault.
     pub async fn mark_read(&self, marks: &[ReadMark]) -> Result<Vec<u64>, Fault> {
         let mut wanted: BTreeMap<(Uuid, u32), i64> = BTreeMap::new();
-        let key = |mark: &ReadMark| Uuid::try_parse(&mark.conversation).ok().map(|conversation| (conversation, mark.person));
+        // A screen reads nothing.
+        let person = |mark: &ReadMark| Some(mark.person).filter(|person| !proto::display::is_screen(*person));
+        let key = |mark: &ReadMark| Some((Uuid::try_parse(&mark.conversation).ok()?, person(mark)?));
         for mark in marks {
             if let Some(key) = key(mark) {
                 let mseq = i64::try_from(mark.mseq).unwrap_or(i64::MAX);

@@ -89,6 +89,12 @@ impl Directory {
         }
     }
 
+    /// Waits a moment until the snapshot is at least at this position; `false`: it is not yet.
+    pub async fn reach(&self, position: u64, within: Duration) -> bool {
+        let mut reached = self.position.subscribe();
+        tokio::time::timeout(within, reached.wait_for(|at| *at >= position)).await.is_ok_and(|reached| reached.is_ok())
+    }
+
     async fn take(&self, batch: &ControlBatch) -> Result<(), Fault> {
         let mut people = Vec::new();
         let mut organisations = false;

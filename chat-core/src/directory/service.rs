@@ -22,6 +22,7 @@ use crate::{
     accounts::{Accounts, Caller},
     clock,
     control::Control,
+    displays::{self, Displays},
     fault::Error,
     store::{Store, Tx},
 };
@@ -37,6 +38,8 @@ pub struct DirectoryApi {
     pub control: Arc<Control>,
     /// Who calls, and links for signing in.
     pub accounts: Arc<Accounts>,
+    /// Screens, which need names to what they show.
+    pub displays: Arc<Displays>,
 }
 
 fn invalid(field: &str) -> Refusal {
@@ -53,6 +56,11 @@ fn told(person: &PersonEntry, login: String) -> Person {
         disabled: person.disabled,
         login,
     }
+}
+
+/// As a screen shows them beside what they said.
+fn shown(person: &PersonEntry) -> Person {
+    Person { id: person.id, name: person.name.to_string(), organisation: person.organisation, ..Person::default() }
 }
 
 fn people_changed(ids: &[u32], what: &str) -> Vec<Kind> {
@@ -302,12 +310,23 @@ impl DirectoryService for DirectoryApi {
 
     async fn get_people(&self, request: Request<GetPeopleRequest>) -> Result<Response<GetPeopleResponse>, Status> {
         let answer = async {
-            let (_, directory) = self.caller(&request).await?;
+            let screen = match displays::link_of(request.metadata()) {
+                Some(link) => Some(self.displays.screen(link).await?),
+                None => self.caller(&request).await.map(|_| None)?,
+            };
+            let directory = self.directory().snapshot();
             let ids = &request.get_ref().ids;
             if ids.len() > limits::PEOPLE_IDS {
                 return Err(Refusal::of(RefusalCode::TooLarge).field("ids").into());
             }
-            let people = ids.iter().filter_map(|id| directory.person(*id)).map(|person| told(person, String::new())).collect();
+            let people = match screen {
+                // The names to what it shows, and not the directory.
+                Some(screen) => {
+                    let spoke = displays::rows::spoke(&self.store, screen.head.conversation, ids).await?;
+                    spoke.iter().filter_map(|id| directory.person(*id)).map(|person| shown(person)).collect()
+                }
+                None => ids.iter().filter_map(|id| directory.person(*id)).map(|person| told(person, String::new())).collect(),
+            };
             Ok(GetPeopleResponse { people })
         };
         answer.await.map(Response::new).map_err(|error: Error| error.status("naming people"))
@@ -330,7 +349,11 @@ impl DirectoryService for DirectoryApi {
 
     async fn list_organisations(&self, request: Request<ListOrganisationsRequest>) -> Result<Response<ListOrganisationsResponse>, Status> {
         let answer = async {
-            let (_, directory) = self.caller(&request).await?;
+            match displays::link_of(request.metadata()) {
+                Some(link) => drop(self.displays.screen(link).await?),
+                None => drop(self.caller(&request).await?),
+            }
+            let directory = self.directory().snapshot();
             Ok(ListOrganisationsResponse { organisations: directory.organisations() })
         };
         answer.await.map(Response::new).map_err(|error: Error| error.status("listing organisations"))

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     accounts::{Accounts, SignedInAs},
+    consultations::Consultations,
     control::Control,
     conversations::{self, Conversations},
     fault::{Error, Fault},
@@ -33,10 +34,16 @@ const ENTRIES: usize = 4_096;
 pub struct EdgeApi {
     /// Sessions and tickets.
     pub accounts: Arc<Accounts>,
-    /// Everything that is written and read.
-    pub conversations: Arc<Conversations>,
+    /// Consultations, and beneath them everything that is written and read.
+    pub consultations: Arc<Consultations>,
     /// Followed by gateways.
     pub control: Arc<Control>,
+}
+
+impl EdgeApi {
+    fn conversations(&self) -> &Conversations {
+        &self.consultations.conversations
+    }
 }
 
 fn bounded(entries: usize) -> Result<(), Status> {
@@ -65,8 +72,8 @@ impl EdgeService for EdgeApi {
         Ok(signed_in(self.accounts.sign_in_by_link(request.into_inner()).await))
     }
 
-    async fn sign_in_by_display(&self, _: Request<SignInByDisplayRequest>) -> Result<Response<SignInResponse>, Status> {
-        Err(Refusal::of(RefusalCode::Unsupported).into())
+    async fn sign_in_by_display(&self, request: Request<SignInByDisplayRequest>) -> Result<Response<SignInResponse>, Status> {
+        Ok(signed_in(self.accounts.sign_in_by_display(request.into_inner()).await))
     }
 
     async fn check_session(&self, request: Request<CheckSessionRequest>) -> Result<Response<CheckSessionResponse>, Status> {
@@ -117,7 +124,7 @@ impl EdgeService for EdgeApi {
                 Err(refusal) => verdicts.push(Some(Err(refusal))),
             }
         }
-        let mut written = self.conversations.log.submit(posts).await.into_iter();
+        let mut written = self.conversations().log.submit(posts).await.into_iter();
         let verdicts = verdicts
             .into_iter()
             .map(|verdict| verdict.or_else(|| written.next()).unwrap_or_else(|| Err(Refusal::of(RefusalCode::Internal))))
@@ -138,11 +145,11 @@ impl EdgeService for EdgeApi {
             let ask = page.unwrap_or(PageRequest { r#where: Some(Where::Before(0)), ..PageRequest::default() });
             let read = match ask.r#where {
                 Some(Where::FirstUnread(_)) => {
-                    conversations::read_marks(&self.conversations.store, &[(id, person)]).await?.get(&(id, person)).copied().unwrap_or(0)
+                    conversations::read_marks(&self.conversations().store, &[(id, person)]).await?.get(&(id, person)).copied().unwrap_or(0)
                 }
                 _ => 0,
             };
-            self.conversations.log.page(id, &ask, read as u64).await
+            self.conversations().log.page(id, &ask, read as u64).await
         };
         answer.await.map(Response::new).map_err(|error: Error| error.status("reading a conversation"))
     }
@@ -150,7 +157,7 @@ impl EdgeService for EdgeApi {
     async fn mark_read(&self, request: Request<MarkReadRequest>) -> Result<Response<MarkReadResponse>, Status> {
         let marks = request.into_inner().marks;
         bounded(marks.len())?;
-        let mseq = self.conversations.mark_read(&marks).await.map_err(failed("noting how far was read"))?;
+        let mseq = self.conversations().mark_read(&marks).await.map_err(failed("noting how far was read"))?;
         Ok(Response::new(MarkReadResponse { mseq }))
     }
 
@@ -159,18 +166,21 @@ impl EdgeService for EdgeApi {
         bounded(conversations.len())?;
         let answer = async {
             let ids: Vec<Uuid> = conversations.iter().filter_map(|id| Uuid::try_parse(id).ok()).collect();
-            let mut heads = if ids.is_empty() { Vec::new() } else { self.conversations.log.heads(&ids).await? };
+            let mut heads = if ids.is_empty() { Vec::new() } else { self.conversations().log.heads(&ids).await? };
             // Asked with 0 for the first time, it only tells where to go on from.
             let from_ms = if since_ms == 0 { i64::MAX / 4 } else { since_ms };
-            let (moved, as_of_ms) = self.conversations.log.heads_since(from_ms, &partitions).await?;
+            let (moved, as_of_ms) = self.conversations().log.heads_since(from_ms, &partitions).await?;
             heads.extend(moved);
             Ok(HeadsResponse { heads: heads.into_iter().map(|head| head.to_proto()).collect(), as_of_ms })
         };
         answer.await.map(Response::new).map_err(failed("comparing heads"))
     }
 
-    async fn invited(&self, _: Request<InvitedRequest>) -> Result<Response<InvitedResponse>, Status> {
-        Err(Refusal::of(RefusalCode::Unsupported).into())
+    async fn invited(&self, request: Request<InvitedRequest>) -> Result<Response<InvitedResponse>, Status> {
+        let asked = request.into_inner();
+        bounded(asked.people.len())?;
+        let answer = self.consultations.invited(asked).await.map_err(failed("sorting out who is invited"))?;
+        Ok(Response::new(answer))
     }
 
     type FollowControlStream = Pin<Box<dyn Stream<Item = Result<ControlBatch, Status>> + Send>>;

@@ -108,6 +108,32 @@ pub async fn page(store: &Store, conversation: Uuid, ask: &PageRequest, read_mse
         if seq > head.seq + 1 { Err(RefusalCode::PositionBeyondHead.into()) } else { Ok(seq) }
     };
     let place = ask.r#where.as_ref().ok_or_else(|| Error::from(Refusal::of(RefusalCode::Malformed).field("where")))?;
+    // What the page is to be around; 0: it is a page of another kind.
+    let around = match place {
+        Where::Before(_) | Where::After(_) => 0,
+        // Just past the end is the end.
+        Where::Around(around) => within(*around)?.min(head.seq),
+        Where::FirstUnread(_) => {
+            let first: Option<(i64,)> = fetch_optional!(
+                store,
+                (i64,),
+                "SELECT seq FROM events WHERE conversation = $1 AND mseq > $2 AND seq > $2 ORDER BY seq LIMIT 1",
+                conversation,
+                read_mseq
+            )?;
+            first.map_or(head.seq, |first| first.0)
+        }
+        Where::AtTimeMs(time_ms) => {
+            let first: Option<(i64,)> = fetch_optional!(
+                store,
+                (i64,),
+                "SELECT seq FROM events WHERE conversation = $1 AND time_ms >= $2 ORDER BY time_ms, seq LIMIT 1",
+                conversation,
+                *time_ms
+            )?;
+            first.map_or(head.seq, |first| first.0)
+        }
+    };
     // Where the stretch begins: it holds the events after this seq.
     let after = match place {
         Where::Before(0) => head.seq - limit,
@@ -119,27 +145,8 @@ pub async fn page(store: &Store, conversation: Uuid, ask: &PageRequest, read_mse
             }
             after
         }
-        Where::Around(around) => within(*around)? - 1 - limit / 2,
-        Where::FirstUnread(_) => {
-            let first: Option<(i64,)> = fetch_optional!(
-                store,
-                (i64,),
-                "SELECT seq FROM events WHERE conversation = $1 AND mseq > $2 AND seq > $2 ORDER BY seq LIMIT 1",
-                conversation,
-                read_mseq
-            )?;
-            first.map_or(head.seq, |first| first.0) - 1 - limit / 2
-        }
-        Where::AtTimeMs(time_ms) => {
-            let first: Option<(i64,)> = fetch_optional!(
-                store,
-                (i64,),
-                "SELECT seq FROM events WHERE conversation = $1 AND time_ms >= $2 ORDER BY time_ms, seq LIMIT 1",
-                conversation,
-                *time_ms
-            )?;
-            first.map_or(head.seq, |first| first.0) - 1 - limit / 2
-        }
+        // Near the end, what the end lacks is taken from before it: a page is whole wherever the log allows.
+        Where::Around(_) | Where::FirstUnread(_) | Where::AtTimeMs(_) => (around - 1 - limit / 2).min(head.seq - limit),
     };
     let to = match place {
         Where::Before(0) => head.seq,
@@ -157,5 +164,6 @@ pub async fn page(store: &Store, conversation: Uuid, ask: &PageRequest, read_mse
         complete_after: last >= head.seq,
         head_seq: head.seq as u64,
         head_mseq: head.mseq as u64,
+        around: around.max(0) as u64,
     })
 }

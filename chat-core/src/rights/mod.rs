@@ -2,6 +2,7 @@
 //! moves the gate in the same transaction, so a post judged under an old gate is judged again under the head's lock.
 
 mod audience;
+mod grant;
 mod rows;
 mod rules;
 
@@ -13,6 +14,7 @@ use proto::v1::{Refusal, RefusalCode};
 use uuid::Uuid;
 
 pub use audience::{Circle, whole_of};
+pub use grant::Grant;
 pub use rows::audience;
 pub use rules::{Asker, ConsultationRules, MembersRules, Rules, manages};
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use proto::{
-    internal::v1::{Identity, SignInByLinkRequest, SignInRequest, SignedIn},
+    internal::v1::{Identity, SignInByDisplayRequest, SignInByLinkRequest, SignInRequest, SignedIn},
     limits,
     v1::{Refusal, RefusalCode},
 };
@@ -33,6 +33,7 @@ pub(super) fn routes() -> Router<Arc<Edge>> {
     Router::new()
         .route("/sign-in", post(sign_in))
         .route("/sign-in/link", post(sign_in_by_link))
+        .route("/sign-in/display", post(sign_in_by_display))
         .route("/sign-out", post(sign_out))
         .route("/ticket", post(ticket))
         .route("/session", get(session))
@@ -97,18 +98,54 @@ async fn sign_in_by_link(State(edge): State<Arc<Edge>>, request: Request<Body>) 
     signed_in_answer(&edge, signed_in, asked.token)
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignInByDisplay {
+    link: String,
+    #[serde(default)]
+    client: String,
+}
+
+/// A screen never gets a cookie: it would take the place of the session of whoever opens its link in their own browser.
+async fn sign_in_by_display(State(edge): State<Arc<Edge>>, request: Request<Body>) -> Answered {
+    edge.origins.check(request.headers())?;
+    let (parts, asked): (_, SignInByDisplay) = json(&edge, request).await?;
+    let Client { address, .. } = client_address(&edge, &parts)?;
+    let signed_in = edge
+        .cores
+        .sign_in_by_display(SignInByDisplayRequest {
+            link: asked.link,
+            client: client_name(asked.client, &parts.headers),
+            address: address.to_string(),
+        })
+        .await?;
+    signed_in_answer(&edge, signed_in, true)
+}
+
+/// What a screen may show.
+#[derive(Serialize)]
+struct Display {
+    link: String,
+    conversation: String,
+}
+
 #[derive(Serialize)]
 struct Session {
+    /// 0: nobody, a screen.
     person: u32,
     session: String,
     expires_ms: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display: Option<Display>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
 }
 
 impl Session {
     fn of(identity: Identity) -> Self {
-        Self { person: identity.person, session: identity.session, expires_ms: identity.session_expires_ms, token: None }
+        let display = identity.display.map(|scope| Display { link: scope.link, conversation: scope.conversation });
+        let person = if display.is_some() { 0 } else { identity.person };
+        Self { person, session: identity.session, expires_ms: identity.session_expires_ms, display, token: None }
     }
 }
 

@@ -173,6 +173,9 @@ fn forwarded_parts(parts: &Parts, identity: &Identity) -> Result<Parts, Refusal>
     }
     forwarded.headers.insert(metadata::PERSON, HeaderValue::from(identity.person));
     forwarded.headers.insert(metadata::SESSION, HeaderValue::try_from(&identity.session).map_err(|error| internal(error.to_string()))?);
+    if let Some(display) = &identity.display {
+        forwarded.headers.insert(metadata::DISPLAY, HeaderValue::try_from(&display.link).map_err(|error| internal(error.to_string()))?);
+    }
     Ok(forwarded)
 }
 
@@ -224,6 +227,7 @@ mod tests {
         let (parts, ()) = Request::post("/yitang.v1.DirectoryService/GetMe")
             .header("x-yitang-person", "1")
             .header("x-yitang-key", "guess")
+            .header("x-yitang-display", "guess")
             .header("authorization", "Bearer t")
             .header("cookie", "yitang-session=t")
             .header("grpc-timeout", "5S")
@@ -236,8 +240,11 @@ mod tests {
         assert_eq!(forwarded[metadata::PERSON], "7");
         assert_eq!(forwarded[metadata::SESSION], "s");
         assert_eq!(forwarded["grpc-timeout"], "5S");
-        for gone in [metadata::KEY, "authorization", "cookie"] {
+        for gone in [metadata::KEY, metadata::DISPLAY, "authorization", "cookie"] {
             assert!(!forwarded.contains_key(gone), "{gone}");
         }
+        let scope = proto::v1::DisplayScope { link: "l".to_owned(), conversation: "c".to_owned() };
+        let screen = Identity { person: proto::display::FROM, session: "s".to_owned(), display: Some(scope), ..Identity::default() };
+        assert_eq!(forwarded_parts(&parts, &screen).unwrap().headers[metadata::DISPLAY], "l");
     }
 }

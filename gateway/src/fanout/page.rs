@@ -25,8 +25,8 @@ pub enum Keep {
     Newest,
     /// The first.
     Oldest,
-    /// Those in the middle.
-    Middle,
+    /// Those on either side of what the page is around.
+    Around,
 }
 
 impl Keep {
@@ -35,7 +35,7 @@ impl Keep {
     pub fn of(place: Option<Where>) -> Self {
         match place {
             Some(Where::After(_)) => Self::Oldest,
-            Some(Where::Around(_) | Where::FirstUnread(_) | Where::AtTimeMs(_)) => Self::Middle,
+            Some(Where::Around(_) | Where::FirstUnread(_) | Where::AtTimeMs(_)) => Self::Around,
             Some(Where::Before(_)) | None => Self::Newest,
         }
     }
@@ -49,7 +49,11 @@ pub fn fit(page: &mut Page, keep: Keep, subprotocol: Subprotocol) {
         let from_front = match keep {
             Keep::Newest => true,
             Keep::Oldest => false,
-            Keep::Middle => first <= page.events.len() - end,
+            Keep::Around => {
+                let before = page.around.saturating_sub(page.events[first].seq);
+                let after = page.events[end - 1].seq.saturating_sub(page.around);
+                before >= after
+            }
         };
         let dropped = if from_front {
             first += 1;
@@ -81,10 +85,14 @@ mod tests {
         };
         let whole = Page { events: (1..=200).map(event).collect(), complete_before: true, complete_after: true, ..Page::default() };
         for subprotocol in [Subprotocol::Proto, Subprotocol::Json] {
-            for (keep, has, complete) in
-                [(Keep::Newest, 200, (false, true)), (Keep::Oldest, 1, (true, false)), (Keep::Middle, 100, (false, false))]
-            {
-                let mut page = whole.clone();
+            for (keep, has, complete) in [
+                (Keep::Newest, 200, (false, true)),
+                (Keep::Oldest, 1, (true, false)),
+                (Keep::Around, 100, (false, false)),
+                (Keep::Around, 2, (true, false)),
+                (Keep::Around, 200, (false, true)),
+            ] {
+                let mut page = Page { around: has, ..whole.clone() };
                 fit(&mut page, keep, subprotocol);
                 assert!(page.events.iter().any(|event| event.seq == has), "{keep:?}");
                 assert!(page.events.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq));

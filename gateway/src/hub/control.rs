@@ -9,7 +9,7 @@ use proto::{
 };
 use uuid::Uuid;
 
-use super::Core;
+use super::{Core, news};
 use crate::{session::Session, upstream::ControlNews};
 
 /// Follows the control log for one core.
@@ -17,15 +17,27 @@ pub async fn follow(core: Rc<Core>) {
     let mut events = core.shared.chat_cores.control().follow();
     while let Some(news) = events.next().await {
         match news {
-            ControlNews::Events(batch) => batch.events.iter().for_each(|event| apply(&core, event)),
-            ControlNews::Missed => look_at_everything(&core),
+            ControlNews::Events(batch) => batch.events.iter().for_each(|event| {
+                apply(&core, event);
+                news::note(&core, event);
+            }),
+            ControlNews::Missed => {
+                look_at_everything(&core);
+                news::missed(&core);
+            }
         }
     }
 }
 
 fn apply(core: &Core, event: &ControlEvent) {
     // Sessions come and go all the time, and change nobody's rights: no verdict is too old for that.
-    if !matches!(event.kind, Some(Kind::SessionStarted(_) | Kind::SessionEnded(_)) | None) {
+    let rights = match event.kind {
+        Some(Kind::SessionStarted(_) | Kind::SessionEnded(_)) | None => false,
+        // A display link is read anew for each verdict.
+        Some(Kind::ConsultationCalled(_) | Kind::DisplayLinkCreated(_) | Kind::DisplayLinkEnded(_)) => false,
+        Some(_) => true,
+    };
+    if rights {
         core.rights_at.set(event.position);
     }
     match &event.kind {
@@ -39,6 +51,10 @@ fn apply(core: &Core, event: &ControlEvent) {
         Some(Kind::PeopleChanged(changed)) => {
             for person in &changed.people {
                 core.sessions_of(*person).iter().for_each(|session| session.ask_again(None));
+            }
+            // A screen is as good as its maker's right, and the maker may be one of these.
+            for screen in core.screens.borrow().iter() {
+                core.sessions_of(*screen).iter().for_each(|session| session.ask_again(None));
             }
         }
         Some(Kind::RulesChanged(changed)) => {
@@ -56,7 +72,9 @@ fn apply(core: &Core, event: &ControlEvent) {
         }
         // Where an organisation stands in the tree decides what its people may watch.
         Some(Kind::OrganisationsChanged(_)) => everybody(core).iter().for_each(|session| session.ask_again(None)),
-        Some(Kind::SessionStarted(_)) | None => {}
+        // Its sessions ended by events of their own.
+        Some(Kind::DisplayLinkEnded(_) | Kind::DisplayLinkCreated(_)) => {}
+        Some(Kind::SessionStarted(_) | Kind::ConsultationCalled(_)) | None => {}
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     rc::{Rc, Weak},
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -25,6 +25,7 @@ use uuid::Uuid;
 use super::{
     Accepted, Shared, control,
     members::{Members, Turn},
+    news::News,
 };
 use crate::{
     Fault,
@@ -48,6 +49,10 @@ pub struct Core {
     pub rooms: RefCell<HashMap<Uuid, Members>>,
     /// The sockets of each person.
     pub people: RefCell<HashMap<u32, SmallVec<[u32; 2]>>>,
+    /// Numbers of the screens among them.
+    pub screens: RefCell<HashSet<u32>>,
+    /// What lists of consultations are to be told.
+    pub news: News,
     /// Rooms with something to write.
     ready: RefCell<VecDeque<Uuid>>,
     /// Where the control log last changed what anybody may do, as far as the sockets here were told.
@@ -75,6 +80,8 @@ pub fn start(index: u32, shared: Arc<Shared>, receiver: mpsc::Receiver<Command>,
                 sessions: RefCell::default(),
                 rooms: RefCell::default(),
                 people: RefCell::default(),
+                screens: RefCell::default(),
+                news: News::default(),
                 ready: RefCell::default(),
                 rights_at: Cell::new(0),
                 scratch: RefCell::new(vec![0; READ_BYTES]),

@@ -3,6 +3,7 @@
 mod control;
 mod core;
 mod members;
+mod news;
 mod options;
 mod presence;
 

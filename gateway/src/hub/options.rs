@@ -58,6 +58,10 @@ pub struct HubOptions {
     pub trust_silence_s: u64,
     /// Counts and other states of one room go out this often at most, ms.
     pub state_ms: u64,
+    /// Changes of consultations are gathered for so long before people's lists are told of them, ms. A call goes at once.
+    pub lists_ms: u64,
+    /// Clients that have to list consultations again do so spread over so long, ms.
+    pub lists_spread_ms: u32,
     /// Typing is told in conversations of so many people at most.
     pub typing_people_most: u32,
     /// Draining: the sockets are closed spread over so long, ms.
@@ -102,6 +106,8 @@ impl Default for HubOptions {
             core_queue: 1_024,
             trust_silence_s: 60,
             state_ms: 1_000,
+            lists_ms: 2_000,
+            lists_spread_ms: 20_000,
             typing_people_most: 50,
             drain_ms: 3_000,
             retry_min_ms: 200,

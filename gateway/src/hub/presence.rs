@@ -49,6 +49,10 @@ pub struct Reporter {
 impl Reporter {
     /// The first socket of a person has come into a room.
     pub fn joined(&self, room: Uuid, person: u32, path: Vec<u32>) {
+        // Nobody stands behind a screen.
+        if proto::display::is_screen(person) {
+            return;
+        }
         let mut book = self.book.lock();
         book.tell(&Change::Joined(Here { conversation: room.to_string(), person, path: path.clone() }));
         book.here.insert((room, person), path);
@@ -56,6 +60,9 @@ impl Reporter {
 
     /// The last socket of a person has left a room.
     pub fn left(&self, room: Uuid, person: u32) {
+        if proto::display::is_screen(person) {
+            return;
+        }
         let mut book = self.book.lock();
         book.here.remove(&(room, person));
         book.tell(&Change::Left(Gone { conversation: room.to_string(), person }));

@@ -111,6 +111,9 @@ impl Desk {
             }
         };
         if let Some(refusal) = verdict.refusal {
+            if self.session.dark(&refusal) {
+                return;
+            }
             if place.is_some() {
                 self.session.end_subscription(&self.core, room, 0, Some(refusal.clone()));
             } else {

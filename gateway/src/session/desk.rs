@@ -108,6 +108,12 @@ impl Desk {
             };
         }
         let id = *id;
+        // chat-core would refuse it too: it knows no such person.
+        let shows = matches!(asked, Asked::Subscribe(_) | Asked::Unsubscribe(_) | Asked::Page(_) | Asked::Refresh(_) | Asked::Ping(_));
+        if self.session.is_screen() && !shows {
+            let refusal = Refusal::of(RefusalCode::Forbidden).words("大屏只用于显示。", "A screen shows, and can do nothing else.");
+            return self.session.refuse(id, refusal);
+        }
         match asked.clone() {
             Asked::SignIn(_) => self.session.refuse(id, Refusal::of(RefusalCode::Unsupported)),
             Asked::Subscribe(asked) => self.subscribe(id, asked),

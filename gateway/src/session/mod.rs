@@ -219,6 +219,18 @@ impl Session {
         identity.as_ref().and_then(|identity| identity.display.as_ref()).map(|display| display.link.clone()).unwrap_or_default()
     }
 
+    /// Whether it is a screen's, by a display link.
+    #[must_use]
+    pub fn is_screen(&self) -> bool {
+        proto::display::is_screen(self.person.get())
+    }
+
+    /// Whether it was signed in when the control log was not yet here.
+    #[must_use]
+    pub fn signed_in_before(&self, control: u64) -> bool {
+        self.identity.borrow().as_ref().is_some_and(|identity| identity.control < control)
+    }
+
     /// The same, with the control log's position at which it was known to be live.
     #[must_use]
     pub fn signed_in_at(&self) -> Option<(String, u64)> {
@@ -307,6 +319,9 @@ impl Session {
     /// What chat-core says now: the subscription ends, or the right to post is told where it changed.
     fn judged_again(&self, core: &Core, room: Uuid, verdict: &WatchVerdict) {
         if let Some(refusal) = &verdict.refusal {
+            if self.dark(refusal) {
+                return;
+            }
             return self.end_subscription(core, room, 0, Some(refusal.clone()));
         }
         let mut subscriptions = self.subscriptions.borrow_mut();
@@ -318,6 +333,15 @@ impl Session {
             let frame = Frame::of(self.subprotocol, &ServerFrame { re: 0, frame: Some(server_frame::Frame::State(state)) });
             self.socket.send_state((room.as_u128(), POST_STATE), &frame);
         }
+    }
+
+    /// Whether this refusal says that a screen's link is good no more: it is closed, and is not to come back.
+    fn dark(&self, refusal: &Refusal) -> bool {
+        let dark = self.is_screen() && refusal.code() == RefusalCode::SessionEnded;
+        if dark {
+            self.socket.close(CloseCode::SessionEnded);
+        }
+        dark
     }
 
     /// Who has signed in, and how to come back.
@@ -357,6 +381,9 @@ impl Session {
         }
         places.push(self.id.get().place);
         drop(people);
+        if proto::display::is_screen(person) {
+            core.screens.borrow_mut().insert(person);
+        }
         self.person.set(person);
         core.shared.fanout.want_person(person);
         self.counted.settled();
@@ -383,6 +410,7 @@ impl Session {
                 places.retain(|place| *place != id.place);
                 if places.is_empty() {
                     people.remove(&person);
+                    core.screens.borrow_mut().remove(&person);
                 }
             }
             core.shared.fanout.unwant_person(person);

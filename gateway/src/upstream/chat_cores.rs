@@ -5,9 +5,9 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use prost::Message as _;
 use proto::{
     internal::v1::{
-        CheckSessionRequest, EndSessionRequest, HeadsRequest, HeadsResponse, Identity, MarkReadRequest, ReadMark, ReadRequest,
-        SignInByLinkRequest, SignInRequest, SignInResponse, SignedIn, Submission, TicketFor, TicketShown, WatchAsk, WatchVerdict,
-        sign_in_response,
+        CheckSessionRequest, EndSessionRequest, HeadsRequest, HeadsResponse, Identity, InvitedRequest, InvitedResponse, MarkReadRequest,
+        ReadMark, ReadRequest, SignInByDisplayRequest, SignInByLinkRequest, SignInRequest, SignInResponse, SignedIn, Submission, TicketFor,
+        TicketShown, WatchAsk, WatchVerdict, sign_in_response,
     },
     v1::{Page, Receipt, Refusal, RefusalCode},
 };
@@ -145,6 +145,21 @@ impl ChatCores {
             .await
     }
 
+    /// Opens a screen's session with a display link.
+    ///
+    /// # Errors
+    /// What chat-core refuses with; `UNAVAILABLE`.
+    pub async fn sign_in_by_display(&self, request: SignInByDisplayRequest) -> Answer<SignedIn> {
+        let within = Duration::from_millis(self.inner.options.sign_in_ms);
+        self.inner
+            .nodes
+            .call(rand::random(), within, |node| {
+                let (mut client, request) = (client(&node.upstream), request.clone());
+                self.at_home(async move { signed_in(attempt(within, client.sign_in_by_display(request)).await?) })
+            })
+            .await
+    }
+
     /// Who this session token belongs to; `None`: nobody, or not any more.
     ///
     /// # Errors
@@ -276,6 +291,20 @@ impl ChatCores {
             .call(hash(b"heads"), self.call_deadline(), |node| {
                 let (mut client, request, within) = (client(&node.upstream), request.clone(), self.attempt());
                 self.at_home(async move { attempt(within, client.heads(request)).await })
+            })
+            .await
+    }
+
+    /// Which of these people are to hear of a consultation.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE`.
+    pub async fn invited(&self, request: InvitedRequest) -> Answer<InvitedResponse> {
+        self.inner
+            .nodes
+            .call(hash(request.conversation.as_bytes()), self.call_deadline(), |node| {
+                let (mut client, request, within) = (client(&node.upstream), request.clone(), self.attempt());
+                self.at_home(async move { attempt(within, client.invited(request)).await })
             })
             .await
     }

@@ -197,6 +197,7 @@ impl Core {
             head_seq: head.seq,
             head_mseq: head.mseq,
             events,
+            around: 0,
         })
     }
 

@@ -8,7 +8,7 @@ use toml::Value;
 use super::Settings;
 
 /// The sources of all settings, by crate: the comment above a field is what the document says of it.
-const SOURCES: [(&str, &str); 12] = [
+const SOURCES: [(&str, &str); 13] = [
     ("yitang", include_str!("mod.rs")),
     ("backbone", include_str!("../../../backbone/src/redis/options.rs")),
     ("gateway", include_str!("../../../gateway/src/options.rs")),
@@ -20,6 +20,7 @@ const SOURCES: [(&str, &str); 12] = [
     ("chat_core", include_str!("../../../chat-core/src/store/options.rs")),
     ("chat_core", include_str!("../../../chat-core/src/log/options.rs")),
     ("chat_core", include_str!("../../../chat-core/src/accounts/options.rs")),
+    ("chat_core", include_str!("../../../chat-core/src/displays/options.rs")),
     ("presence", include_str!("../../../presence/src/options.rs")),
 ];
 

@@ -67,37 +67,21 @@ impl Service {
 
     /// One request; status and body.
     pub async fn http(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
-        let client: HttpClient<_, Full<Bytes>> = HttpClient::builder(TokioExecutor::new()).build_http();
-        let mut request = http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.header("content-type", "application/json").body(Full::from(body.to_owned())).unwrap();
-        let answer = client.request(request).await.unwrap();
-        let status = answer.status().as_u16();
-        (status, String::from_utf8_lossy(&answer.into_body().collect().await.unwrap().to_bytes()).into_owned())
+        http(self.address, method, path, headers, body).await
     }
 
     /// Signs in as somebody of the demonstration; the session's token.
     pub async fn sign_in(&self, login: &str) -> String {
-        let body = format!(r#"{{"login":"{login}","password":"{}","token":true}}"#, seed::PASSWORD);
-        let (status, answer) = self.http("POST", "/api/v1/sign-in", &[], &body).await;
-        assert_eq!(status, 200, "{answer}");
-        field(&answer, "token")
+        sign_in(self.address, login).await
     }
 
     pub async fn ticket(&self, token: &str) -> String {
-        let (status, answer) = self.http("POST", "/api/v1/ticket", &[("authorization", &format!("Bearer {token}"))], "").await;
-        assert_eq!(status, 200, "{answer}");
-        field(&answer, "ticket")
+        ticket(self.address, token).await
     }
 
     /// A socket that has signed in.
     pub async fn socket(&self, token: &str) -> Socket {
-        let ticket = self.ticket(token).await;
-        let mut socket = Socket::connect(self.address, Subprotocol::Proto, None).await.unwrap();
-        socket.sign_in(Credential::Ticket(ticket)).await;
-        socket
+        Socket::of(self.address, Subprotocol::Proto, token).await
     }
 
     /// A gRPC request's metadata with the session of this token.
@@ -110,6 +94,33 @@ impl Service {
     pub async fn channel(&self) -> tonic::transport::Channel {
         tonic::transport::Channel::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
     }
+}
+
+/// One request to a gateway; status and body.
+pub async fn http(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+    let client: HttpClient<_, Full<Bytes>> = HttpClient::builder(TokioExecutor::new()).build_http();
+    let mut request = http::Request::builder().method(method).uri(format!("http://{address}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.header("content-type", "application/json").body(Full::from(body.to_owned())).unwrap();
+    let answer = client.request(request).await.unwrap();
+    let status = answer.status().as_u16();
+    (status, String::from_utf8_lossy(&answer.into_body().collect().await.unwrap().to_bytes()).into_owned())
+}
+
+/// Signs in as somebody of the demonstration; the session's token.
+pub async fn sign_in(address: SocketAddr, login: &str) -> String {
+    let body = format!(r#"{{"login":"{login}","password":"{}","token":true}}"#, seed::PASSWORD);
+    let (status, answer) = http(address, "POST", "/api/v1/sign-in", &[], &body).await;
+    assert_eq!(status, 200, "{answer}");
+    field(&answer, "token")
+}
+
+pub async fn ticket(address: SocketAddr, token: &str) -> String {
+    let (status, answer) = http(address, "POST", "/api/v1/ticket", &[("authorization", &format!("Bearer {token}"))], "").await;
+    assert_eq!(status, 200, "{answer}");
+    field(&answer, "ticket")
 }
 
 /// A string in flat JSON.
@@ -136,6 +147,14 @@ impl Socket {
         }
         let (stream, _) = tokio_tungstenite::client_async(request, stream).await.map_err(|error| error.to_string())?;
         Ok(Self { stream, subprotocol, id: 0, welcome: None })
+    }
+
+    /// Signed in with the session of this token.
+    pub async fn of(address: SocketAddr, subprotocol: Subprotocol, token: &str) -> Self {
+        let ticket = ticket(address, token).await;
+        let mut socket = Self::connect(address, subprotocol, None).await.unwrap();
+        socket.sign_in(Credential::Ticket(ticket)).await;
+        socket
     }
 
     pub async fn send(&mut self, frame: client_frame::Frame) -> u32 {

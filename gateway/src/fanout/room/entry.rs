@@ -115,6 +115,7 @@ impl Room {
             complete_after: true,
             head_seq: self.inbox.delivered(),
             head_mseq: self.mseq,
+            around: 0,
             events,
         };
         page::fit(&mut tail, Keep::Newest, subprotocol);

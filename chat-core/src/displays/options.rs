@@ -1,0 +1,23 @@
+//! Bounds of display links.
+
+use serde::{Deserialize, Serialize};
+
+/// Links by which a screen in a hall shows one consultation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DisplayOptions {
+    /// A display link is good for so long where its maker says nothing, s.
+    pub link_s: u64,
+    /// And at most, s.
+    pub link_most_s: u64,
+    /// Display links of one consultation that are good at one time.
+    pub links_per_consultation: usize,
+    /// Sessions of one display link; the oldest ends when there is one more.
+    pub sessions_per_link: usize,
+}
+
+impl Default for DisplayOptions {
+    fn default() -> Self {
+        Self { link_s: 36 * 3_600, link_most_s: 14 * 24 * 3_600, links_per_consultation: 20, sessions_per_link: 8 }
+    }
+}
