@@ -1,23 +1,35 @@
-// One room as the page shows it: drawn at most once a frame, however fast comments come.
+// One room as the page shows it: drawn at most once a frame, and a few times a second in a flood.
 import { type Consultation, type Here, RefusalCode, RefusalError, type Room, type RoomPhase } from "@yitang/sdk";
 import { onUnmounted, ref, shallowReactive, shallowRef } from "vue";
-import { type Row, rowsOf } from "./rows";
-import { client, myself } from "./session";
+import { client } from "./client";
+import { Pace } from "./pace";
+import { type Log, type Row, RowBook, outgoingRows } from "./rows";
+import { myself } from "./session";
+import { type Kept, keepRoom, keptRoom } from "./shelf";
 import { say } from "./tell";
 
 export interface RoomView {
   phase: RoomPhase;
   refusal: RefusalError | undefined;
   rows: Row[];
+  /** The rows are those of an earlier visit, kept on this device at that time; 0: they are not. */
+  keptMs: number;
   here: Here | undefined;
   mayPost: boolean;
   mayModerate: boolean;
   postRefusal: RefusalError | undefined;
   behind: boolean;
   completeBefore: boolean;
-  headMseq: number;
-  newestSeq: number;
+  /** What this person had read (an mseq) when they came, where something was unread; else 0. */
+  unreadAfter: number;
+  /** How many were unread then. */
+  unreadThen: number;
 }
+
+/** Kept on the device so often while one looks. */
+const KEEP_MS = 5_000;
+/** So long the live room may take before the last visit's is shown. */
+const PATIENCE_MS = 1_500;
 
 /** Follows a conversation for as long as the component lives. */
 export function useRoom(id: string) {
@@ -25,45 +37,95 @@ export function useRoom(id: string) {
   const consultation = shallowRef<Consultation>();
   const wrong = ref("");
   const writtenAt = new Map<string, number>();
+  const pace = new Pace();
+  let book: RowBook | undefined;
   let unreadAfter: number | undefined;
+  let unreadThen = 0;
+  let kept: Kept | undefined;
+  let patient = true;
   let askedVersion = -1;
+  let counted = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   let frame = 0;
+  let drawnAt = 0;
+  /** The page tells whether one reads back: then nothing below is seen. */
+  let readsBack = false;
+  /** While a distant place is being loaded, the list stays as it is. */
+  let held = false;
   const view = shallowReactive<RoomView>(look());
 
-  function look(): RoomView {
+  function log(): Log {
     const { follower } = room;
-    if (unreadAfter === undefined && room.phase === "live") unreadAfter = follower.unread > 0 ? follower.readMseq : 0;
+    const { epoch, oldest, delivered, completeBefore } = follower;
+    return { epoch, oldest, delivered, completeBefore, get: (seq) => room.timeline.get(seq) };
+  }
+
+  function rowsNow(before: Row[]): { rows: Row[]; keptMs: number } {
+    const outgoing = client.outbox.list(id);
+    if (room.phase !== "live") {
+      const earlier = book?.rows ?? (patient ? [] : (kept?.rows ?? []));
+      const keptMs = book || earlier.length === 0 ? 0 : (kept?.savedMs ?? 0);
+      return { rows: [...earlier, ...outgoingRows(earlier, outgoing, myself.value, writtenAt)], keptMs };
+    }
+    const { follower } = room;
+    if (unreadAfter === undefined) {
+      unreadThen = follower.unread;
+      unreadAfter = unreadThen > 0 ? follower.readMseq : 0;
+    }
+    book ??= new RowBook(myself.value, unreadAfter);
+    const changed = book.take(log());
+    const mine = outgoingRows(book.rows, outgoing, myself.value, writtenAt);
+    const same = !changed && mine.length === 0 && before.length === book.rows.length && before[0]?.key === book.rows[0]?.key;
+    return { rows: same ? before : [...book.rows, ...mine], keptMs: 0 };
+  }
+
+  function look(before: Row[] = []): RoomView {
+    const { follower } = room;
+    const { rows, keptMs } = rowsNow(before);
     return {
       phase: room.phase,
       refusal: room.refusal,
-      rows: rowsOf({
-        entries: room.timeline.shown(),
-        outgoing: client.outbox.list(id),
-        me: myself.value,
-        unreadAfter: unreadAfter ?? 0,
-        writtenAt,
-        completeBefore: follower.completeBefore,
-      }),
+      rows,
+      keptMs,
       here: room.here,
       mayPost: room.mayPost,
       mayModerate: room.mayModerate,
       postRefusal: room.postRefusal,
       behind: room.phase === "live" && follower.behind,
       completeBefore: follower.completeBefore,
-      headMseq: follower.headMseq,
-      newestSeq: follower.delivered,
+      unreadAfter: unreadAfter ?? 0,
+      unreadThen,
     };
   }
 
   function draw(): void {
     frame = 0;
-    Object.assign(view, look());
+    timer = undefined;
+    const now = performance.now();
+    const { delivered } = room.follower;
+    pace.count(Math.max(0, delivered - counted), now);
+    counted = delivered;
+    drawnAt = now;
+    if (!held) Object.assign(view, look(view.rows));
     const version = room.follower.rules?.version ?? 0;
     if (version > Math.max(askedVersion, consultation.value?.version ?? 0)) void load(version);
   }
+
   function soon(): void {
+    if (frame !== 0 || timer !== undefined) return;
     // A page in the background draws no frames; it must not fall behind for that.
-    frame ||= document.hidden ? setTimeout(draw, 250) : requestAnimationFrame(draw);
+    if (document.hidden) {
+      timer = setTimeout(draw, 250);
+      return;
+    }
+    const wait = pace.waitMs(readsBack) - (performance.now() - drawnAt);
+    if (wait <= 8) frame = requestAnimationFrame(draw);
+    else {
+      timer = setTimeout(() => {
+        timer = undefined;
+        frame = requestAnimationFrame(draw);
+      }, wait);
+    }
   }
 
   async function load(version = 0): Promise<void> {
@@ -74,7 +136,7 @@ export function useRoom(id: string) {
     } catch (error) {
       askedVersion = -1;
       const gone = error instanceof RefusalError && [RefusalCode.FORBIDDEN, RefusalCode.NOT_FOUND].includes(error.code);
-      if (!consultation.value || gone) wrong.value = say(error);
+      if (gone || (!consultation.value && !kept)) wrong.value = say(error);
     }
   }
 
@@ -85,18 +147,66 @@ export function useRoom(id: string) {
     soon();
   }
 
+  /** Loads back until `holds`; false: the beginning, or no answer, came before that. */
+  async function back(holds: () => boolean): Promise<boolean> {
+    held = true;
+    try {
+      while (!holds()) {
+        const before = room.follower.oldest;
+        await room.loadOlder();
+        if (room.follower.oldest === before) return holds();
+      }
+      return true;
+    } finally {
+      held = false;
+      draw();
+    }
+  }
+  const oldestEntry = () => room.timeline.get(room.follower.oldest);
+
+  /** Brings a comment into the list. */
+  const reach = (seq: number) => back(() => room.follower.oldest <= seq);
+  /** The first comment at or after a time, and the first that was unread when this person came: its seq; 0: none. */
+  async function reachTime(timeMs: number): Promise<number> {
+    await back(() => (oldestEntry()?.timeMs ?? Infinity) <= timeMs);
+    return book?.first((entry) => entry.timeMs >= timeMs)?.seq ?? 0;
+  }
+  async function reachUnread(): Promise<number> {
+    const { unreadAfter } = view;
+    await back(() => (oldestEntry()?.mseq ?? Infinity) <= unreadAfter);
+    return book?.first((entry) => entry.mseq > unreadAfter && entry.author !== myself.value)?.seq ?? 0;
+  }
+
+  function keep(): void {
+    if (room.phase === "live" && consultation.value && book) keepRoom(myself.value, consultation.value, book.rows);
+  }
+  const keeper = setInterval(keep, KEEP_MS);
+  const impatient = setTimeout(() => ((patient = false), soon()), PATIENCE_MS);
+  void keptRoom(myself.value, id).then((found) => {
+    kept = found;
+    consultation.value ??= found?.consultation;
+    soon();
+  });
+
   const stops = [
     room.changed.on(soon),
     client.outboxChanged.on(soon),
     client.connectionChanged.on(({ phase }) => {
-      if (phase === "online" && (wrong.value !== "" || !consultation.value)) void load();
+      if (phase === "waiting") patient = false;
+      soon();
+      if (phase === "online" && (wrong.value !== "" || !consultation.value || kept?.consultation === consultation.value)) void load();
     }),
   ];
   void load();
   onUnmounted(() => {
+    keep();
     for (const stop of stops) stop();
+    clearInterval(keeper);
+    clearTimeout(impatient);
+    clearTimeout(timer);
     cancelAnimationFrame(frame);
     client.leave(room);
   });
-  return { room, view, consultation, wrong, load, post };
+  const indexOf = (seq: number) => book?.indexOf(seq) ?? -1;
+  return { room, view, consultation, wrong, load, post, reach, reachTime, reachUnread, indexOf, readingBack: (now: boolean) => (readsBack = now) };
 }

@@ -1,71 +1,166 @@
-// The lines of a room's list, from the timeline and the outbox. Pure.
-import { ConsultationState, type Entry, type Outgoing } from "@yitang/sdk";
+// The lines of a room's list, from the log and the outbox. Pure. Plain objects in a plain array: a list of tens of
+// thousands is brought up to date by what is new, not made again.
+import { ConsultationState, type Entry, type Outgoing, targetOf } from "@yitang/sdk";
 
 export type Row =
-  | { key: string; kind: "comment"; entry: Entry }
-  | { key: string; kind: "state"; entry: Entry; state: ConsultationState; resumed: boolean }
-  | { key: string; kind: "time"; timeMs: number }
-  | { key: string; kind: "unread" }
-  | { key: string; kind: "start" }
-  | { key: string; kind: "outgoing"; post: Outgoing };
+  | { key: string; seq: number; kind: "comment"; entry: Entry }
+  | { key: string; seq: number; kind: "state"; entry: Entry; state: ConsultationState; resumed: boolean }
+  | { key: string; seq: number; kind: "day"; timeMs: number }
+  | { key: string; seq: number; kind: "time"; timeMs: number }
+  | { key: string; seq: number; kind: "unread" }
+  | { key: string; seq: number; kind: "start" }
+  | { key: string; seq: number; kind: "outgoing"; post: Outgoing };
 
 /** A pause in the conversation after which the time is told. */
 const PAUSE_MS = 5 * 60_000;
 
-export interface RowsInput {
-  entries: Entry[];
-  outgoing: Outgoing[];
-  me: number;
-  /** The line "unread from here" stands before the first comment above this mseq; 0: no line. */
-  unreadAfter: number;
-  /** The room's head when a post was written, by client_id: a post's event can only stand above it. */
-  writtenAt: ReadonlyMap<string, number>;
-  /** Nothing stands before the first entry. */
-  completeBefore: boolean;
-}
-
-export function rowsOf({ entries, outgoing, me, unreadAfter, writtenAt, completeBefore }: RowsInput): Row[] {
-  const rows: Row[] = [];
-  if (completeBefore && entries.length > 0) rows.push({ key: "start", kind: "start" });
-  let before = 0;
-  let state: ConsultationState | undefined;
-  let unreadTold = unreadAfter === 0;
-  for (const entry of entries) {
-    if (entry.kind.case === "consultationChanged") {
-      const now = entry.kind.state;
-      // A change of rules alone is no line.
-      if (now !== state && now !== ConsultationState.DRAFT && now !== ConsultationState.SCHEDULED) {
-        const resumed = state === ConsultationState.PAUSED && now === ConsultationState.OPEN;
-        rows.push({ key: `s${entry.seq}`, kind: "state", entry, state: now, resumed });
-        before = entry.timeMs;
-      }
-      state = now;
-      continue;
-    }
-    if (!unreadTold && entry.mseq > unreadAfter && entry.author !== me) {
-      unreadTold = true;
-      if (rows.length > 0) rows.push({ key: "unread", kind: "unread" });
-    }
-    if (entry.timeMs - before > PAUSE_MS) rows.push({ key: `t${entry.seq}`, kind: "time", timeMs: entry.timeMs });
-    before = entry.timeMs;
-    rows.push({ key: `c${entry.seq}`, kind: "comment", entry });
+/** The index of the row of this comment; -1: it is not held. */
+export function rowIndex(rows: Row[], seq: number): number {
+  let low = 0;
+  let high = rows.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const row = rows[middle];
+    if (!row) return -1;
+    if (row.seq === seq && row.kind === "comment") return middle;
+    // Lines that stand before a comment have its seq.
+    if (row.seq < seq || (row.seq === seq && row.kind !== "state")) low = middle + 1;
+    else high = middle - 1;
   }
-  for (const post of unseenOf(entries, outgoing, me, writtenAt)) rows.push({ key: `o${post.clientId}`, kind: "outgoing", post });
-  return rows;
+  return -1;
 }
 
-/** Posts that have no event in the list yet. An event may come before its receipt: then it is told by author and text,
- * each event for one post only, and never by an event from before the post was written. */
-function unseenOf(entries: Entry[], outgoing: Outgoing[], me: number, writtenAt: ReadonlyMap<string, number>): Outgoing[] {
+/** What is held of a log: every event from `oldest` to `delivered`. */
+export interface Log {
+  epoch: number;
+  oldest: number;
+  delivered: number;
+  completeBefore: boolean;
+  get(seq: number): Entry | undefined;
+}
+
+export class RowBook {
+  rows: Row[] = [];
+  #epoch = 0;
+  #oldest = 0;
+  #newest = 0;
+  #completeBefore = false;
+  #before = 0;
+  #dayStart = 0;
+  #dayEnd = 0;
+  #state: ConsultationState | undefined;
+  #unreadTold: boolean;
+
+  /** The line "unread from here" stands before the first comment of another above `unreadAfter` (an mseq); 0: no line. */
+  constructor(
+    private readonly me: number,
+    private readonly unreadAfter: number,
+  ) {
+    this.#unreadTold = unreadAfter === 0;
+  }
+
+  /** Brings the rows up to date; says whether anything changed. */
+  take(log: Log): boolean {
+    const goesOn = log.epoch === this.#epoch && log.oldest === this.#oldest && log.delivered >= this.#newest;
+    if (!goesOn || log.completeBefore !== this.#completeBefore) {
+      this.#startAnew(log);
+      this.#read(log, log.oldest);
+      return true;
+    }
+    if (log.delivered === this.#newest) return false;
+    this.#read(log, this.#newest + 1);
+    return true;
+  }
+
+  indexOf(seq: number): number {
+    return rowIndex(this.rows, seq);
+  }
+
+  /** The first comment for which this holds. */
+  first(holds: (entry: Entry) => boolean): Entry | undefined {
+    for (const row of this.rows) if (row.kind === "comment" && holds(row.entry)) return row.entry;
+    return undefined;
+  }
+
+  #startAnew(log: Log): void {
+    this.rows = [];
+    this.#epoch = log.epoch;
+    this.#oldest = log.oldest;
+    this.#completeBefore = log.completeBefore;
+    this.#before = this.#dayStart = this.#dayEnd = 0;
+    this.#state = undefined;
+    this.#unreadTold = this.unreadAfter === 0;
+    if (log.completeBefore && log.delivered >= log.oldest) this.rows.push({ key: "start", seq: 0, kind: "start" });
+  }
+
+  #read(log: Log, from: number): void {
+    for (let seq = from; seq <= log.delivered; seq += 1) {
+      const entry = log.get(seq);
+      if (entry) this.#add(log, entry);
+    }
+    this.#newest = log.delivered;
+  }
+
+  #add(log: Log, entry: Entry): void {
+    const { kind } = entry;
+    if (kind.case === "comment") return this.#addComment(entry);
+    if (kind.case === "consultationChanged") return this.#addState(entry, kind.state);
+    const target = targetOf(entry);
+    if (target === 0) return;
+    const index = this.indexOf(target);
+    const now = log.get(target);
+    if (index >= 0 && now) this.rows[index] = { key: `c${target}`, seq: target, kind: "comment", entry: now };
+  }
+
+  #addState(entry: Entry, now: ConsultationState): void {
+    // A change of rules alone is no line.
+    if (now !== this.#state && now !== ConsultationState.DRAFT && now !== ConsultationState.SCHEDULED) {
+      const resumed = this.#state === ConsultationState.PAUSED && now === ConsultationState.OPEN;
+      this.#addDay(entry);
+      this.rows.push({ key: `s${entry.seq}`, seq: entry.seq, kind: "state", entry, state: now, resumed });
+      this.#before = entry.timeMs;
+    }
+    this.#state = now;
+  }
+
+  #addComment(entry: Entry): void {
+    const { seq, timeMs } = entry;
+    if (!this.#unreadTold && entry.mseq > this.unreadAfter && entry.author !== this.me) {
+      this.#unreadTold = true;
+      if (this.rows.length > 0) this.rows.push({ key: "unread", seq, kind: "unread" });
+    }
+    if (!this.#addDay(entry) && timeMs - this.#before > PAUSE_MS) this.rows.push({ key: `t${seq}`, seq, kind: "time", timeMs });
+    this.#before = timeMs;
+    this.rows.push({ key: `c${seq}`, seq, kind: "comment", entry });
+  }
+
+  /** The day, where another begins. */
+  #addDay({ seq, timeMs }: Entry): boolean {
+    if (timeMs >= this.#dayStart && timeMs < this.#dayEnd) return false;
+    const day = new Date(timeMs);
+    this.#dayStart = day.setHours(0, 0, 0, 0);
+    this.#dayEnd = day.setDate(day.getDate() + 1);
+    this.rows.push({ key: `d${seq}`, seq, kind: "day", timeMs });
+    return true;
+  }
+}
+
+/** So far back an event is looked for that a post of mine may have become. */
+const LOOK_BACK = 500;
+
+/** Rows of the posts that have no event among `rows` yet. An event may come before its receipt: then it is told by
+ * author and text, each event for one post only, and never by an event from before the post was written.
+ * `writtenAt`: the room's head when a post was written, by client_id. */
+export function outgoingRows(rows: Row[], outgoing: Outgoing[], me: number, writtenAt: ReadonlyMap<string, number>): Row[] {
   const comments = outgoing.filter((post) => post.content.case === "comment");
-  if (comments.length === 0) return comments;
+  if (comments.length === 0) return [];
   const taken = new Set<number>();
   const mine: Entry[] = [];
-  for (let index = entries.length - 1; index >= 0 && entries.length - index <= 500; index -= 1) {
-    const entry = entries[index];
-    if (entry?.author === me && entry.kind.case === "comment") mine.unshift(entry);
+  for (let index = rows.length - 1; index >= 0 && rows.length - index <= LOOK_BACK; index -= 1) {
+    const row = rows[index];
+    if (row?.kind === "comment" && row.entry.author === me) mine.unshift(row.entry);
   }
-  return comments.filter((post) => {
+  const unseen = comments.filter((post) => {
     if (post.content.case !== "comment" || post.state === "refused") return true;
     const { text, replyTo } = post.content;
     const written = writtenAt.get(post.clientId);
@@ -78,21 +173,5 @@ function unseenOf(entries: Entry[], outgoing: Outgoing[], me: number, writtenAt:
     if (match) taken.add(match.seq);
     return !match;
   });
-}
-
-/** Pieces of a text: links are made here, from text, and lead to the web only. */
-export type Piece = { text: string; href?: string };
-const LINK = /https?:\/\/[^\s<>"'，。；！？、（）【】《》“”]+/giu;
-
-export function piecesOf(text: string): Piece[] {
-  const pieces: Piece[] = [];
-  let end = 0;
-  for (const found of text.matchAll(LINK)) {
-    const href = found[0].replace(/[).,;:!?]+$/, "");
-    if (found.index > end) pieces.push({ text: text.slice(end, found.index) });
-    pieces.push({ text: href, href });
-    end = found.index + href.length;
-  }
-  if (end < text.length) pieces.push({ text: text.slice(end) });
-  return pieces;
+  return unseen.map((post) => ({ key: `o${post.clientId}`, seq: Number.MAX_SAFE_INTEGER, kind: "outgoing", post }));
 }

@@ -1,17 +1,15 @@
-// The one client of this page, and who is signed in.
-import { Client, type Connection, type Me, type Outgoing, People, Role, type ServiceFacts, endsSession } from "@yitang/sdk";
+// Who is signed in, and the line.
+import { type Connection, type Me, type Outgoing, type Person, PersonSchema, MeSchema, Role, type ServiceFacts, type SessionInfo, endsSession } from "@yitang/sdk";
 import { computed, ref, shallowRef } from "vue";
-
-export const client = new Client({ name: "yitang-web 0.1" });
-export const people = new People(client.services);
+import { client } from "./client";
+import { people } from "./people";
+import { clearShelf } from "./shelf";
 
 export const me = shallowRef<Me>();
 export const facts = shallowRef<ServiceFacts>();
 export const connection = shallowRef<Connection>(client.connection);
 /** The session ended under the page. */
 export const ended = ref(false);
-/** Counts up when names or organisations have come. */
-export const peopleVersion = ref(0);
 /** Everything in the outbox, newest last. */
 export const outgoing = shallowRef<Outgoing[]>([]);
 export const unsent = computed(() => outgoing.value.filter((post) => post.state === "waiting" || post.state === "sending").length);
@@ -19,9 +17,9 @@ export const unsent = computed(() => outgoing.value.filter((post) => post.state 
 client.connectionChanged.on((changed) => {
   connection.value = changed;
   if (changed.phase === "ended") forget(true);
+  if (changed.phase === "online" && remembered) void begin().catch(() => undefined);
 });
 client.outboxChanged.on(() => (outgoing.value = client.outbox.list()));
-people.changed.on(() => (peopleVersion.value += 1));
 
 const roles = computed(() => me.value?.person?.roles ?? []);
 export const isAdministrator = computed(() => roles.value.some((role) => role === Role.ADMINISTRATOR || role === Role.OPERATOR));
@@ -31,10 +29,12 @@ export const myself = computed(() => me.value?.person?.id ?? client.session?.per
 /** `in`: signed in; `out`: not; `unknown`: the service cannot be reached. */
 export type Standing = "in" | "out" | "unknown";
 let restoring: Promise<Standing> | undefined;
-
 let knownOut = false;
+/** `me` is what was kept of the last visit: the service has not been reached yet. */
+let remembered = false;
 
-/** Whether this browser has a session; asked once, where it was told. */
+/** Whether this browser has a session; asked once, where it was told. Without a network, the last one stands: what was
+ * read opens, what is written is kept, and both are made good when the line comes. */
 export function restore(): Promise<Standing> {
   if (me.value) return Promise.resolve("in");
   if (knownOut) return Promise.resolve("out");
@@ -48,7 +48,15 @@ export function restore(): Promise<Standing> {
       await begin();
       return "in";
     })
-    .catch((): Standing => "unknown")
+    .catch(async (): Promise<Standing> => {
+      const kept = recall();
+      if (!kept) return "unknown";
+      client.session = kept.session;
+      me.value = kept.me;
+      remembered = true;
+      await client.start().catch(() => undefined);
+      return "in";
+    })
     .finally(() => (restoring = undefined));
   return restoring;
 }
@@ -60,6 +68,8 @@ export async function begin(): Promise<void> {
   ended.value = false;
   me.value = found;
   knownOut = false;
+  remembered = false;
+  remember(found);
   void people.loadOrganisations().catch(() => undefined);
   await client.start();
 }
@@ -69,20 +79,48 @@ export async function signOut(): Promise<void> {
     if (!endsSession(error)) throw error;
     await client.stop();
   });
+  await clearShelf();
   forget(false);
 }
 
 function forget(byServer: boolean): void {
   ended.value = byServer;
   me.value = undefined;
+  remembered = false;
+  try {
+    localStorage.removeItem(KEY);
+  } catch {
+    // There was none.
+  }
+}
+
+const KEY = "yitang-me";
+type KeptPerson = Pick<Person, "id" | "name" | "organisation" | "roles" | "login">;
+
+function remember(found: Me): void {
+  const { person } = found;
+  if (!person || !client.session) return;
+  const { id, name, organisation, roles: has, login } = person;
+  const { token: _, ...session } = client.session;
+  const kept: { session: SessionInfo; person: KeptPerson } = { session, person: { id, name, organisation, roles: has, login } };
+  try {
+    localStorage.setItem(KEY, JSON.stringify(kept));
+  } catch {
+    // A private window: the next visit needs the network.
+  }
+}
+
+function recall(): { session: SessionInfo; me: Me } | undefined {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEY) ?? "null") as { session: SessionInfo; person: KeptPerson } | null;
+    if (!kept || !(kept.person.id > 0) || kept.session.expiresMs < Date.now()) return undefined;
+    const person: Person = { disabled: false, ...kept.person, $typeName: PersonSchema.typeName };
+    return { session: kept.session, me: { $typeName: MeSchema.typeName, person } as Me };
+  } catch {
+    return undefined;
+  }
 }
 
 export async function loadFacts(): Promise<void> {
   facts.value ??= await client.http.facts().catch(() => undefined);
 }
-
-// The device woke up, or the network came back: no need to wait for a timer.
-for (const event of ["online", "pageshow", "focus"]) addEventListener(event, () => client.nudge());
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible") client.nudge();
-});

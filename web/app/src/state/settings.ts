@@ -1,12 +1,15 @@
 // What this person chose for this device: language, size of text, light or dark.
 import { reactive, watch } from "vue";
-import { type Locale, LOCALES, i18n } from "../words";
+import { type Locale, LOCALES, speak } from "../words";
 
 export type Size = "normal" | "large" | "huge";
-export type Theme = "system" | "light" | "dark";
+export type Theme = "system" | "light" | "dark" | "contrast";
+export const SIZES: Size[] = ["normal", "large", "huge"];
+export const THEMES: Theme[] = ["system", "light", "dark", "contrast"];
 
 const KEY = "yitang-settings";
 const dark = matchMedia("(prefers-color-scheme: dark)");
+const contrast = matchMedia("(prefers-contrast: more)");
 
 interface Settings {
   locale: Locale;
@@ -14,9 +17,15 @@ interface Settings {
   theme: Theme;
 }
 
+/** What was kept, as far as it still means something. */
 function stored(): Partial<Settings> {
   try {
-    return JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Settings>;
+    const kept = JSON.parse(localStorage.getItem(KEY) ?? "{}") as Partial<Settings>;
+    const known: Partial<Settings> = {};
+    if (LOCALES.some(({ id }) => id === kept.locale)) known.locale = kept.locale as Locale;
+    if (SIZES.includes(kept.size as Size)) known.size = kept.size as Size;
+    if (THEMES.includes(kept.theme as Theme)) known.theme = kept.theme as Theme;
+    return known;
   } catch {
     return {};
   }
@@ -29,23 +38,35 @@ function firstLocale(): Locale {
 
 export const settings = reactive<Settings>({ locale: firstLocale(), size: "normal", theme: "system", ...stored() });
 
+function themeNow(): "light" | "dark" | "contrast" {
+  if (settings.theme !== "system") return settings.theme;
+  if (contrast.matches && !dark.matches) return "contrast";
+  return dark.matches ? "dark" : "light";
+}
+
 function show(): void {
   const root = document.documentElement;
   root.lang = settings.locale;
   root.dataset["size"] = settings.size;
-  root.dataset["theme"] = settings.theme === "system" ? (dark.matches ? "dark" : "light") : settings.theme;
-  i18n.global.locale.value = settings.locale;
+  root.dataset["theme"] = themeNow();
+  // The bar of the browser or of the installed page has the colour of the paper.
+  const paper = getComputedStyle(root).getPropertyValue("--card").trim();
+  for (const meta of document.querySelectorAll<HTMLMetaElement>('meta[name="theme-color"]')) if (paper) meta.content = paper;
 }
 
-export function useSettings(): void {
+/** Shows the settings now and whenever they change. Done when the words are here. */
+export async function useSettings(): Promise<void> {
   show();
-  dark.addEventListener("change", show);
+  for (const query of [dark, contrast]) query.addEventListener("change", show);
   watch(settings, () => {
     show();
+    void speak(settings.locale);
     try {
       localStorage.setItem(KEY, JSON.stringify(settings));
     } catch {
       // A private window: kept for as long as the page.
     }
   });
+  // Without a network the words of another language may be missing: then Chinese stands.
+  await speak(settings.locale).catch(() => undefined);
 }

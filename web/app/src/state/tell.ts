@@ -13,24 +13,51 @@ export function say(error: unknown): string {
   return t("common.failed");
 }
 
-function sameDay(a: Date, b: Date): boolean {
-  return a.toDateString() === b.toDateString();
+const FORMS = {
+  clock: { hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
+  day: { month: "long", day: "numeric", weekday: "long" },
+  date: { month: "long", day: "numeric" },
+  year: { year: "numeric", month: "long", day: "numeric" },
+  long: { year: "numeric", month: "long", day: "numeric", weekday: "long" },
+} as const satisfies Record<string, Intl.DateTimeFormatOptions>;
+/** Making a formatter is slow, a row is drawn often. */
+const made = new Map<string, Intl.DateTimeFormat>();
+
+function format(form: keyof typeof FORMS, ms: number): string {
+  const key = `${settings.locale} ${form}`;
+  let formatter = made.get(key);
+  if (!formatter) made.set(key, (formatter = new Intl.DateTimeFormat(settings.locale, FORMS[form])));
+  return formatter.format(ms);
+}
+
+function startOfDay(ms: number): number {
+  return new Date(ms).setHours(0, 0, 0, 0);
+}
+const sameYear = (a: number, b: number) => new Date(a).getFullYear() === new Date(b).getFullYear();
+
+/** The clock time alone. */
+export function clock(ms: number): string {
+  return format("clock", ms);
 }
 
 /** 14:05 today, else with the day. */
 export function moment(ms: number, nowMs: number): string {
-  const date = new Date(ms);
-  const now = new Date(nowMs);
-  const time: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", hour12: false };
-  if (sameDay(date, now)) return date.toLocaleTimeString(settings.locale, time);
-  const day: Intl.DateTimeFormatOptions = { month: "long", day: "numeric" };
-  if (date.getFullYear() !== now.getFullYear()) day.year = "numeric";
-  return date.toLocaleString(settings.locale, { ...day, ...time });
+  if (startOfDay(ms) === startOfDay(nowMs)) return clock(ms);
+  return `${format(sameYear(ms, nowMs) ? "date" : "year", ms)} ${clock(ms)}`;
 }
 
-/** The clock time alone. */
-export function clock(ms: number): string {
-  return new Date(ms).toLocaleTimeString(settings.locale, { hour: "2-digit", minute: "2-digit", hour12: false });
+/** Today, yesterday, or the day by its name. */
+export function dayName(ms: number, nowMs: number): string {
+  const days = Math.round((startOfDay(nowMs) - startOfDay(ms)) / 86_400_000);
+  if (days === 0) return t("time.today");
+  if (days === 1) return t("time.yesterday");
+  if (days === -1) return t("time.tomorrow");
+  return format(sameYear(ms, nowMs) ? "day" : "long", ms);
+}
+
+/** A day in full, for a heading. */
+export function wholeDay(ms: number): string {
+  return format("long", ms);
 }
 
 export function number(value: number): string {

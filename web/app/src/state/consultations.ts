@@ -1,0 +1,84 @@
+// My consultations, kept true while one looks: listed when the line comes, changed as the service tells.
+import type { Consultation } from "@yitang/sdk";
+import { ref, shallowRef } from "vue";
+import { i18n } from "../words";
+import { client } from "./client";
+import { type GroupName, changedList } from "./lists";
+import { myself } from "./session";
+import { keepList, keptList } from "./shelf";
+import { say } from "./tell";
+
+const MOST = 200;
+
+const list = shallowRef<Consultation[]>();
+const wrong = ref("");
+/** The list is that of an earlier visit; of this time. 0: it is not. */
+const keptMs = ref(0);
+let listenedTo = false;
+let loading: Promise<void> | undefined;
+
+const { t } = i18n.global;
+export function groupTitle(name: GroupName): string {
+  switch (name) {
+    case "open":
+      return t("home.open");
+    case "coming":
+      return t("home.coming");
+    default:
+      return t("home.past");
+  }
+}
+
+async function ask(): Promise<void> {
+  try {
+    const found: Consultation[] = [];
+    let cursor = "";
+    do {
+      const page = await client.services.consultations.listConsultations({ limit: 100, cursor });
+      found.push(...page.consultations);
+      cursor = page.next;
+    } while (cursor !== "" && found.length < MOST);
+    list.value = found;
+    keptMs.value = 0;
+    wrong.value = "";
+    keepList(myself.value, found);
+  } catch (error) {
+    wrong.value = say(error);
+    if (list.value) return;
+    const kept = await keptList(myself.value);
+    if (!kept || list.value) return;
+    list.value = kept.consultations;
+    keptMs.value = kept.savedMs;
+  }
+}
+function load(): Promise<void> {
+  loading ??= ask().finally(() => (loading = undefined));
+  return loading;
+}
+
+function listen(): void {
+  if (listenedTo) return;
+  listenedTo = true;
+  client.conversationAdded.on(() => void load());
+  // What was told over a line that broke is not told again.
+  client.connectionChanged.on(({ phase }) => phase === "online" && myself.value > 0 && void load());
+  client.consultationsChanged.on(({ changed, gone, listAgain }) => {
+    const now = listAgain || !list.value ? undefined : changedList(list.value, changed, gone);
+    if (now) list.value = now;
+    else void load();
+  });
+}
+
+/** The list of this person; loaded when it is first asked for. `load` asks anew. */
+export function useConsultations() {
+  listen();
+  void load();
+  return { list, wrong, keptMs, load };
+}
+
+/** Another person signs in on this page. */
+export function forgetConsultations(): void {
+  list.value = undefined;
+  keptMs.value = 0;
+  wrong.value = "";
+}

@@ -1,0 +1,41 @@
+import { describe, expect, it } from "vitest";
+import { isLong, piecesOf, signOf, startOf } from "../src/state/text";
+
+describe("a comment's text", () => {
+  it("links are made of web addresses only, and end where the sentence does", () => {
+    expect(piecesOf("见 https://www.zj.gov.cn/a?b=1。好")).toEqual([
+      { text: "见 " },
+      { text: "https://www.zj.gov.cn/a?b=1", href: "https://www.zj.gov.cn/a?b=1" },
+      { text: "。好" },
+    ]);
+    expect(piecesOf("（http://a.cn/x）, https://b.cn.")).toMatchObject([{ text: "（" }, { href: "http://a.cn/x" }, { text: "）, " }, { href: "https://b.cn" }, { text: "." }]);
+    for (const text of ["javascript:alert(1) <b>粗</b>", "ftp://a.cn", "www.a.cn", "data:text/html,x"]) expect(piecesOf(text)).toEqual([{ text }]);
+  });
+
+  it("an address that reads as another is no link", () => {
+    for (const text of ["https://www.zj.gov.cn@evil.example/x", "https://a:b@evil.example"]) expect(piecesOf(text)).toEqual([{ text }]);
+  });
+
+  it("its pieces together are the text", () => {
+    for (const text of ["", "没有链接", "https://a.cn", "a https://a.cn b https://b.cn c"]) {
+      expect(piecesOf(text).map((piece) => piece.text).join("")).toBe(text);
+    }
+  });
+
+  it("is folded when it is long, or has many lines", () => {
+    expect(isLong("字".repeat(280))).toBe(false);
+    expect(isLong("字".repeat(281))).toBe(true);
+    expect(isLong("一\n".repeat(7))).toBe(false);
+    expect(isLong("一\n".repeat(8))).toBe(true);
+  });
+
+  it("is cut between characters, never within one", () => {
+    expect(startOf("一二三", 3)).toBe("一二三");
+    expect(startOf("一二三四", 3)).toBe("一二三…");
+    expect(startOf("👍👍👍", 2)).toBe("👍👍…");
+  });
+
+  it("a sign is the name's first character", () => {
+    expect([signOf("曹勇泽"), signOf(" li"), signOf("𠮷野"), signOf("")]).toEqual(["曹", "L", "𠮷", ""]);
+  });
+});
