@@ -8,12 +8,16 @@ const HAND_MS = 1_500;
 const GREAT_STEP = 300;
 const NEAR_END = 64;
 const NEAR_START = 1_200;
+/** A finger that moves so far means it, px. */
+const FINGER_PX = 8;
+/** A hand that has just pulled back is not at the end for being near it. */
+const PULL_MS = 400;
 
 export interface Follow {
   atEnd: Ref<boolean>;
   /** Handlers for the scrolling element. */
   scrolled(): void;
-  hand(): void;
+  hand(event?: Event): void;
   pressed(): void;
 }
 
@@ -23,8 +27,31 @@ export function useFollow(scroller: Ref<HTMLElement | null>, told: { moved(): vo
   let handAt = 0;
   let handDown = false;
 
-  function hand(): void {
+  let pulledAt = 0;
+  let finger: { id: number; y: number } | undefined;
+
+  /** In a flood the list runs on faster than a hand pulls it back: so the hand itself is asked, not only the place. */
+  function hand(event?: Event): void {
     handAt = Date.now();
+    const way = event ? wayOf(event) : 0;
+    if (way > 0) pulledAt = 0;
+    if (way >= 0 || (scroller.value?.scrollTop ?? 0) <= 0) return;
+    pulledAt = handAt;
+    atEnd.value = false;
+  }
+  /** Below 0: back towards the beginning. */
+  function wayOf(event: Event): number {
+    if (event instanceof WheelEvent) return event.deltaY;
+    const touch = "touches" in event ? (event as TouchEvent).touches[0] : undefined;
+    if (!touch) return 0;
+    if (finger?.id !== touch.identifier) finger = { id: touch.identifier, y: touch.clientY };
+    const moved = finger.y - touch.clientY;
+    if (Math.abs(moved) < FINGER_PX) return 0;
+    finger.y = touch.clientY;
+    return moved;
+  }
+  function fingerLifted(): void {
+    finger = undefined;
   }
   function pressed(): void {
     handDown = true;
@@ -39,23 +66,28 @@ export function useFollow(scroller: Ref<HTMLElement | null>, told: { moved(): vo
     const { scrollTop, scrollHeight, clientHeight } = element;
     const back = lastTop - scrollTop;
     lastTop = scrollTop;
-    if (scrollHeight - scrollTop - clientHeight < NEAR_END) atEnd.value = true;
-    else if (back > 1 && (handDown || Date.now() - handAt < HAND_MS || back > GREAT_STEP)) atEnd.value = false;
+    if (scrollHeight - scrollTop - clientHeight < NEAR_END) {
+      // Who left comes back by going there; what is measured late moves the list only backwards.
+      if (back < 0 && Date.now() - pulledAt > PULL_MS) atEnd.value = true;
+    } else if (back > 1 && (handDown || Date.now() - handAt < HAND_MS || back > GREAT_STEP)) atEnd.value = false;
     told.moved();
     if (scrollTop < NEAR_START) told.nearStart();
   }
 
   const LIFTS = ["pointerup", "pointercancel"];
+  const FINGERS = ["touchend", "touchcancel"];
   const sizes = typeof ResizeObserver === "undefined" ? undefined : new ResizeObserver(() => told.resized());
   onMounted(() => {
     if (scroller.value) sizes?.observe(scroller.value);
     document.addEventListener("visibilitychange", scrolled);
     for (const event of LIFTS) addEventListener(event, lifted);
+    for (const event of FINGERS) addEventListener(event, fingerLifted, { passive: true });
   });
   onUnmounted(() => {
     sizes?.disconnect();
     document.removeEventListener("visibilitychange", scrolled);
     for (const event of LIFTS) removeEventListener(event, lifted);
+    for (const event of FINGERS) removeEventListener(event, fingerLifted);
   });
   return { atEnd, scrolled, hand, pressed };
 }
