@@ -4,7 +4,8 @@ import { type Client, ConsultationState } from "@yitang/sdk";
 import { program } from "./log";
 import { Person, url } from "./page";
 
-export type Who = "nobody" | "member" | "staff";
+/** A newcomer is a member who has not read the welcome yet. */
+export type Who = "nobody" | "newcomer" | "member" | "staff";
 export type Locale = "zh-CN" | "en";
 export const LOCALES: Locale[] = ["zh-CN", "en"];
 export const SIZES = ["normal", "large", "huge"] as const;
@@ -29,17 +30,17 @@ export interface Scene {
 const SAID: [string, string, number?][] = [
   ["staff1", "各位委员好，今天围绕老旧小区改造协商，请大家踊跃发言。"],
   ["member41", "加装电梯要先听一楼住户的意见，补偿办法应当公开透明。"],
-  ["member42", "建议把停车位和绿化一并规划，避免改造之后再返工。资料在 https://example.org/plan ，请各位参阅。"],
-  ["member43", "赞成。老年人多的楼栋，希望优先安排坡道和扶手。", 1],
-  ["member44", `改造资金怎么来，居民最关心。${"建议把省、市、县三级的补助标准列成一张表，贴在楼道里，让每一户都看得明白；".repeat(8)}这样议论就少了。`],
+  ["member5042", "建议把停车位和绿化一并规划，避免改造之后再返工。资料在 https://example.org/plan ，请各位参阅。"],
+  ["member11043", "赞成。老年人多的楼栋，希望优先安排坡道和扶手。", 1],
+  ["member17044", `改造资金怎么来，居民最关心。${"建议把省、市、县三级的补助标准列成一张表，贴在楼道里，让每一户都看得明白；".repeat(8)}这样议论就少了。`],
   ["staff1", "第二条已转建设部门，会后三个工作日内书面答复。", 1],
   ["member41", "物业费能不能与改造同步说清楚？很多小区改完之后没有人管，三年又旧了。"],
-  ["member45", "我补充一个数据：全区两千年以前建成的小区有一百二十六个，涉及四万一千户。"],
+  ["member21045", "我补充一个数据：全区两千年以前建成的小区有一百二十六个，涉及四万一千户。"],
 ];
 const SAID_BEFORE: [string, string][] = [
   ["staff1", "感谢各位委员参加，请围绕村级文化礼堂的使用发言。"],
   ["member41", "文化礼堂不能只在节日开门，建议排出每周的活动表。"],
-  ["member42", "可以请退休教师和非遗传承人驻堂，给一点补贴。"],
+  ["member5042", "可以请退休教师和非遗传承人驻堂，给一点补贴。"],
   ["staff1", "意见已汇总，会后形成专报。"],
 ];
 
@@ -89,9 +90,12 @@ export async function setScene(browser: Browser): Promise<Scene> {
   await consultations.setConsultationState({ id: past, state: ConsultationState.CLOSED });
   const link = await consultations.createDisplayLink({ id: room, label: "主会场大屏", expiresMs: BigInt(Date.now() + 86_400_000) }).catch(() => ({ path: "/hall/none#none" }));
 
-  const signedIn: Scene["signedIn"] = { nobody: undefined, member: undefined, staff: undefined };
+  const signedIn: Scene["signedIn"] = { nobody: undefined, newcomer: undefined, member: undefined, staff: undefined };
   for (const [who, login] of [["member", "member41"], ["staff", "staff1"]] as const) {
     const person = await Person.comes(browser, login);
+    await expect(person.page.getByRole("heading", { level: 1 })).toBeVisible();
+    if (who === "member") signedIn.newcomer = await person.page.context().storageState();
+    await person.page.getByRole("button", { name: "知道了" }).click();
     signedIn[who] = await person.page.context().storageState();
     await person.leaves();
   }
@@ -140,6 +144,7 @@ export const PLACES: Place[] = [
   { name: "link", as: "nobody", path: () => "/link#secret" },
   { name: "nowhere", as: "nobody", path: () => "/there/is/no/such/page" },
   { name: "hall", as: "nobody", path: (scene) => scene.hall },
+  { name: "welcome", as: "newcomer", path: () => "/" },
   { name: "home", as: "member", path: () => "/" },
   { name: "room", as: "member", path: room },
   { name: "room-here", as: "member", path: room, open: sheet("here") },
@@ -177,11 +182,37 @@ export async function dressed(
 /** Goes there, and waits until all of it stands. */
 export async function visit(page: Page, scene: Scene, place: Place): Promise<void> {
   await page.goto(place.path(scene));
-  await expect(page.locator("h1").first()).toBeVisible();
-  if (/^room/.test(place.name)) await expect(page.locator("article.comment").first()).toBeVisible();
+  await expect(page.locator("h1").first()).toBeVisible({ timeout: 8_000 });
+  if (/^room/.test(place.name)) {
+    await expect(page.locator("article.comment").first()).toBeVisible();
+    await expect(page.getByRole("button", { name: /(在场|^)\s*\d+\s*(人|here)/ }).first()).toBeVisible();
+  }
+  // Names come after what was said.
+  await expect(page.getByText(/^…$/)).toHaveCount(0);
   await expect(page.getByText(/正在载入|Loading…/)).toHaveCount(0);
   await page.evaluate(() => document.fonts.ready);
   await place.open?.(page, WORDS);
+}
+
+/** Goes to every page in turn, and gives what was found wrong there; a page that cannot be shown is wrong too. */
+export async function everywhere(
+  browser: Browser,
+  scene: Scene,
+  look: Parameters<typeof dressed>[3],
+  options: BrowserContextOptions,
+  find: (page: Page, place: Place) => Promise<string[]>,
+): Promise<Record<string, string[]>> {
+  const found: Record<string, string[]> = {};
+  for (const place of PLACES) {
+    const context = await dressed(browser, scene, place.as, look, options);
+    const page = await context.newPage();
+    const wrong = await visit(page, scene, place)
+      .then(() => find(page, place))
+      .catch((error: unknown) => [`it cannot be shown: ${String(error).slice(0, 400)}`]);
+    if (wrong.length > 0) found[place.name] = wrong;
+    await context.close();
+  }
+  return found;
 }
 
 /** Sets size and theme as the settings do, without a reload. */

@@ -6,7 +6,7 @@ test("staff make a consultation, open, pause and close it, and members feel each
   const member = await Person.comes(browser, "member21");
   const title = unlike("文化惠民怎样到村头");
   await staff.page.getByRole("link", { name: "发起协商" }).click();
-  await staff.page.getByLabel("题目").fill(title);
+  await staff.page.getByRole("textbox", { name: "题目", exact: true }).fill(title);
   await staff.page.getByLabel("议程与背景").fill("一、情况介绍\n二、讨论");
   // With a time it is announced; without one it would be a draft, which only staff see.
   await staff.page.getByLabel("自动开始时间").fill(new Date(Date.now() + 86_400_000).toISOString().slice(0, 16));
