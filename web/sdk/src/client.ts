@@ -14,7 +14,8 @@ import { Room, type RoomHost } from "./room.js";
 import { type Services, servicesOf } from "./services.js";
 import { Signal } from "./signal.js";
 import { type OutboxStore, defaultStore } from "./store.js";
-import { type Tabs, SharedLine, browserTabs } from "./tabs/shared.js";
+import { type Tabs, browserTabs } from "./tabs/platform.js";
+import { SharedLine } from "./tabs/shared.js";
 
 export interface ClientOptions {
   /** The service's address, like `https://hall.example.cn`; in a page, its own by default. */
@@ -267,7 +268,6 @@ export class Client implements RoomHost {
 
   async #signedOutElsewhere(): Promise<void> {
     await this.stop();
-    this.session = undefined;
     this.#host().onConnection({ ...IDLE, phase: "ended" });
   }
 

@@ -17,7 +17,7 @@ export { type Services } from "./services.js";
 export { Signal } from "./signal.js";
 export { IndexedDbStore, MemoryStore, type OutboxStore, SafeStore, defaultStore } from "./store.js";
 export { TEXT_BYTES, checkText, countCharacters, textBytes } from "./text.js";
-export { type TabChannel, type Tabs } from "./tabs/shared.js";
+export { type TabChannel, type Tabs } from "./tabs/platform.js";
 export { Timeline } from "./timeline.js";
 export { uuidv7 } from "./uuid.js";
 export * from "./gen/account_pb.js";

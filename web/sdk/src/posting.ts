@@ -107,12 +107,16 @@ export class Posting {
       this.outbox.drop(change.drop);
       this.changed.emit(undefined);
     } else {
-      const mine = this.outbox.get(change.put.clientId);
-      // What this tab is sending, or has an answer for, it knows best.
-      if (this.host.sends && mine && mine.state !== "waiting" && mine.state !== "refused") return;
-      this.outbox.put(change.put);
-      this.changed.emit(change.put);
-      this.#forget(change.put);
+      let { put } = change;
+      if (this.host.sends && isUnsent(put)) {
+        const mine = this.outbox.get(put.clientId);
+        // What this tab is sending, or has an answer for, it knows best; and nobody else is sending now.
+        if (mine && mine.state !== "waiting" && mine.state !== "refused") return;
+        if (put.state === "sending") put = { ...put, state: "waiting", notBeforeMs: 0 };
+      }
+      this.outbox.put(put);
+      this.changed.emit(put);
+      this.#forget(put);
     }
     this.flush();
   }

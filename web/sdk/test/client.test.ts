@@ -164,6 +164,89 @@ describe("Client", () => {
     expect(client.outbox.list()[0]).toMatchObject({ state: "waiting" });
   });
 
+  it("a screen signs in by its link alone, with a token of its own, and reads", async () => {
+    const service = new FakeService();
+    service.append(9, "seen in the hall");
+    const client = new Client({ url: "http://hall.test", webSocket: service.socketClass, fetch: service.fetch, store: new MemoryStore(), random: () => 0 });
+    clients.push(client);
+    await expect(client.signInDisplay("another")).rejects.toMatchObject({ code: RefusalCode.LINK_INVALID });
+    expect(await client.signInDisplay("secret")).toMatchObject({ person: 0, display: { conversation: ROOM } });
+    const room = client.enter(ROOM);
+    await client.start();
+    await settle();
+    expect(client.connection.phase).toBe("online");
+    expect(service.authorizations).toEqual(["Bearer screen"]);
+    expect(texts(room)).toEqual(["seen in the hall"]);
+    service.breakLines();
+    service.append(9, "and after a break");
+    await settle(2_000);
+    expect(texts(room)).toEqual(["seen in the hall", "and after a break"]);
+  });
+
+  it("the call, and changes of the list, are told; listing again waits a part of the spread", async () => {
+    const service = new FakeService();
+    const client = new Client({ url: "http://hall.test", webSocket: service.socketClass, fetch: service.fetch, store: new MemoryStore(), random: () => 0.5 });
+    clients.push(client);
+    await client.start();
+    await settle(1_000);
+    const told: unknown[] = [];
+    client.consultationCalled.on((brief) => told.push(["called", brief.id, brief.calledMs]));
+    client.consultationsChanged.on(({ changed, gone, listAgain }) => told.push([changed.map((brief) => brief.id), gone, listAgain]));
+    service.tell({ case: "consultationCalled", value: { consultation: { id: ROOM, calledMs: 5n } } });
+    service.tell({ case: "consultationsChanged", value: { changed: [{ id: ROOM, version: 3 }], gone: ["x"], listAgain: true, spreadMs: 10_000 } });
+    service.tell({ case: "consultationsChanged", value: { listAgain: true, spreadMs: 10_000 } });
+    await settle();
+    expect(told).toEqual([["called", ROOM, 5n], [[ROOM], ["x"], false]]);
+    await settle(4_000);
+    expect(told).toHaveLength(2);
+    await settle(1_000);
+    expect(told.slice(2)).toEqual([[[], [], true]]);
+  });
+
+  it("who asks to try now does not come sooner than the service allows", async () => {
+    const service = new FakeService();
+    const { client } = await connect(service);
+    service.tell({ case: "retry", value: { minMs: 5_000, jitterMs: 60_000, maxMs: 60_000 } });
+    await settle();
+    service.breakLines(3000);
+    await settle(1_000);
+    const retryAt = client.connection.retryAtMs;
+    client.nudge();
+    await settle(3_000);
+    expect(client.connection).toMatchObject({ phase: "waiting", retryAtMs: retryAt });
+    await settle(2_000);
+    expect(client.connection.phase).toBe("online");
+  });
+
+  it("a line that turns out to be another person's is not used", async () => {
+    const service = new FakeService();
+    service.person = 8;
+    const { client } = await connect(service);
+    expect(client.connection.phase).toBe("ended");
+    expect(service.sockets.size).toBe(0);
+  });
+
+  it("a post thrown away before it was sent is never sent", async () => {
+    const service = new FakeService();
+    const { client } = await connect(service);
+    service.breakLines();
+    await settle(10);
+    const { clientId } = await client.post(ROOM, comment("no"));
+    const done = client.settled(clientId);
+    await client.discard(clientId);
+    expect((await done).state).toBe("waiting");
+    await settle(2_000);
+    expect(client.connection.phase).toBe("online");
+    expect(service.log).toEqual([]);
+  });
+
+  it("nobody signed in is a refusal with its code", async () => {
+    const service = new FakeService();
+    service.sessionEnded = true;
+    const client = new Client({ url: "http://hall.test", webSocket: service.socketClass, fetch: service.fetch, store: new MemoryStore() });
+    await expect(client.start()).rejects.toMatchObject({ code: RefusalCode.UNAUTHENTICATED });
+  });
+
   it("whatever breaks, every post is in the log once, in order, and the room shows the log", async () => {
     const faults = fc.array(fc.constantFrom("post", "other", "break", "lose", "cut", "tick"), { minLength: 5, maxLength: 40 });
     await fc.assert(

@@ -1,5 +1,5 @@
 // A service in memory, as seen through a socket: a log, receipts, verdicts, pages, tops. It can lose frames and lines.
-import { create } from "@bufbuild/protobuf";
+import { type MessageInitShape, create } from "@bufbuild/protobuf";
 import { decodeClient, encodeServer, type Subprotocol } from "../src/codec.js";
 import { type Event, EventSchema } from "../src/gen/event_pb.js";
 import { type RefusalCode, RefusalSchema } from "../src/gen/common_pb.js";
@@ -19,8 +19,18 @@ export class FakeService {
   /** After so many more answers to posts, the line breaks instead. */
   breakAtPost: () => boolean = () => false;
   gapFrom = Infinity;
+  /** The session is over: tickets are refused. */
+  sessionEnded = false;
+  /** Batches go out deflated by this. */
+  deflate: ((events: Event[]) => Uint8Array) | undefined;
+  /** The link that a screen may show. */
+  displayLink = "secret";
   silent = false;
   tickets = 0;
+  /** With what tickets were asked for. */
+  authorizations: (string | null)[] = [];
+  /** Who Welcome says it is. */
+  person = 7;
   resumes = 0;
   verdicts: Verdict[] = [];
   readonly receipts = new Map<string, number>();
@@ -32,6 +42,16 @@ export class FakeService {
     this.log.push(event);
     for (const socket of this.sockets) if (socket.follows) socket.batch([event]);
     return event;
+  }
+
+  /** Tells every socket something that answers nothing. */
+  tell(frame: MessageInitShape<typeof ServerFrameSchema>["frame"]): void {
+    for (const socket of this.sockets) socket.tell(0, create(ServerFrameSchema, { frame } as never).frame as never);
+  }
+
+  /** Whether any socket follows the conversation. */
+  get follows(): boolean {
+    return [...this.sockets].some((socket) => socket.follows);
   }
 
   page(first: number, last: number): Page {
@@ -67,7 +87,20 @@ export class FakeService {
 
   readonly fetch = (async (input: string | URL | Request, init?: RequestInit) => {
     const path = String(input);
+    if (path.endsWith("/sign-in/display")) {
+      const { link } = JSON.parse(String(init?.body)) as { link: string };
+      if (link !== this.displayLink) return answer(401, { refusal: { code: "REFUSAL_CODE_LINK_INVALID", message_zh: "链接已失效。", message_en: "Ended." } });
+      this.person = 0;
+      return answer(200, { person: 0, session: "d", expires_ms: 1, token: "screen", display: { link: "l", conversation: ROOM } });
+    }
+    if (path.endsWith("/sign-out")) {
+      this.sessionEnded = true;
+      this.breakLines(3500);
+      return answer(200, {});
+    }
+    if (this.sessionEnded) return answer(401, { refusal: { code: "REFUSAL_CODE_SESSION_ENDED", message_zh: "会话已结束。", message_en: "Ended." } });
     if (path.endsWith("/ticket")) {
+      this.authorizations.push(new Headers(init?.headers).get("authorization"));
       this.tickets += 1;
       return answer(200, { ticket: `t${this.tickets}`, expires_in_ms: 30_000 });
     }
@@ -88,6 +121,16 @@ export class FakeSocket implements SocketLike {
   onclose: ((event: never) => void) | null = null;
   onerror: ((event: never) => void) | null = null;
   follows = false;
+  /** The tab behind it is frozen: what comes waits, what goes out is lost. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+  set isHeld(held: boolean) {
+    this.#isHeld = held;
+    if (!held) for (const act of this.#later.splice(0)) act();
+  }
+  #isHeld = false;
+  readonly #later: (() => void)[] = [];
   #open = true;
   #beat: ReturnType<typeof setInterval> | undefined;
 
@@ -101,7 +144,7 @@ export class FakeSocket implements SocketLike {
   send(data: string | Uint8Array<ArrayBuffer>): void {
     if (!this.#open) throw new Error("closed");
     const frame = decodeClient(data);
-    setTimeout(() => this.#open && !this.service.silent && this.#take(frame), 1);
+    setTimeout(() => this.#open && !this.isHeld && !this.service.silent && this.#take(frame), 1);
   }
 
   close(): void {
@@ -113,7 +156,7 @@ export class FakeSocket implements SocketLike {
     this.#open = false;
     clearInterval(this.#beat);
     this.service.sockets.delete(this);
-    setTimeout(() => this.onclose?.({ code, reason: "" } as never), 1);
+    setTimeout(() => this.#reach(() => this.onclose?.({ code, reason: "" } as never)), 1);
   }
 
   tell(re: number, frame: Parameters<typeof create<typeof ServerFrameSchema>>[1] extends infer I ? (I extends { frame?: infer F } ? F : never) : never): void {
@@ -121,13 +164,20 @@ export class FakeSocket implements SocketLike {
     if (this.service.lose(message.frame)) return;
     const encoded = encodeServer(message, this.protocol);
     const data = typeof encoded === "string" ? encoded : encoded.slice().buffer;
-    setTimeout(() => this.#open && this.onmessage?.({ data } as never), 1);
+    setTimeout(() => this.#open && this.#reach(() => this.onmessage?.({ data } as never)), 1);
+  }
+
+  #reach(act: () => void): void {
+    if (this.#isHeld) this.#later.push(act);
+    else act();
   }
 
   batch(events: Event[]): void {
     const first = events[0];
     if (!first) return;
-    const value = { conversation: ROOM, epoch: this.service.epoch, firstSeq: first.seq, count: events.length, body: { case: "events", value: { events } } };
+    const { deflate } = this.service;
+    const body = deflate ? { case: "deflated", value: deflate(events) } : { case: "events", value: { events } };
+    const value = { conversation: ROOM, epoch: this.service.epoch, firstSeq: first.seq, count: events.length, body };
     this.tell(0, { case: "batch", value } as never);
   }
 
@@ -146,7 +196,7 @@ export class FakeSocket implements SocketLike {
         this.#beat = setInterval(() => this.tops(), service.heartbeatMs);
         if (frame.value.credential.case === "resumeToken") service.resumes += 1;
         const value = {
-          person: 7,
+          person: service.person,
           session: "s",
           resumeToken: "r",
           resumeTokenExpiresMs: 300_000n,
@@ -180,6 +230,9 @@ export class FakeSocket implements SocketLike {
         const before = where.case === "before" ? Number(where.value) : 1;
         return this.tell(id, { case: "page", value: service.page(Math.max(1, before - limit), before - 1) } as never);
       }
+      case "unsubscribe":
+        this.follows = false;
+        return this.tell(id, { case: "unsubscribed", value: { conversation: ROOM } } as never);
       case "ping":
         return this.tell(id, { case: "pong", value: {} } as never);
       case "markRead":
