@@ -122,6 +122,10 @@ pub struct CrowdArgs {
     /// New connections a second, at most.
     #[arg(long, default_value_t = 3_000)]
     pub connects_per_s: u32,
+    /// First connections under way at once, at most: a gateway takes so many handshakes at once (`gateway.edge.handshakes_most`)
+    /// and tells more to come back later.
+    #[arg(long, default_value_t = 200)]
+    pub connecting_most: u32,
     /// Generator processes for those who watch; those who post have one more.
     #[arg(long, default_value_t = 1)]
     pub generators: usize,

@@ -70,6 +70,7 @@ impl Fleet {
             let mut share = plan.clone();
             share.posters = posters;
             share.per_s = (u64::from(plan.per_s) * seats.len() as u64).div_ceil(sockets.max(1) as u64).max(1) as u32;
+            share.connecting_most = (u64::from(plan.connecting_most) * seats.len() as u64).div_ceil(sockets.max(1) as u64) as u32;
             // A range of local addresses of its own: ports are counted per address.
             share.sources = (0..4).map(|of| format!("127.0.0.{}", 2 + (number * 4 + of) % 250)).collect();
             share.seats = seats;

@@ -59,11 +59,12 @@ pub fn text_bytes(event: usize) -> usize {
     event.saturating_sub(28)
 }
 
-/// Which post of this run an event is: a comment or edit by its text, a recall by its reason.
+/// Which post of this run an event is: a comment or edit by its text, a recall by its reason. A comment that shows an edit's
+/// text already is not told: its mark is the edit's.
 #[must_use]
 pub fn post_of(event: &Event, run: &str) -> Option<Mark> {
     let text = match event.kind.as_ref()? {
-        event::Kind::Comment(Comment { text, .. }) | event::Kind::Edit(Edit { text, .. }) => text,
+        event::Kind::Comment(Comment { text, version: 0, .. }) | event::Kind::Edit(Edit { text, .. }) => text,
         event::Kind::Recall(Recall { reason, .. }) => reason,
         _ => return None,
     };
@@ -101,5 +102,7 @@ mod tests {
         ] {
             assert_eq!(post_of(&Event { kind: Some(kind), ..Event::default() }, "run"), Some(of));
         }
+        let edited = event::Kind::Comment(Comment { text: text_of("run", of, 100), version: 1, ..Comment::default() });
+        assert_eq!(post_of(&Event { kind: Some(edited), ..Event::default() }, "run"), None);
     }
 }

@@ -52,6 +52,8 @@ pub struct Plan {
     pub run: String,
     /// First connections a second, at most. Later ones are as the server's RETRY says.
     pub per_s: u32,
+    /// First connections under way at once, at most; 0: no matter how many.
+    pub connecting_most: u32,
     /// Whether clients can inflate.
     pub deflate: bool,
     /// Come back after a break, by resume token and position.

@@ -54,6 +54,7 @@ pub struct Seats {
     allowance: f64,
     refilled: Instant,
     live: u32,
+    connecting: u32,
     failed: u32,
     churn: Option<(f64, Duration)>,
     churned: Instant,
@@ -94,6 +95,7 @@ impl Seats {
             allowance: 0.0,
             refilled: now,
             live: 0,
+            connecting: 0,
             failed: 0,
             churn: None,
             churned: now,
@@ -110,7 +112,9 @@ impl Seats {
         let rate = f64::from(self.plan.per_s);
         self.allowance = (self.allowance + (now - self.refilled).as_secs_f64() * rate).min(rate / 20.0 + 1.0);
         self.refilled = now;
+        let most = if self.plan.connecting_most == 0 { u32::MAX } else { self.plan.connecting_most };
         while self.allowance >= 1.0
+            && self.connecting < most
             && let Some(number) = self.first.pop_front()
         {
             self.allowance -= 1.0;
@@ -168,6 +172,8 @@ impl Seats {
         socket.line = Some(line);
         if self.plan.bare {
             self.live += 1;
+        } else {
+            self.connecting += 1;
         }
         Ok(())
     }
@@ -222,6 +228,7 @@ impl Seats {
         socket.came_in = true;
         socket.attempts = 0;
         self.live += 1;
+        self.connecting -= 1;
     }
 
     /// A line broke: it is made anew at the next gateway, if the plan says so or it was never live.
@@ -252,7 +259,11 @@ impl Seats {
         let Some(mut line) = socket.line.take() else { return false };
         let _ = self.registry.deregister(line.stream());
         let live = socket.connection.live();
-        self.live -= u32::from(live);
+        if live {
+            self.live -= 1;
+        } else {
+            self.connecting -= 1;
+        }
         live
     }
 

@@ -361,8 +361,11 @@ impl Connection {
     }
 
     fn go_live(&mut self, verdict: Option<Verdict>, happened: &mut Vec<Happening>) {
-        self.stage = Stage::Live;
-        happened.push(Happening::Live(verdict));
+        // The server may tell anew where a subscription stands.
+        if self.stage != Stage::Live {
+            self.stage = Stage::Live;
+            happened.push(Happening::Live(verdict));
+        }
     }
 }
 

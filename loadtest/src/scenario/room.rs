@@ -61,6 +61,7 @@ impl Room {
     pub async fn fill_with(args: &CrowdArgs, plan: Plan, shares: Vec<Vec<crate::generator::orders::Seat>>) -> anyhow::Result<Self> {
         let all: usize = shares.iter().map(Vec::len).sum();
         let started = Instant::now();
+        let plan = Plan { connecting_most: args.connecting_most, ..plan };
         let mut fleet = Fleet::start(&plan, shares, args.cores.generator_cpus.as_deref()).await?;
         let deadline = started + Duration::from_secs(60) + Duration::from_secs_f64(all as f64 / 500.0);
         let mut came = Vec::new();

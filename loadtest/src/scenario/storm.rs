@@ -129,13 +129,19 @@ pub async fn run(args: StormArgs) -> anyhow::Result<()> {
 async fn come_back(fleet: &mut Fleet, all: u32, patience_s: u64, killed: Instant) -> anyhow::Result<(Plot, Option<f64>)> {
     let mut came = Vec::new();
     let mut missed = false;
+    let mut due: Option<Vec<u64>> = None;
     loop {
         let sum = fleet.tell().await?;
         let at = killed.elapsed().as_secs_f64();
         came.push((at, f64::from(sum.live), format!("{at:.2} s")));
         missed |= sum.live < all;
-        let whole = sum.whole_to.iter().zip(&sum.acknowledged_to).all(|(whole, due)| whole + 8 >= *due);
-        let done = missed && sum.live >= all && whole;
+        // Once all are there: what is acknowledged then must be on every screen.
+        match &due {
+            Some(_) if sum.live < all => due = None,
+            None if missed && sum.live >= all => due = Some(sum.acknowledged_to.clone()),
+            _ => {}
+        }
+        let done = due.as_ref().is_some_and(|due| sum.whole_to.iter().zip(due).all(|(whole, due)| whole >= due));
         if done || at > patience_s as f64 {
             return Ok((Plot::new("Sockets after the fault", "seconds", "sockets").line("live", came), done.then_some(at)));
         }

@@ -110,7 +110,11 @@ impl Bench {
             more.extend(["--server-cpus", &self.servers, "--generator-cpus", cpus].map(str::to_owned));
         }
         more.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        self.run(cpus, scenario, part, &more, &stage.key)
+        let figures = self.run(cpus, scenario, part, &more, &stage.key)?;
+        if let Some(statements) = stage.statements() {
+            std::fs::write(parts::file(&self.folder, part, "statements.txt"), statements)?;
+        }
+        Ok(figures)
     }
 
     fn run(&self, cpus: &str, scenario: &str, part: &str, arguments: &[String], key: &str) -> anyhow::Result<Value> {
@@ -155,15 +159,18 @@ fn connect(bench: &Bench) -> anyhow::Result<()> {
 
 /// Plain, and where the gateway has a certificate, with TLS.
 fn idle(bench: &Bench) -> anyhow::Result<()> {
-    let arguments = ["--viewers", &MOST.to_string(), "--idle-s", "20", "--connects-per-s", "4000"];
+    let most = MOST.to_string();
+    let arguments = ["--viewers", &most, "--idle-s", "20", "--connects-per-s", "4000"];
     let stage = Stage::start(&bench.wanted("idle", 1))?;
     bench.load(&stage, "idle", "idle", MOST, &arguments)?;
     drop(stage);
+    bench.together("idle", Some("idle"), &[])?;
     let (certificate, key) = certificate(&bench.folder.join("stages/idle-tls"))?;
     let mut wanted = bench.wanted("idle-tls", 1);
     wanted.settings = vec![setting("gateway.edge.tls_certificate", text(&certificate)?), setting("gateway.edge.tls_key", text(&key)?)];
     let stage = Stage::start(&wanted)?;
-    let trusting = [arguments.as_slice(), &["--ca", &text(&certificate)?]].concat();
+    let ca = text(&certificate)?;
+    let trusting = [arguments.as_slice(), &["--ca", &ca]].concat();
     bench.load(&stage, "idle", "idle-tls", MOST, &trusting)?;
     bench.together("idle", Some("idle"), &[("tls", "idle-tls")])
 }
@@ -175,13 +182,15 @@ fn broadcast(bench: &Bench) -> anyhow::Result<()> {
     wanted.settings = vec![setting("gateway.hub.window_ms", 0)];
     let stage = Stage::start(&wanted)?;
     let common = ["--posts-per-s", "2", "--posters", &posters];
-    let one = [common.as_slice(), &["--viewers", &MOST.to_string(), "--seconds", "10", "--floor"]].concat();
+    let most = MOST.to_string();
+    let one = [common.as_slice(), &["--viewers", &most, "--seconds", "10", "--floor"]].concat();
     bench.load(&stage, "broadcast", "broadcast", MOST, &one)?;
     drop(stage);
     let mut wanted = bench.wanted("broadcast-two", 2);
     wanted.settings = vec![setting("gateway.hub.window_ms", 0)];
     let stage = Stage::start(&wanted)?;
-    let two = ["--viewers", &ALL_VIEWERS.to_string(), "--generators", "2", "--posts-per-s", "1", "--seconds", "10", "--posters", &posters];
+    let everybody = ALL_VIEWERS.to_string();
+    let two = ["--viewers", &everybody, "--generators", "2", "--posts-per-s", "1", "--seconds", "10", "--posters", &posters];
     bench.load(&stage, "broadcast", "broadcast-two", ALL_VIEWERS, &two)?;
     bench.together("broadcast", Some("broadcast"), &[("two_gateways", "broadcast-two")])
 }

@@ -206,6 +206,15 @@ impl Stage {
         self.gateways.first().and_then(RoleProcess::pid)
     }
 
+    /// What PostgreSQL was asked, the costliest first: total ms, calls, text. `None` where it does not count.
+    #[must_use]
+    pub fn statements(&self) -> Option<String> {
+        let text = "regexp_replace(left(query, 160), E'\\\\s+', ' ', 'g')";
+        let ask = format!("SELECT round(total_exec_time::numeric, 1), calls, {text} FROM pg_stat_statements ORDER BY 1 DESC LIMIT 25");
+        self.postgres.as_ref()?;
+        psql(self.url.as_deref()?, &ask).ok()
+    }
+
     /// Processes by role, as `loadtest --server-pids` takes them.
     #[must_use]
     pub fn pids(&self) -> String {
