@@ -12,14 +12,16 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-use crate::generator::orders::{Found, Note, Order, Plan, Standing};
+use crate::generator::{
+    arrivals::{Latencies, histogram},
+    orders::{Flow, Found, Note, Order, Plan, Seat, Standing, Told},
+};
 
 /// A process with some thousands of sockets.
 struct Generator {
     child: Child,
     stdin: ChildStdin,
     notes: Lines<BufReader<ChildStdout>>,
-    standing: Standing,
 }
 
 /// All generators of a run.
@@ -28,59 +30,57 @@ pub struct Fleet {
     started: Instant,
 }
 
-/// The sum of what stands, and the lowest of what is whole.
-#[derive(Clone, Debug, Default)]
-pub struct Sum {
-    /// Sockets subscribed.
-    pub live: u64,
-    /// Sockets that gave up.
-    pub failed: u64,
-    /// Events times sockets.
-    pub delivered: u64,
-    /// By room: every socket has everything up to here.
-    pub whole_to: Vec<u64>,
-    /// Lines made anew.
-    pub reconnected: u64,
+/// The command for this executable, pinned to cores as for taskset.
+///
+/// # Errors
+/// When this executable cannot be found.
+pub fn this_on(cpus: Option<&str>) -> anyhow::Result<Command> {
+    let this = std::env::current_exe().context("finding this executable")?;
+    Ok(match cpus {
+        Some(cpus) => {
+            let mut command = Command::new("taskset");
+            command.arg("-c").arg(cpus).arg(this);
+            command
+        }
+        None => Command::new(this),
+    })
+}
+
+/// Deals seats out to so many processes, in turn.
+#[must_use]
+pub fn deal(seats: Vec<Seat>, processes: usize) -> Vec<Vec<Seat>> {
+    let mut shares = vec![Vec::with_capacity(seats.len() / processes.max(1) + 1); processes.max(1)];
+    for (number, seat) in seats.into_iter().enumerate() {
+        shares[number % processes.max(1)].push(seat);
+    }
+    shares
 }
 
 impl Fleet {
-    /// Starts `processes` generators; the sockets of `plan` are dealt out in turn. `cpus`, as for taskset, pins them.
+    /// Starts a generator for each share; `plan` is what they have in common. `cpus`, as for taskset, pins them.
     ///
     /// # Errors
     /// When a process cannot be started.
-    pub async fn start(plan: &Plan, processes: usize, cpus: Option<&str>) -> anyhow::Result<Self> {
-        let this = std::env::current_exe().context("finding this executable")?;
+    pub async fn start(plan: &Plan, shares: Vec<Vec<Seat>>, cpus: Option<&str>) -> anyhow::Result<Self> {
+        let processes = shares.len();
+        let posters = shares.iter().flatten().filter(|seat| seat.posts.is_some()).count() as u32;
+        let sockets: usize = shares.iter().map(Vec::len).sum();
         let mut generators = Vec::with_capacity(processes);
-        for number in 0..processes {
+        for (number, seats) in shares.into_iter().enumerate() {
             let mut share = plan.clone();
-            let mine = |index: &usize| index % processes == number;
-            share.tokens = (0..plan.tokens.len()).filter(mine).map(|index| plan.tokens[index].clone()).collect();
-            share.follows = (0..plan.follows.len()).filter(mine).map(|index| plan.follows[index]).collect();
-            share.per_s = (plan.per_s / processes as u32).max(1);
+            share.posters = posters;
+            share.per_s = (u64::from(plan.per_s) * seats.len() as u64).div_ceil(sockets.max(1) as u64).max(1) as u32;
+            share.connecting_most = (u64::from(plan.connecting_most) * seats.len() as u64).div_ceil(sockets.max(1) as u64) as u32;
             // A range of local addresses of its own: ports are counted per address.
-            share.sources = (0..plan.sources.len()).filter(mine).map(|index| plan.sources[index].clone()).collect();
-            if share.sources.is_empty() {
-                share.sources.clone_from(&plan.sources);
-            }
-            let mut command = match cpus {
-                Some(cpus) => {
-                    let mut command = Command::new("taskset");
-                    command.arg("-c").arg(cpus).arg(&this);
-                    command
-                }
-                None => Command::new(&this),
-            };
-            let mut child = command
-                .arg("generator")
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .kill_on_drop(true)
-                .spawn()
-                .context("starting a generator")?;
+            share.sources = (0..4).map(|of| format!("127.0.0.{}", 2 + (number * 4 + of) % 250)).collect();
+            share.seats = seats;
+            let mut command = this_on(cpus)?;
+            command.arg("generator").stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+            let mut child = command.spawn().context("starting a generator")?;
             let stdin = child.stdin.take().context("a generator without stdin")?;
             let stdout = child.stdout.take().context("a generator without stdout")?;
-            let mut generator = Generator { child, stdin, notes: BufReader::new(stdout).lines(), standing: Standing::default() };
-            generator.order(&Order::Open(share)).await?;
+            let mut generator = Generator { child, stdin, notes: BufReader::new(stdout).lines() };
+            generator.order(&Order::Open(Box::new(share))).await?;
             generators.push(generator);
         }
         Ok(Self { generators, started: Instant::now() })
@@ -92,28 +92,26 @@ impl Fleet {
         self.generators.iter().filter_map(|generator| generator.child.id()).collect()
     }
 
-    /// How things stand now.
+    /// How things stand now: sums, and the lowest of what is whole.
     ///
     /// # Errors
     /// When a generator died.
-    pub async fn tell(&mut self) -> anyhow::Result<Sum> {
+    pub async fn tell(&mut self) -> anyhow::Result<Standing> {
+        self.order_all(&Order::Tell).await?;
+        let mut sum = Standing::default();
         for generator in &mut self.generators {
-            generator.order(&Order::Tell).await?;
-        }
-        for generator in &mut self.generators {
-            let Note::Standing(standing) = generator.note().await? else { anyhow::bail!("a generator ended early") };
-            generator.standing = standing;
-        }
-        let mut sum = Sum::default();
-        for Generator { standing, .. } in &self.generators {
-            sum.live += u64::from(standing.live);
-            sum.failed += u64::from(standing.failed);
+            let Note::Standing(standing) = generator.note().await? else { anyhow::bail!("a generator answers something else") };
+            sum.live += standing.live;
+            sum.failed += standing.failed;
             sum.delivered += standing.delivered;
             sum.reconnected += standing.reconnected;
+            sum.acknowledged += standing.acknowledged;
+            sum.posting += standing.posting;
             if sum.whole_to.is_empty() {
-                sum.whole_to.clone_from(&standing.whole_to);
+                (sum.whole_to, sum.acknowledged_to) = (standing.whole_to, standing.acknowledged_to);
             } else {
                 sum.whole_to.iter_mut().zip(&standing.whole_to).for_each(|(sum, mine)| *sum = (*sum).min(*mine));
+                sum.acknowledged_to.iter_mut().zip(&standing.acknowledged_to).for_each(|(sum, mine)| *sum = (*sum).max(*mine));
             }
         }
         Ok(sum)
@@ -123,14 +121,23 @@ impl Fleet {
     ///
     /// # Errors
     /// When a generator died, or it took longer than `within`.
-    pub async fn until(&mut self, within: Duration, done: impl Fn(&Sum) -> bool) -> anyhow::Result<(Sum, Duration)> {
+    pub async fn until(&mut self, within: Duration, done: impl Fn(&Standing) -> bool) -> anyhow::Result<(Standing, Duration)> {
         let deadline = Instant::now() + within;
         loop {
             let sum = self.tell().await?;
             if done(&sum) {
                 return Ok((sum, self.started.elapsed()));
             }
-            anyhow::ensure!(Instant::now() < deadline, "not within {within:?}: {sum:?}");
+            if Instant::now() > deadline {
+                let whole = sum.whole_to.iter().zip(&sum.acknowledged_to).filter(|(whole, due)| whole < due).count();
+                anyhow::bail!(
+                    "not within {within:?}: {} live, {} gave up, {} posts acknowledged, {} under way, {whole} rooms not whole",
+                    sum.live,
+                    sum.failed,
+                    sum.acknowledged,
+                    sum.posting
+                );
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -140,11 +147,53 @@ impl Fleet {
     /// # Errors
     /// When a generator died.
     pub async fn begin(&mut self) -> anyhow::Result<()> {
-        for generator in &mut self.generators {
-            generator.order(&Order::Begin).await?;
-        }
+        self.order_all(&Order::Begin).await?;
         // The answer to Tell comes after Begin was done.
         self.tell().await.map(|_| ())
+    }
+
+    /// A flow of posts begins.
+    ///
+    /// # Errors
+    /// When a generator died.
+    pub async fn post(&mut self, flow: Flow) -> anyhow::Result<()> {
+        self.order_all(&Order::Post(flow)).await
+    }
+
+    /// Nothing new is posted.
+    ///
+    /// # Errors
+    /// When a generator died.
+    pub async fn hush(&mut self) -> anyhow::Result<()> {
+        self.order_all(&Order::Hush).await
+    }
+
+    /// Lines are broken, so many a second in all.
+    ///
+    /// # Errors
+    /// When a generator died.
+    pub async fn churn(&mut self, per_s: f64, away: Duration) -> anyhow::Result<()> {
+        let each = per_s / self.generators.len().max(1) as f64;
+        self.order_all(&Order::Churn { per_s: each, away_ms: away.as_millis() as u64 }).await
+    }
+
+    /// Latencies by group and by the second that posts were due in.
+    ///
+    /// # Errors
+    /// When a generator died.
+    pub async fn seconds(&mut self) -> anyhow::Result<BTreeMap<u8, Latencies>> {
+        self.order_all(&Order::Seconds).await?;
+        let mut groups: BTreeMap<u8, Latencies> = BTreeMap::new();
+        for generator in &mut self.generators {
+            let Note::Seconds(found) = generator.note().await? else { anyhow::bail!("a generator answers something else") };
+            for (group, seconds) in found {
+                let latencies = groups.entry(group).or_default();
+                for (second, sparse) in seconds {
+                    sparse.add_to(latencies.seconds.entry(second).or_insert_with(|| histogram(2)));
+                }
+            }
+        }
+        Ok(groups)
     }
 
     /// Ends all generators; what they found, put together.
@@ -152,50 +201,73 @@ impl Fleet {
     /// # Errors
     /// When a generator died.
     pub async fn finish(mut self) -> anyhow::Result<Found> {
-        let mut all = Found::default();
+        self.order_all(&Order::Finish).await?;
+        let mut founds = Vec::with_capacity(self.generators.len());
         for generator in &mut self.generators {
-            generator.order(&Order::Finish).await?;
-        }
-        for generator in &mut self.generators {
-            let found = loop {
-                if let Note::Found(found) = generator.note().await? {
-                    break found;
-                }
-            };
-            all.stretches.extend(found.stretches);
-            all.reached.extend(found.reached);
-            all.duplicated += found.duplicated;
-            all.out_of_order += found.out_of_order;
-            all.replayed += found.replayed;
-            all.reconnected += found.reconnected;
-            all.connect_ms.extend(found.connect_ms);
-            all.cpu_us += found.cpu_us;
-            for (what, count) in found.errors {
-                *all.errors.entry(what).or_default() += count;
-            }
+            let Note::Found(found) = generator.note().await? else { anyhow::bail!("a generator answers something else") };
+            founds.push(*found);
             let _ = generator.child.wait().await;
         }
-        all.stretches = merged(all.stretches);
-        Ok(all)
+        Ok(together(founds))
+    }
+
+    async fn order_all(&mut self, order: &Order) -> anyhow::Result<()> {
+        for generator in &mut self.generators {
+            generator.order(order).await?;
+        }
+        Ok(())
     }
 }
 
-/// The same stretch seen by several generators becomes one.
-fn merged(stretches: Vec<crate::generator::catalogue::Stretch>) -> Vec<crate::generator::catalogue::Stretch> {
-    let mut by_place: BTreeMap<(u32, u64, u32), crate::generator::catalogue::Stretch> = BTreeMap::new();
-    for stretch in stretches {
-        match by_place.entry((stretch.room, stretch.first, stretch.count)) {
-            std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert(stretch);
+/// What several generators found.
+fn together(founds: Vec<Found>) -> Found {
+    let mut all = Found::default();
+    let mut frames: BTreeMap<(u32, Option<u64>, u32, u32), Told> = BTreeMap::new();
+    let mut groups: BTreeMap<u8, Latencies> = BTreeMap::new();
+    let mut receipts = Latencies::default();
+    let mut other = Vec::new();
+    for found in founds {
+        for frame in found.frames {
+            // The same frame came to sockets of several generators.
+            match frame.posts.first() {
+                Some((seq, _)) => match frames.entry((frame.room, Some(*seq), frame.count, frame.bytes)) {
+                    std::collections::btree_map::Entry::Occupied(mut same) if same.get().posts == frame.posts => {
+                        same.get_mut().sockets += frame.sockets;
+                    }
+                    std::collections::btree_map::Entry::Occupied(_) => other.push(frame),
+                    std::collections::btree_map::Entry::Vacant(new) => {
+                        new.insert(frame);
+                    }
+                },
+                None => other.push(frame),
             }
-            std::collections::btree_map::Entry::Occupied(mut place) => {
-                for (bucket, sockets) in stretch.arrivals {
-                    *place.get_mut().arrivals.entry(bucket).or_default() += sockets;
-                }
+        }
+        all.reached.extend(found.reached);
+        all.duplicated += found.duplicated;
+        all.out_of_order += found.out_of_order;
+        all.replayed += found.replayed;
+        all.reconnected += found.reconnected;
+        all.connect_ms.extend(found.connect_ms);
+        all.back_ms.extend(found.back_ms);
+        all.acknowledged.extend(found.acknowledged);
+        all.due += found.due;
+        all.cpu_us += found.cpu_us;
+        found.receipts.add_to(&mut receipts);
+        for (group, sparse) in &found.latencies {
+            sparse.add_to(groups.entry(*group).or_default());
+        }
+        for (sum, mine) in
+            [(&mut all.errors, found.errors), (&mut all.verdicts, found.verdicts), (&mut all.unacknowledged, found.unacknowledged)]
+        {
+            for (what, count) in mine {
+                *sum.entry(what).or_default() += count;
             }
         }
     }
-    by_place.into_values().collect()
+    all.frames = frames.into_values().chain(other).collect();
+    all.receipts = receipts.sparse();
+    all.latencies = groups.into_iter().map(|(group, latencies)| (group, latencies.sparse())).collect();
+    all
 }
 
 impl Generator {
@@ -209,5 +281,25 @@ impl Generator {
     async fn note(&mut self) -> anyhow::Result<Note> {
         let line = self.notes.next_line().await?.context("a generator died")?;
         Ok(serde_json::from_str(&line)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seats_are_dealt_out_evenly() {
+        let shares = deal(vec![Seat::default(); 7], 3);
+        assert_eq!(shares.iter().map(Vec::len).collect::<Vec<_>>(), [3, 2, 2]);
+    }
+
+    #[test]
+    fn a_frame_that_came_to_two_generators_is_one_frame() {
+        let frame = |sockets| Told { posts: vec![(5, 0)], count: 1, bytes: 300, sockets, ..Told::default() };
+        let found = |sockets| Found { frames: vec![frame(sockets)], duplicated: 1, ..Found::default() };
+        let all = together(vec![found(2), found(3)]);
+        assert_eq!(all.frames, [frame(5)]);
+        assert_eq!(all.duplicated, 2);
     }
 }

@@ -95,18 +95,22 @@ fn frame(room: &str, seq: u64, text: &str, bytes: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generator::{
-        catalogue::Catalogue,
-        wire::{Parsed, parse},
+    use crate::{
+        client::mark::{Mark, mark},
+        generator::{
+            catalogue::{Catalogue, Learnt},
+            wire::tests::whole,
+        },
     };
 
     #[test]
     fn the_floors_frames_are_what_generators_understand() {
-        let frame = frame("room", 7, "〔run:3〕好", 300);
+        let of = Mark { index: 3, due_us: 1_764_000_000_000_000 };
+        let frame = frame("room", 7, &mark("run", of), 300);
         assert!((290..=310).contains(&frame.len()), "{}", frame.len());
-        let Parsed::Frame(parsed) = parse(&frame) else { panic!("not a frame") };
-        let mut catalogue = Catalogue::new("run", &["room".to_owned()]);
-        let id = catalogue.learn(parsed.payload).expect("a batch");
-        assert_eq!(catalogue.stretches[id as usize].posts, [(7, 3)]);
+        let Some(Some((2, payload, _))) = whole(&frame) else { panic!("not a frame") };
+        let mut catalogue = Catalogue::new("run", &["room".to_owned()], 100);
+        let Ok(Learnt::Stretch(id)) = catalogue.learn(payload) else { panic!("not a batch") };
+        assert_eq!(catalogue.stretches[id as usize].posts, [(7, of)]);
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::TargetArgs;
+use crate::args::TargetArgs;
 
 /// One signed-in person.
 #[derive(Clone, Debug, Deserialize)]

@@ -15,14 +15,17 @@ use uuid::Uuid;
 
 use super::{
     Session, http,
-    mark::{post_of, text_of},
+    mark::{Mark, post_of, text_of},
     record::{Arrival, Ended, Order, Record, Shared},
     socket::{Incoming, Socket},
+    wall_ms,
 };
 use crate::checker::{Outcome, Seen};
 
 struct Pending {
     order: Order,
+    /// Written into its text, the same however often it is sent.
+    of: Mark,
     client_id: Uuid,
     /// The frame that is out with it.
     sent_as: Option<u32>,
@@ -190,7 +193,13 @@ impl Viewer {
 
     fn queue(&mut self, order: Order) {
         let not_before = order.due;
-        self.outbox.push_back(Pending { order, client_id: Uuid::now_v7(), sent_as: None, not_before });
+        self.outbox.push_back(Pending {
+            of: Mark { index: order.index, due_us: wall_ms(order.due) * 1_000 },
+            order,
+            client_id: Uuid::now_v7(),
+            sent_as: None,
+            not_before,
+        });
     }
 
     /// Gives up posts whose time is over: their authors were never told that they were taken.
@@ -210,7 +219,9 @@ impl Viewer {
             && pending.sent_as.is_none()
             && pending.not_before <= Instant::now()
         {
-            let text = text_of(&self.shared.run, pending.order.index);
+            let of = pending.of;
+            // Some say little and some say much.
+            let text = text_of(&self.shared.run, of, 90 + of.index as usize * 37 % 300);
             let post = Post {
                 conversation: self.shared.conversation.clone(),
                 client_id: pending.client_id.to_string(),
@@ -342,7 +353,11 @@ impl Viewer {
 
     fn take_event(&mut self, event: Event, asked_for: bool) {
         if event.seq <= self.at || self.waiting.contains_key(&event.seq) {
-            self.record.history.seen.push(Seen { seq: event.seq, post: post_of(&event, &self.shared.run), asked_for });
+            self.record.history.seen.push(Seen {
+                seq: event.seq,
+                post: post_of(&event, &self.shared.run).map(|mark| mark.index),
+                asked_for,
+            });
             return;
         }
         self.arrived(&event);
@@ -350,7 +365,7 @@ impl Viewer {
     }
 
     fn arrived(&mut self, event: &Event) {
-        if let Some(index) = post_of(event, &self.shared.run) {
+        if let Some(Mark { index, .. }) = post_of(event, &self.shared.run) {
             self.record.arrivals.push(Arrival { index, at: Instant::now() });
             self.shared.counters.delivered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
@@ -362,7 +377,11 @@ impl Viewer {
         {
             let event = entry.remove();
             self.at = event.seq;
-            self.record.history.seen.push(Seen { seq: event.seq, post: post_of(&event, &self.shared.run), asked_for });
+            self.record.history.seen.push(Seen {
+                seq: event.seq,
+                post: post_of(&event, &self.shared.run).map(|mark| mark.index),
+                asked_for,
+            });
         }
         self.shared.progress.notify_waiters();
     }

@@ -1,46 +1,101 @@
 //! What the coordinator and its generators say to one another: a line of JSON each, over the generator's stdin and stdout.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::Stretch;
+use super::arrivals::{Sparse, SparseLatencies};
 
 /// From the coordinator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// Connect these sockets.
-    Open(Plan),
+    Open(Box<Plan>),
     /// Tell how things stand.
     Tell,
-    /// Forget what was seen until now: what is measured begins. Arrivals and counts start anew, positions stay.
+    /// Forget what was seen until now: what is measured begins. Counts and latencies start anew, positions stay.
     Begin,
+    /// Post.
+    Post(Flow),
+    /// Post no more than has begun.
+    Hush,
+    /// From now on, break so many lines a second, and let each come back after a while; 0: no more.
+    Churn {
+        /// Lines broken a second.
+        per_s: f64,
+        /// How long each stays away, milliseconds.
+        away_ms: u64,
+    },
+    /// Tell the latencies by second.
+    Seconds,
     /// Tell everything that was found, and end.
     Finish,
 }
 
 /// Which sockets one generator holds.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Plan {
-    /// Gateways (host:port), the home of each socket in turn; after a break the next one is tried.
+    /// Gateways (host:port). A seat has its home among them; after a break the next one is tried.
     pub targets: Vec<String>,
+    /// TLS, trusting the certificates of this PEM file.
+    pub ca: Option<String>,
     /// Local addresses, in turn: one address has about 28,000 ports towards one target.
     pub sources: Vec<String>,
-    /// One socket for each.
-    pub tokens: Vec<String>,
     /// Conversations of the run, by their place in the coordinator's list.
     pub rooms: Vec<String>,
-    /// For each socket, the room that it follows.
-    pub follows: Vec<u32>,
+    /// One socket each.
+    pub seats: Vec<Seat>,
+    /// How many of all generators' seats post.
+    pub posters: u32,
     /// The mark of the run's posts.
     pub run: String,
-    /// New connections a second, at most.
+    /// First connections a second, at most. Later ones are as the server's RETRY says.
     pub per_s: u32,
+    /// First connections under way at once, at most; 0: no matter how many.
+    pub connecting_most: u32,
     /// Whether clients can inflate.
     pub deflate: bool,
     /// Come back after a break, by resume token and position.
     pub reconnect: bool,
     /// A bare server (`loadtest floor`): connect and read frames, no sign-in.
     pub bare: bool,
+    /// Width of an arrival bucket, microseconds.
+    pub bucket_us: i64,
+}
+
+/// One socket.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Seat {
+    /// The session's token.
+    pub token: String,
+    /// Its home among the targets.
+    pub target: u16,
+    /// The room that it follows.
+    pub room: Option<u32>,
+    /// Latencies are kept by group.
+    pub group: u8,
+    /// Its number among those who post, and the room that it posts to.
+    pub posts: Option<(u32, u32)>,
+}
+
+/// A flow of posts. Post `n` is poster `n % posters`'s.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Flow {
+    /// Number of the first one.
+    pub first: u32,
+    /// How many; 0: until told to hush.
+    pub count: u32,
+    /// When the first is due, microseconds since 1970.
+    pub start_us: i64,
+    /// Open loop: so many a second, together, whether those before were answered or not. 0: closed loop.
+    pub per_s: f64,
+    /// Closed loop: so many of each poster under way at once.
+    pub at_once: u32,
+    /// Bytes of a comment's event, about.
+    pub bytes: usize,
+    /// Also edits and recalls of one's own comments.
+    pub mixed: bool,
 }
 
 /// How things stand.
@@ -54,17 +109,51 @@ pub struct Standing {
     pub delivered: u64,
     /// The lowest seq that all live sockets of each room have.
     pub whole_to: Vec<u64>,
+    /// The highest seq of a receipt, by room.
+    pub acknowledged_to: Vec<u64>,
     /// Lines broken and made anew since the beginning.
     pub reconnected: u64,
+    /// Posts acknowledged.
+    pub acknowledged: u64,
+    /// Posts that began and have not ended.
+    pub posting: u64,
+}
+
+/// A frame of live events, in short.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Which conversation.
+    pub room: u32,
+    /// Which posts of the run are in it: (seq, number).
+    pub posts: Vec<(u64, u32)>,
+    /// Events.
+    pub count: u32,
+    /// Bytes of the frame.
+    pub bytes: u32,
+    /// To how many sockets it came.
+    pub sockets: u64,
+    /// The room's window, as the frame says.
+    pub window_ms: u32,
+}
+
+/// A socket's way through its room.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Reached {
+    /// Which conversation.
+    pub room: u32,
+    /// Everything after this seq was due to it.
+    pub from: u64,
+    /// Everything up to this seq came, without a hole.
+    pub to: u64,
 }
 
 /// Everything found.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Found {
-    /// Distinct frames of live events, each with its arrivals.
-    pub stretches: Vec<Stretch>,
-    /// (room, from, to) of each socket: what was due, and how far it came without a hole.
-    pub reached: Vec<(u32, u64, u64)>,
+    /// Distinct frames of live events.
+    pub frames: Vec<Told>,
+    /// How far each socket came.
+    pub reached: Vec<Reached>,
     /// Events that came twice over one wire without being asked for.
     pub duplicated: u64,
     /// Frames that did not follow the one before.
@@ -74,9 +163,23 @@ pub struct Found {
     /// Lines broken and made anew.
     pub reconnected: u64,
     /// What went wrong, in words, with how often.
-    pub errors: std::collections::BTreeMap<String, u64>,
-    /// Times from the start of connecting to being subscribed, milliseconds.
+    pub errors: BTreeMap<String, u64>,
+    /// Times from the start of connecting to being subscribed, milliseconds: the first time, and after breaks.
     pub connect_ms: Vec<u32>,
+    /// As well.
+    pub back_ms: Vec<u32>,
+    /// Verdicts that subscriptions after a break were answered with.
+    pub verdicts: BTreeMap<String, u64>,
+    /// Due to screen, by group.
+    pub latencies: BTreeMap<u8, SparseLatencies>,
+    /// Due to receipt.
+    pub receipts: SparseLatencies,
+    /// Receipts: (number, room, seq).
+    pub acknowledged: Vec<(u32, u32, u64)>,
+    /// Posts refused for good or never answered, by what was said.
+    pub unacknowledged: BTreeMap<String, u64>,
+    /// Posts that were due.
+    pub due: u64,
     /// CPU of this generator, microseconds.
     pub cpu_us: u64,
 }
@@ -85,8 +188,10 @@ pub struct Found {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Note {
-    /// The answer to Tell, and once a second.
+    /// The answer to Tell.
     Standing(Standing),
+    /// The answer to Seconds: by group, (second since 1970, latencies).
+    Seconds(BTreeMap<u8, Vec<(i64, Sparse)>>),
     /// The answer to Finish.
     Found(Box<Found>),
 }

@@ -4,19 +4,21 @@
 use proto::{
     Subprotocol,
     v1::{
-        Capability, ClientFrame, PageRequest, Position, ServerFrame, SignIn, Subscribe, Verdict, client_frame, page_request, server_frame,
-        sign_in::Credential,
+        Capability, ClientFrame, PageRequest, Position, Receipt, Refusal, Retry, ServerFrame, SignIn, Subscribe, Verdict, client_frame,
+        page_request, server_frame, sign_in::Credential,
     },
 };
 
 use super::{
-    catalogue::{Catalogue, FrameId},
-    wire::{self, Parsed},
+    catalogue::{Catalogue, FrameId, Learnt},
+    walk::{Step, Walk},
+    wire,
 };
 
 /// On the way to the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
+    Ticket,
     Upgrading,
     SigningIn,
     Subscribing,
@@ -26,12 +28,18 @@ enum Stage {
 }
 
 /// What came of some bytes.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum Happening {
-    /// Subscribed: events follow.
-    Live,
-    /// A frame of live events came.
-    Frame(FrameId),
+    /// Subscribed: events follow. After a break, the verdict.
+    Live(Option<Verdict>),
+    /// A frame of live events came; false: it was a replay.
+    Frame(FrameId, bool),
+    /// A post was taken.
+    Receipt(u32, Receipt),
+    /// A post was not.
+    Refused(u32, Box<Refusal>),
+    /// How to come back after a break.
+    Retry(Retry),
     /// The server closed, with this code, or broke the protocol (0).
     Closed(u16),
     /// Something that must not be.
@@ -41,8 +49,6 @@ pub enum Happening {
 /// How far a socket has come, kept from one connection to the next.
 #[derive(Clone, Debug, Default)]
 pub struct Place {
-    /// The room's id in the catalogue, and in the contract.
-    pub room: u32,
     /// 0: not known yet.
     pub epoch: u32,
     /// Everything after this was due.
@@ -59,30 +65,51 @@ pub struct Place {
     pub replayed: u32,
 }
 
+/// What a connection is made with, the same for all of a plan.
+pub struct Way<'a> {
+    /// Host and port, for the requests.
+    pub authority: &'a str,
+    /// The session's token.
+    pub token: &'a str,
+    /// The conversation that it follows.
+    pub room: Option<&'a str>,
+    /// It says that it can inflate.
+    pub deflate: bool,
+}
+
 /// One connection.
 pub struct Connection {
     stage: Stage,
-    /// What is left of a frame that is not whole yet.
-    partial: Vec<u8>,
+    walk: Walk,
+    head: Vec<u8>,
+    ticket: Option<Box<str>>,
     page_asked: Option<u32>,
     gap_to: u64,
     /// Behind the gap, live events came up to here.
     ahead: u64,
+    /// Up to here, events are replayed.
+    replay_to: u64,
     next_id: u32,
-}
-
-/// The bytes that open a connection.
-#[must_use]
-pub fn hello(authority: &str, bare: bool) -> Vec<u8> {
-    if bare { Vec::new() } else { wire::upgrade(authority, Subprotocol::Proto.name()) }
+    sampled: bool,
 }
 
 impl Connection {
-    /// A new one.
+    /// Before the first byte; `out` gets what opens it. `sampled`: it decodes every frame in full.
     #[must_use]
-    pub fn new(bare: bool) -> Self {
-        let stage = if bare { Stage::Bare } else { Stage::Upgrading };
-        Self { stage, partial: Vec::new(), page_asked: None, gap_to: 0, ahead: 0, next_id: 2 }
+    pub fn open(way: Option<&Way<'_>>, place: &Place, sampled: bool, out: &mut Vec<u8>) -> Self {
+        let stage = match way {
+            None => Stage::Bare,
+            Some(way) if place.resume_token.is_some() => {
+                out.extend(wire::upgrade(way.authority, Subprotocol::Proto.name()));
+                Stage::Upgrading
+            }
+            Some(way) => {
+                out.extend(wire::ticket_request(way.authority, way.token));
+                Stage::Ticket
+            }
+        };
+        let walk = Walk::Between;
+        Self { stage, walk, head: Vec::new(), ticket: None, page_asked: None, gap_to: 0, ahead: 0, replay_to: 0, next_id: 2, sampled }
     }
 
     /// Whether events flow.
@@ -91,72 +118,102 @@ impl Connection {
         matches!(self.stage, Stage::Live | Stage::Bare)
     }
 
+    /// Sends a frame; its id.
+    pub fn send(&mut self, frame: client_frame::Frame, out: &mut Vec<u8>) -> u32 {
+        self.next_id += 1;
+        put(out, self.next_id, frame);
+        self.next_id
+    }
+
     /// Takes what was read. `out` gets what is to be written, `happened` what came of it.
-    #[allow(clippy::too_many_arguments, reason = "the socket's parts are lent one by one, so that none is copied")]
     pub fn take(
         &mut self,
         bytes: &[u8],
         place: &mut Place,
-        room: &str,
-        sign_in: &mut dyn FnMut() -> SignIn,
+        way: &Way<'_>,
         catalogue: &mut Catalogue,
         out: &mut Vec<u8>,
         happened: &mut Vec<Happening>,
     ) {
-        // Only what is left of a frame is kept: an idle socket holds no buffer.
-        let joined;
-        let mut rest = if self.partial.is_empty() {
-            bytes
-        } else {
-            let mut partial = std::mem::take(&mut self.partial);
-            partial.extend_from_slice(bytes);
-            joined = partial;
-            joined.as_slice()
-        };
-        if self.stage == Stage::Upgrading {
-            let Some(end) = rest.windows(4).position(|window| window == b"\r\n\r\n") else {
-                self.partial = rest.to_vec();
+        let behind;
+        let mut rest = bytes;
+        if matches!(self.stage, Stage::Ticket | Stage::Upgrading) {
+            self.head.extend_from_slice(bytes);
+            self.take_head(place, way, out, happened);
+            if self.stage != Stage::SigningIn {
                 return;
-            };
-            if !rest.starts_with(b"HTTP/1.1 101") {
-                let line = String::from_utf8_lossy(&rest[..rest.len().min(40)]).lines().next().unwrap_or_default().to_owned();
-                happened.push(Happening::Wrong(format!("instead of 101: {line}")));
+            }
+            // What came behind the answer to the upgrade.
+            behind = std::mem::take(&mut self.head);
+            rest = &behind;
+        }
+        self.take_frames(&mut rest, place, way, catalogue, out, happened);
+    }
+
+    /// The answers over HTTP before the upgrade is done.
+    fn take_head(&mut self, place: &Place, way: &Way<'_>, out: &mut Vec<u8>, happened: &mut Vec<Happening>) {
+        while let Some(answer) = wire::response(&self.head) {
+            let (status, length) = (answer.status, answer.length);
+            if self.stage == Stage::Ticket {
+                let body: serde_json::Value = serde_json::from_slice(answer.body).unwrap_or_default();
+                let Some(ticket) = body["ticket"].as_str() else {
+                    happened.push(Happening::Wrong(format!("no ticket: {status}")));
+                    happened.push(Happening::Closed(0));
+                    return;
+                };
+                self.ticket = Some(ticket.into());
+                self.head.drain(..length);
+                out.extend(wire::upgrade(way.authority, Subprotocol::Proto.name()));
+                self.stage = Stage::Upgrading;
+                continue;
+            }
+            if status != 101 {
+                happened.push(Happening::Wrong(format!("instead of 101: {status}")));
                 happened.push(Happening::Closed(0));
                 return;
             }
-            rest = &rest[end + 4..];
-            let mut sign_in = sign_in();
-            if place.epoch != 0 {
+            self.head.drain(..length);
+            let credential = match (&place.resume_token, self.ticket.take()) {
+                (_, Some(ticket)) => Credential::Ticket(ticket.into()),
+                (token, None) => Credential::ResumeToken(token.clone().unwrap_or_default().into()),
+            };
+            let mut sign_in = sign_in(credential, way.deflate);
+            if let Some(room) = way.room
+                && place.epoch != 0
+            {
                 sign_in.resume = vec![Position { conversation: room.to_owned(), epoch: place.epoch, seq: place.at }];
             }
             put(out, 1, client_frame::Frame::SignIn(sign_in));
             self.stage = Stage::SigningIn;
+            return;
         }
-        loop {
-            match wire::parse(rest) {
-                Parsed::Frame(frame) => {
-                    rest = &rest[frame.length..];
-                    match frame.opcode {
-                        2 => self.take_message(frame.payload, place, room, catalogue, out, happened),
-                        9 => out.extend(wire::frame(10, frame.payload)),
-                        8 => {
-                            let code = frame.payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code));
-                            happened.push(Happening::Closed(code));
-                            return;
-                        }
-                        _ => {}
-                    }
+    }
+
+    fn take_frames(
+        &mut self,
+        rest: &mut &[u8],
+        place: &mut Place,
+        way: &Way<'_>,
+        catalogue: &mut Catalogue,
+        out: &mut Vec<u8>,
+        happened: &mut Vec<Happening>,
+    ) {
+        while let Some(step) = self.walk.next(rest, catalogue, self.sampled) {
+            match step {
+                Step::Known(id) => self.follow(id, catalogue, place, way, out, happened),
+                Step::Frame(2, payload) => self.take_message(&payload, place, way, catalogue, out, happened),
+                Step::Frame(9, payload) => out.extend(wire::frame(10, &payload)),
+                Step::Frame(8, payload) => {
+                    happened.push(Happening::Closed(payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code))));
+                    return;
                 }
-                Parsed::More => break,
-                Parsed::Broken => {
+                Step::Frame(..) => {}
+                Step::Broken => {
                     happened.push(Happening::Wrong("a frame that breaks RFC 6455".into()));
                     happened.push(Happening::Closed(0));
                     return;
                 }
             }
-        }
-        if !rest.is_empty() {
-            self.partial = rest.to_vec();
         }
     }
 
@@ -164,29 +221,40 @@ impl Connection {
         &mut self,
         payload: &[u8],
         place: &mut Place,
-        room: &str,
+        way: &Way<'_>,
         catalogue: &mut Catalogue,
         out: &mut Vec<u8>,
         happened: &mut Vec<Happening>,
     ) {
-        let known = match catalogue.find(payload) {
-            Some(id) => Ok(id),
-            None => catalogue.learn(payload),
-        };
-        match known {
-            Ok(id) => {
-                let stretch = &catalogue.stretches[id as usize];
-                self.follow(stretch.first, stretch.count, place, room, out);
-                happened.push(Happening::Frame(id));
+        if self.sampled
+            && let Some(id) = catalogue.find(payload)
+        {
+            if let Err(wrong) = catalogue.compare(id, payload) {
+                happened.push(Happening::Wrong(wrong));
             }
-            Err(Ok(frame)) => self.take_frame(*frame, place, room, out, happened),
-            Err(Err(wrong)) => happened.push(Happening::Wrong(wrong)),
+            return self.follow(id, catalogue, place, way, out, happened);
+        }
+        match catalogue.learn(payload) {
+            Ok(Learnt::Stretch(id)) => self.follow(id, catalogue, place, way, out, happened),
+            Ok(Learnt::Other(frame)) => self.take_frame(*frame, place, way, out, happened),
+            Err(wrong) => happened.push(Happening::Wrong(wrong)),
         }
     }
 
     /// The check that every frame goes through, on every socket.
-    fn follow(&mut self, first: u64, count: u32, place: &mut Place, room: &str, out: &mut Vec<u8>) {
+    fn follow(
+        &mut self,
+        id: FrameId,
+        catalogue: &Catalogue,
+        place: &mut Place,
+        way: &Way<'_>,
+        out: &mut Vec<u8>,
+        happened: &mut Vec<Happening>,
+    ) {
+        let stretch = &catalogue.stretches[id as usize];
+        let (first, count) = (stretch.first, stretch.count);
         let last = first + u64::from(count) - 1;
+        happened.push(Happening::Frame(id, first > self.replay_to));
         if place.at == 0 && place.from == 0 && self.stage == Stage::Bare {
             place.from = first - 1;
             place.at = first - 1;
@@ -199,59 +267,68 @@ impl Connection {
             if !filling {
                 self.gap_to = first - 1;
                 self.ahead = last;
-                self.ask(place, room, out);
+                self.ask(place, way, out);
             }
             return;
         }
         place.duplicated += (reached + 1 - first).min(u64::from(count)) as u32;
-        let reached = reached.max(last);
+        let now = reached.max(last);
+        if first <= self.replay_to {
+            place.replayed += (now - reached) as u32;
+        }
         if filling {
-            self.ahead = reached;
+            self.ahead = now;
         } else {
-            place.at = reached;
+            place.at = now;
         }
     }
 
-    fn ask(&mut self, place: &Place, room: &str, out: &mut Vec<u8>) {
+    fn ask(&mut self, place: &Place, way: &Way<'_>, out: &mut Vec<u8>) {
         if self.page_asked.is_none() && self.gap_to > place.at {
-            self.next_id += 1;
             let after = page_request::Where::After(place.at);
-            let page = PageRequest { conversation: room.to_owned(), epoch: place.epoch, r#where: Some(after), limit: 200 };
-            put(out, self.next_id, client_frame::Frame::Page(page));
-            self.page_asked = Some(self.next_id);
+            let conversation = way.room.unwrap_or_default().to_owned();
+            let page = PageRequest { conversation, epoch: place.epoch, r#where: Some(after), limit: 200 };
+            self.page_asked = Some(self.send(client_frame::Frame::Page(page), out));
         }
     }
 
-    fn take_frame(&mut self, frame: ServerFrame, place: &mut Place, room: &str, out: &mut Vec<u8>, happened: &mut Vec<Happening>) {
+    fn take_frame(&mut self, frame: ServerFrame, place: &mut Place, way: &Way<'_>, out: &mut Vec<u8>, happened: &mut Vec<Happening>) {
         use server_frame::Frame as F;
         match frame.frame {
             Some(F::Welcome(welcome)) => {
                 place.resume_token = Some(welcome.resume_token.into());
+                happened.extend(welcome.retry.map(Happening::Retry));
                 if self.stage == Stage::SigningIn {
                     self.stage = Stage::Subscribing;
-                    if place.epoch == 0 {
-                        let subscribe = Subscribe { conversation: room.to_owned(), after: None, tail: 0 };
-                        put(out, 2, client_frame::Frame::Subscribe(subscribe));
+                    match way.room {
+                        None => self.go_live(None, happened),
+                        Some(room) if place.epoch == 0 => {
+                            let subscribe = Subscribe { conversation: room.to_owned(), after: None, tail: 0 };
+                            put(out, 2, client_frame::Frame::Subscribe(subscribe));
+                        }
+                        Some(_) => {}
                     }
                 }
             }
             Some(F::Subscribed(subscribed)) => {
                 let Some(position) = &subscribed.position else { return };
-                match subscribed.verdict() {
+                let verdict = subscribed.verdict();
+                self.replay_to = subscribed.head_seq;
+                match verdict {
                     Verdict::Fresh => {
                         place.epoch = position.epoch;
                         place.from = position.seq;
                         place.at = position.seq;
+                        self.replay_to = 0;
                     }
                     Verdict::Gap => {
                         self.gap_to = position.seq;
-                        self.ask(place, room, out);
+                        self.ask(place, way, out);
                     }
                     Verdict::Reset => happened.push(Happening::Wrong("told to load everything anew".into())),
                     Verdict::Resumed | Verdict::Unspecified => {}
                 }
-                self.stage = Stage::Live;
-                happened.push(Happening::Live);
+                self.go_live((verdict != Verdict::Fresh).then_some(verdict), happened);
             }
             Some(F::Page(page)) if self.page_asked == Some(frame.re) => {
                 self.page_asked = None;
@@ -264,23 +341,36 @@ impl Connection {
                 if place.at == self.gap_to {
                     place.at = place.at.max(self.ahead);
                 }
-                self.ask(place, room, out);
+                self.ask(place, way, out);
             }
+            Some(F::Receipt(receipt)) => happened.push(Happening::Receipt(frame.re, receipt)),
+            Some(F::Retry(retry)) => happened.push(Happening::Retry(retry)),
+            Some(F::Refusal(refusal)) if self.stage == Stage::Live && self.page_asked == Some(frame.re) => {
+                self.page_asked = None;
+                happened.push(Happening::Wrong(format!("a page was refused: {}", refusal.code().as_str_name())));
+                happened.push(Happening::Closed(0));
+            }
+            Some(F::Refusal(refusal)) if self.stage == Stage::Live => happened.push(Happening::Refused(frame.re, Box::new(refusal))),
             Some(F::Refusal(refusal)) => {
                 happened.push(Happening::Wrong(format!("refused: {}", refusal.code().as_str_name())));
-                if self.stage != Stage::Live {
-                    happened.push(Happening::Closed(0));
-                }
+                happened.push(Happening::Closed(0));
             }
             Some(F::Unsubscribed(_)) => happened.push(Happening::Wrong("the subscription was ended".into())),
             _ => {}
         }
     }
+
+    fn go_live(&mut self, verdict: Option<Verdict>, happened: &mut Vec<Happening>) {
+        // The server may tell anew where a subscription stands.
+        if self.stage != Stage::Live {
+            self.stage = Stage::Live;
+            happened.push(Happening::Live(verdict));
+        }
+    }
 }
 
 /// What to sign in with.
-#[must_use]
-pub fn sign_in(credential: Credential, deflate: bool) -> SignIn {
+fn sign_in(credential: Credential, deflate: bool) -> SignIn {
     let capabilities = if deflate { vec![Capability::DeflateRaw.into()] } else { vec![] };
     SignIn { credential: Some(credential), client: "loadtest".into(), capabilities, resume: vec![] }
 }

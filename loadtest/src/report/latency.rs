@@ -1,83 +1,62 @@
-//! Latencies: a histogram that keeps the tail, and a coarse time line for the plots.
-
-use std::{collections::BTreeMap, fmt, time::Instant};
+//! Latencies as they are told: in milliseconds, and as plots.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// Latencies of one kind.
-pub struct Latency {
-    /// Microseconds.
-    histogram: Histogram<u64>,
-    /// Second of the run → its worst latency, microseconds.
-    worst: BTreeMap<u64, u64>,
-}
-
-/// What is plotted: percentile → ms, and second of the run → worst ms in it.
-#[derive(Debug, Default)]
-pub struct Plot {
-    /// Ascending percentiles.
-    pub percentiles: Vec<(f64, f64)>,
-    /// Ascending seconds.
-    pub worst_by_second: Vec<(u64, f64)>,
-}
+use super::Plot;
+use crate::generator::arrivals::Latencies;
 
 /// Milliseconds.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
     /// Half came sooner.
     pub p50: f64,
     /// 99 of 100 came sooner.
     pub p99: f64,
+    /// 999 of 1,000 came sooner.
+    pub p999: f64,
     /// The worst.
     pub max: f64,
 }
 
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.1} / {:.1} / {:.1}", self.p50, self.p99, self.max)
+impl Summary {
+    /// Of a histogram of microseconds.
+    #[must_use]
+    pub fn of(histogram: &Histogram<u64>) -> Self {
+        if histogram.is_empty() {
+            return Self::default();
+        }
+        let at = |quantile: f64| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
+        Self { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: histogram.max() as f64 / 1_000.0 }
+    }
+
+    /// Of single values, milliseconds.
+    #[must_use]
+    pub fn of_ms(values: &[u32]) -> Self {
+        let mut histogram = crate::generator::arrivals::histogram(3);
+        values.iter().for_each(|ms| histogram.saturating_record(u64::from(*ms).max(1) * 1_000));
+        Self::of(&histogram)
     }
 }
 
-impl Default for Latency {
-    fn default() -> Self {
-        // Up to ten minutes, to three digits: these bounds are within what the histogram takes.
-        let histogram = Histogram::new_with_bounds(1, 600_000_000, 3).expect("bounds within the histogram's");
-        Self { histogram, worst: BTreeMap::new() }
-    }
+/// Latency by percentile.
+#[must_use]
+pub fn percentiles(title: &str, histogram: &Histogram<u64>) -> Plot {
+    let quantiles = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999, 1.0];
+    let points = quantiles.iter().enumerate().filter(|_| !histogram.is_empty()).map(|(at, quantile)| {
+        let ms = histogram.value_at_quantile(*quantile) as f64 / 1_000.0;
+        (at as f64, ms, format!("p{}", quantile * 100.0))
+    });
+    Plot::new(title, "percentile", "ms").line("latency", points.collect())
 }
 
-impl Latency {
-    /// Takes one down; counted from when it was due, so that a stalled generator does not hide a stalled server.
-    pub fn record(&mut self, due: Instant, at: Instant, started: Instant) {
-        let micros = at.saturating_duration_since(due).as_micros() as u64;
-        self.histogram.saturating_record(micros.max(1));
-        let worst = self.worst.entry(due.saturating_duration_since(started).as_secs()).or_default();
-        *worst = (*worst).max(micros);
-    }
-
-    /// In milliseconds.
-    #[must_use]
-    pub fn summary(&self) -> Summary {
-        if self.histogram.is_empty() {
-            return Summary::default();
-        }
-        let ms = |micros: u64| micros as f64 / 1_000.0;
-        Summary {
-            p50: ms(self.histogram.value_at_quantile(0.5)),
-            p99: ms(self.histogram.value_at_quantile(0.99)),
-            max: ms(self.histogram.max()),
-        }
-    }
-
-    /// For the page.
-    #[must_use]
-    pub fn into_plot(self) -> Plot {
-        let quantiles = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999, 1.0];
-        let ms = |micros: u64| micros as f64 / 1_000.0;
-        Plot {
-            percentiles: quantiles.iter().map(|quantile| (quantile * 100.0, ms(self.histogram.value_at_quantile(*quantile)))).collect(),
-            worst_by_second: self.worst.into_iter().map(|(second, micros)| (second, ms(micros))).collect(),
-        }
-    }
+/// Latency by the second that posts were due in.
+#[must_use]
+pub fn by_second(title: &str, latencies: &Latencies) -> Plot {
+    let first = latencies.seconds.keys().next().copied().unwrap_or(0);
+    let line = |of: fn(&Summary) -> f64| {
+        let summaries = latencies.seconds.iter().map(|(second, histogram)| (second - first, Summary::of(histogram)));
+        summaries.map(|(second, summary)| (second as f64, of(&summary), format!("{second} s"))).collect()
+    };
+    Plot::new(title, "seconds", "ms").line("p50", line(|s| s.p50)).line("p99", line(|s| s.p99)).line("max", line(|s| s.max))
 }

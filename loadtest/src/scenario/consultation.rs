@@ -1,26 +1,27 @@
 //! The reference meeting: all watch, some post as in a real meeting, and every history is checked.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
-use proto::v1::{ConsultationState, ListConsultationsRequest, consultation_service_client::ConsultationServiceClient};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::{meter::Meter, setup::first_open};
 use crate::{
-    ConsultationArgs,
+    args::ConsultationArgs,
     checker::{self, Outcome},
     client::{
-        self, Session,
+        self,
         record::{Counters, Ended, Order, Record, Shared},
         viewer::Viewer,
         wall_ms,
     },
-    report::{self, Latency, Report},
+    generator::arrivals::Latencies,
+    report::{self, Report, Summary, by_second, percentiles},
     schedule,
 };
 
@@ -32,7 +33,7 @@ use crate::{
 pub async fn run(args: ConsultationArgs) -> anyhow::Result<()> {
     anyhow::ensure!(args.viewers > 0, "a meeting needs viewers");
     let sessions = client::sessions(&args.target, args.viewers).await?;
-    let conversation = match &args.consultation {
+    let conversation = match &args.target.consultation {
         Some(id) => id.clone(),
         None => first_open(&args.target.target, &sessions[0]).await?,
     };
@@ -62,8 +63,9 @@ pub async fn run(args: ConsultationArgs) -> anyhow::Result<()> {
         None => schedule::meeting(args.comments, over),
     };
     let bar = report::progress(times.len() as u64, args.report.quiet);
+    let meter = Meter::start(&args.server_pids, vec![std::process::id()]);
     let started = Instant::now();
-    let started_ms = client::now_ms();
+    let started_us = client::now_us();
     for (index, time) in times.iter().enumerate() {
         let due = started + *time;
         tokio::time::sleep_until(due.into()).await;
@@ -85,6 +87,7 @@ pub async fn run(args: ConsultationArgs) -> anyhow::Result<()> {
     // Every viewer should see every acknowledged comment; whoever does not within this time has lost it.
     let due = shared.counters.acknowledged.load(Relaxed) * args.viewers as u64;
     let _ = wait(&shared, Duration::from_secs(args.settle_s), |counters| counters.delivered.load(Relaxed) >= due).await;
+    let measured = meter.read();
     // A moment more, in which what must not come could come.
     tokio::time::sleep(Duration::from_millis(500)).await;
     bar.finish_and_clear();
@@ -92,12 +95,13 @@ pub async fn run(args: ConsultationArgs) -> anyhow::Result<()> {
     let records = viewers.join_all().await;
     all_ended.context("some posts were neither answered nor given up")?;
 
-    let report = evaluate(&args, &shared, &records, times.len(), started, started_ms);
-    report::emit(&report, &args.report)?;
-    if args.strict && !report.findings.clean() {
-        anyhow::bail!("the histories are not clean: {:?}", report.findings);
-    }
-    Ok(())
+    let mut report = evaluate(&args, &records, times.len(), started, started_us);
+    report.reconnected = Some(shared.counters.reconnects.load(Relaxed));
+    let (delivered, acknowledged) = (report.findings.map_or(0, |findings| findings.delivered), report.acknowledged.unwrap_or(0));
+    report.deliveries_per_s = Some(delivered as f64 / measured.seconds);
+    report.acknowledged_per_s = Some(acknowledged as f64 / measured.seconds);
+    measured.tell(&mut report, delivered, acknowledged);
+    report.emit(&args.report)
 }
 
 /// Waits until `done` holds of the counters.
@@ -115,86 +119,66 @@ async fn wait(shared: &Shared, within: Duration, done: impl Fn(&Counters) -> boo
     }
 }
 
-/// The first open consultation in which the first viewer may post.
-///
-/// # Errors
-/// When there is none, or the gateway cannot be reached.
-pub async fn first_open(targets: &[String], session: &Session) -> anyhow::Result<String> {
-    let channel = tonic::transport::Channel::from_shared(targets[0].clone())?.connect().await.context("reaching the gateway by gRPC")?;
-    let bearer: tonic::metadata::MetadataValue<_> = format!("Bearer {}", session.token).parse()?;
-    let mut client = ConsultationServiceClient::with_interceptor(channel, move |mut request: tonic::Request<()>| {
-        request.metadata_mut().insert("authorization", bearer.clone());
-        Ok(request)
-    });
-    let request =
-        ListConsultationsRequest { states: vec![ConsultationState::Open.into()], limit: 50, ..ListConsultationsRequest::default() };
-    let found = client.list_consultations(request).await?.into_inner().consultations;
-    found
-        .into_iter()
-        .find(|consultation| consultation.may_post)
-        .map(|consultation| consultation.id)
-        .context("no open consultation to post in")
-}
-
-fn evaluate(args: &ConsultationArgs, shared: &Shared, records: &[Record], posts: usize, started: Instant, started_ms: i64) -> Report {
+fn evaluate(args: &ConsultationArgs, records: &[Record], posts: usize, started: Instant, started_us: i64) -> Report {
     let mut outcomes = vec![Outcome::Unacknowledged; posts];
     let mut ended: HashMap<u32, Ended> = HashMap::new();
     for end in records.iter().flat_map(|record| &record.ended) {
         outcomes[end.index as usize] = end.outcome;
         ended.insert(end.index, *end);
     }
-    let mut refusals: std::collections::BTreeMap<i32, u64> = std::collections::BTreeMap::new();
+    let mut refusals: BTreeMap<i32, u64> = BTreeMap::new();
     for code in ended.values().filter_map(|end| end.refusal) {
         *refusals.entry(code).or_default() += 1;
     }
     let histories: Vec<_> = records.iter().map(|record| record.history.clone()).collect();
     let mut findings = checker::check(&outcomes, &histories);
-    findings.out_of_order += records.iter().map(|record| record.holes).sum::<u64>();
+    let sum = |of: fn(&Record) -> u64| records.iter().map(of).sum::<u64>();
+    // Holes that the server did not tell of.
+    findings.out_of_order += sum(|record| record.holes);
 
-    let mut to_screen = Latency::default();
-    let mut to_receipt = Latency::default();
+    let wall_us = |at: Instant| started_us + at.saturating_duration_since(started).as_micros() as i64;
+    let (mut to_screen, mut to_receipt) = (Latencies::default(), Latencies::default());
     let mut last_seen: HashMap<u32, Instant> = HashMap::new();
     for arrival in records.iter().flat_map(|record| &record.arrivals) {
         let Some(end) = ended.get(&arrival.index) else { continue };
-        to_screen.record(end.due, arrival.at, started);
+        to_screen.record(wall_us(end.due), wall_us(arrival.at), 1);
         last_seen.entry(arrival.index).and_modify(|at| *at = (*at).max(arrival.at)).or_insert(arrival.at);
     }
-    for end in ended.values().filter(|end| matches!(end.outcome, Outcome::Acknowledged { .. })) {
-        to_receipt.record(end.due, end.at, started);
+    let acknowledged: Vec<_> = ended.values().filter(|end| matches!(end.outcome, Outcome::Acknowledged { .. })).collect();
+    for end in &acknowledged {
+        to_receipt.record(wall_us(end.due), wall_us(end.at), 1);
     }
-    let mut detail: Vec<[i64; 3]> = Vec::new();
-    if args.report.detail {
-        detail = ended
-            .values()
-            .filter(|end| matches!(end.outcome, Outcome::Acknowledged { .. }))
-            .map(|end| [wall_ms(end.due), wall_ms(end.at), last_seen.get(&end.index).map_or(0, |at| wall_ms(*at))])
-            .collect();
+    let mut report = Report::new("consultation", args.viewers);
+    if args.detail {
+        let row = |end: &&Ended| [wall_ms(end.due), wall_ms(end.at), last_seen.get(&end.index).map_or(0, |at| wall_ms(*at))];
+        let mut detail: Vec<[i64; 3]> = acknowledged.iter().map(row).collect();
         detail.sort_unstable();
+        report.also("detail", detail);
     }
-    let acknowledged = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Acknowledged { .. })).count() as u64;
-    let seconds = started.elapsed().as_secs_f64();
-    Report {
-        scenario: "consultation",
-        started_ms,
-        connections: args.viewers,
-        posts: posts as u64,
-        posts_per_s: args.posts_per_s.unwrap_or(posts as f64 / args.seconds.max(1) as f64),
-        acknowledged,
-        unacknowledged: posts as u64 - acknowledged,
-        refusals,
-        findings,
-        holes: records.iter().map(|record| record.holes).sum(),
-        healed: records.iter().map(|record| record.healed).sum(),
-        resets: records.iter().map(|record| record.resets).sum(),
-        reconnected: shared.counters.reconnects.load(Relaxed),
-        closes: records.iter().flat_map(|record| &record.closes).fold(Default::default(), |mut sum, (code, count)| {
-            *sum.entry(*code).or_default() += count;
-            sum
-        }),
-        latency_ms: to_screen.summary(),
-        receipt_ms: to_receipt.summary(),
-        seconds,
-        detail,
-        plot: to_screen.into_plot(),
+    let closes = records.iter().flat_map(|record| &record.closes).fold(BTreeMap::<u16, u64>::new(), |mut sum, (code, count)| {
+        *sum.entry(*code).or_default() += count;
+        sum
+    });
+    report.posts = Some(posts as u64);
+    report.posts_per_s = Some(args.posts_per_s.unwrap_or(posts as f64 / args.seconds.max(1) as f64));
+    report.acknowledged = Some(acknowledged.len() as u64);
+    report.latency_ms = Some(Summary::of(&to_screen.whole));
+    report.receipt_ms = Some(Summary::of(&to_receipt.whole));
+    report.also("started_ms", started_us / 1_000);
+    report.also("unacknowledged", posts - acknowledged.len());
+    report.also("refusals", refusals);
+    report.also("holes", sum(|record| record.holes));
+    report.also("healed", sum(|record| record.healed));
+    report.also("resets", sum(|record| record.resets));
+    report.also("closes", closes);
+    report.plots = vec![
+        percentiles("Post to screen, by percentile", &to_screen.whole),
+        by_second("Post to screen, by the second that posts were due in", &to_screen),
+        percentiles("Post to receipt, by percentile", &to_receipt.whole),
+    ];
+    if !findings.clean() {
+        report.invalid(format!("the histories are not clean: {findings:?}"));
     }
+    report.findings = Some(findings);
+    report
 }

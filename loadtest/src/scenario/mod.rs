@@ -1,5 +1,14 @@
 //! What is done to the service.
 
-pub mod broadcast;
+mod chat_core;
 pub mod consultation;
-pub mod crowd;
+pub mod floor;
+pub mod judge;
+pub mod meter;
+pub mod post;
+pub mod ramp;
+pub mod room;
+pub mod rooms;
+pub mod setup;
+pub mod soak;
+pub mod storm;

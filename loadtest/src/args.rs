@@ -1,0 +1,239 @@
+//! The command line of the scenarios.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::{measure::Roles, report::ReportArgs};
+
+/// The bare server, and how it is measured.
+#[derive(Args, Clone, Debug)]
+pub struct FloorArgs {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: std::net::SocketAddr,
+    /// Measure it: start it, connect so many sockets, and say what a delivery costs.
+    #[arg(long)]
+    pub measure: Option<usize>,
+    /// Bytes of a frame.
+    #[arg(long, default_value_t = 300)]
+    pub bytes: usize,
+    /// How many frames a second; thousands of sockets get each after the one before has come to all.
+    #[arg(long, default_value_t = 2.0)]
+    pub per_s: f64,
+    /// Write the figures here, too.
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+    #[command(flatten)]
+    pub cores: CoreArgs,
+}
+
+/// Which cores what runs on, as for taskset.
+#[derive(Args, Clone, Debug, Default)]
+pub struct CoreArgs {
+    /// The server's cores, for the floor's server.
+    #[arg(long)]
+    pub server_cpus: Option<String>,
+    /// The generators' cores.
+    #[arg(long)]
+    pub generator_cpus: Option<String>,
+}
+
+/// Where the service is, and as whom to come.
+#[derive(Args, Clone, Debug)]
+pub struct TargetArgs {
+    /// Addresses of the gateways, as http://ip:port (or https://); several are taken in turn, and again after a connection is lost.
+    #[arg(long, required = true, value_delimiter = ',')]
+    pub target: Vec<String>,
+    /// With https: the PEM file of certificates to trust.
+    #[arg(long)]
+    pub ca: Option<String>,
+    /// A JSON file of sessions as `yitang sessions mint` writes it: an array of objects with `token`.
+    #[arg(long, conflicts_with = "login_prefix")]
+    pub sessions: Option<PathBuf>,
+    /// Sign in as PREFIX1, PREFIX2 … instead (the demo's members: demo-member-).
+    #[arg(long, requires = "password", required_unless_present = "sessions")]
+    pub login_prefix: Option<String>,
+    /// Their password.
+    #[arg(long, env = "YITANG_LOADTEST_PASSWORD")]
+    pub password: Option<String>,
+    /// The consultation; without it, the first open one in which the first viewer may post.
+    #[arg(long)]
+    pub consultation: Option<String>,
+}
+
+/// The reference meeting.
+#[derive(Args, Clone, Debug)]
+pub struct ConsultationArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub report: ReportArgs,
+    /// How many watch.
+    #[arg(long, default_value_t = 221)]
+    pub viewers: usize,
+    /// How many comments are posted, the convenor's call among them.
+    #[arg(long, default_value_t = 435)]
+    pub comments: usize,
+    /// Over how long they are posted.
+    #[arg(long, default_value_t = 60)]
+    pub seconds: u64,
+    /// Post evenly, so many a second, instead of as in a meeting; `--comments` is then ignored.
+    #[arg(long)]
+    pub posts_per_s: Option<f64>,
+    /// A post is sent again and again until it is answered, at most so long after its first try.
+    #[arg(long, default_value_t = 90)]
+    pub post_deadline_s: u64,
+    /// After the last answer, viewers get so long to have seen everything.
+    #[arg(long, default_value_t = 30)]
+    pub settle_s: u64,
+    /// Put one row a post into the JSON: [posted, acknowledged, seen by the last viewer], milliseconds since 1970.
+    #[arg(long)]
+    pub detail: bool,
+    /// The server's processes, as for the other scenarios.
+    #[arg(long, default_value = "")]
+    pub server_pids: Roles,
+}
+
+/// Sockets held by generator processes, and who posts.
+#[derive(Args, Clone, Debug)]
+pub struct CrowdArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub report: ReportArgs,
+    #[command(flatten)]
+    pub cores: CoreArgs,
+    /// How many sockets there are besides those that only post.
+    #[arg(long, default_value_t = 2_000)]
+    pub viewers: usize,
+    /// Comments a second, together.
+    #[arg(long, default_value_t = 2.0)]
+    pub posts_per_s: f64,
+    /// For how long.
+    #[arg(long, default_value_t = 10)]
+    pub seconds: u64,
+    /// How many sockets post.
+    #[arg(long, default_value_t = 20)]
+    pub posters: usize,
+    /// Bytes of one comment's event, about.
+    #[arg(long, default_value_t = 300)]
+    pub bytes: usize,
+    /// New connections a second, at most.
+    #[arg(long, default_value_t = 3_000)]
+    pub connects_per_s: u32,
+    /// First connections under way at once, at most: a gateway takes so many handshakes at once (`gateway.edge.handshakes_most`)
+    /// and tells more to come back later.
+    #[arg(long, default_value_t = 200)]
+    pub connecting_most: u32,
+    /// Generator processes for those who watch; those who post have one more.
+    #[arg(long, default_value_t = 1)]
+    pub generators: usize,
+    /// The server's processes by role: `gateway=PID,PID;chat-core=PID;postgres=PID`. What a delivery costs is the gateways'.
+    #[arg(long, default_value = "")]
+    pub server_pids: Roles,
+    /// Admin ports (host:port) whose metrics are read, by whoever needs them.
+    #[arg(long, value_delimiter = ',')]
+    pub admin: Vec<String>,
+    /// Measure the quiet room for so long first.
+    #[arg(long, default_value_t = 0)]
+    pub idle_s: u64,
+    /// Measure the floor in the same run.
+    #[arg(long)]
+    pub floor: bool,
+    /// Bytes of the floor's frame.
+    #[arg(long, default_value_t = 300)]
+    pub floor_bytes: usize,
+    /// Viewers say that they can inflate.
+    #[arg(long)]
+    pub deflate: bool,
+    /// After the last answer, viewers get so long to have seen everything.
+    #[arg(long, default_value_t = 30)]
+    pub settle_s: u64,
+}
+
+/// `ramp`.
+#[derive(Args, Clone, Debug)]
+pub struct RampArgs {
+    #[command(flatten)]
+    pub crowd: CrowdArgs,
+    /// Posts a second of the first step.
+    #[arg(long, default_value_t = 200.0)]
+    pub from: f64,
+    /// Each step's rate over the one's before.
+    #[arg(long, default_value_t = 1.5)]
+    pub factor: f64,
+    /// Seconds of a step; the first is not counted.
+    #[arg(long, default_value_t = 4)]
+    pub step_s: u64,
+    /// The 99th percentile must stay below this.
+    #[arg(long, default_value_t = 250)]
+    pub limit_ms: u64,
+    /// The core that the gateway has for itself.
+    #[arg(long)]
+    pub gateway_cpu: Option<usize>,
+}
+
+/// `rooms`.
+#[derive(Args, Clone, Debug)]
+pub struct RoomsArgs {
+    #[command(flatten)]
+    pub crowd: CrowdArgs,
+    /// People of a room; there are as many rooms as `--viewers` fill.
+    #[arg(long, default_value_t = 50)]
+    pub people: usize,
+}
+
+/// `storm`.
+#[derive(Args, Clone, Debug)]
+pub struct StormArgs {
+    #[command(flatten)]
+    pub crowd: CrowdArgs,
+    /// How many of the sockets are on the first gateway; the others, and who posts, are on the second.
+    #[arg(long, default_value_t = 13_500)]
+    pub on_first: usize,
+    /// The first gateway's process, to be killed.
+    #[arg(long)]
+    pub kill_pid: u32,
+    /// PostgreSQL's URL, to count its statements by psql.
+    #[arg(long)]
+    pub database: Option<String>,
+    /// All must be back within this time.
+    #[arg(long, default_value_t = 60)]
+    pub patience_s: u64,
+}
+
+/// `soak`.
+#[derive(Args, Clone, Debug)]
+pub struct SoakArgs {
+    #[command(flatten)]
+    pub crowd: CrowdArgs,
+    /// Minutes.
+    #[arg(long, default_value_t = 20.0)]
+    pub minutes: f64,
+    /// Lines broken a second, by their clients.
+    #[arg(long, default_value_t = 25.0)]
+    pub churn_per_s: f64,
+    /// How long each stays away, on average.
+    #[arg(long, default_value_t = 5_000)]
+    pub away_ms: u64,
+}
+
+/// `post`.
+#[derive(Args, Clone, Debug)]
+pub struct PostArgs {
+    #[command(flatten)]
+    pub crowd: CrowdArgs,
+    /// Over so many direct conversations of the posters; 0: all into the one consultation.
+    #[arg(long, default_value_t = 0)]
+    pub conversations: usize,
+    /// Posts of one author under way at once, when as much as possible is posted.
+    #[arg(long, default_value_t = 2)]
+    pub at_once: u32,
+    /// The same without the gateway: chat-core's address (http://host:port) instead of sockets.
+    #[arg(long)]
+    pub chat_core: Option<String>,
+    /// The roles' shared key, for `--chat-core`.
+    #[arg(long, env = "YITANG_KEY", default_value = "")]
+    pub key: String,
+}

@@ -1,0 +1,210 @@
+//! Who posts: each post has one number, one client_id and one text for ever, and is sent again until it is answered.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Instant,
+};
+
+use proto::v1::{Comment, Edit, Post, Recall, Receipt, Refusal, client_frame, post::Content};
+
+use super::orders::Flow;
+use crate::client::mark::{self, Mark, text_of};
+
+/// Posts of one socket under way at once in an open loop; later ones wait, their time running.
+const AT_ONCE: usize = 48;
+
+/// A post on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pending {
+    of: Mark,
+    bytes: u32,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Comment,
+    /// Of the comment with this seq.
+    Edit(u64),
+    Recall(u64),
+}
+
+/// One poster.
+#[derive(Debug)]
+pub struct Poster {
+    /// Its number among all posters.
+    pub number: u32,
+    /// The room that it posts to, by its place in the plan.
+    pub room: u32,
+    waiting: VecDeque<Pending>,
+    under_way: BTreeMap<u32, Pending>,
+    not_before: Option<Instant>,
+    /// Its newest comment that stands.
+    own: Option<u64>,
+}
+
+/// How a post ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The receipt named this seq.
+    Acknowledged(Mark, u64),
+    /// Refused for good.
+    Refused(Mark, &'static str),
+}
+
+impl Poster {
+    /// With nothing to post.
+    #[must_use]
+    pub fn new(number: u32, room: u32) -> Self {
+        Self { number, room, waiting: VecDeque::new(), under_way: BTreeMap::new(), not_before: None, own: None }
+    }
+
+    /// One more to post.
+    pub fn queue(&mut self, of: Mark, flow: &Flow) {
+        // One in ten is an edit, one in twenty a recall, where there is a comment to be edited or recalled.
+        let kind = match (flow.mixed, of.index % 20, self.own) {
+            (true, 3 | 13, Some(own)) => Kind::Edit(own),
+            (true, 7, Some(own)) => {
+                self.own = None;
+                Kind::Recall(own)
+            }
+            _ => Kind::Comment,
+        };
+        self.waiting.push_back(Pending { of, bytes: mark::text_bytes(flow.bytes) as u32, kind });
+    }
+
+    /// Posts that have not ended.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.waiting.len() + self.under_way.len()
+    }
+
+    /// Sends what may go now, by `send`, which gives each frame's id.
+    pub fn flush(&mut self, conversation: &str, run: &str, mut send: impl FnMut(client_frame::Frame) -> u32) {
+        if self.not_before.is_some_and(|time| time > Instant::now()) {
+            return;
+        }
+        self.not_before = None;
+        while self.under_way.len() < AT_ONCE
+            && let Some(pending) = self.waiting.pop_front()
+        {
+            let post = Post {
+                conversation: conversation.to_owned(),
+                client_id: client_id(run, pending.of.index),
+                content: Some(content(run, pending)),
+            };
+            self.under_way.insert(send(client_frame::Frame::Post(post)), pending);
+        }
+    }
+
+    /// A receipt came.
+    pub fn acknowledged(&mut self, re: u32, receipt: &Receipt) -> Option<Ended> {
+        let pending = self.under_way.remove(&re)?;
+        let seq = receipt.position.as_ref().map_or(0, |position| position.seq);
+        if pending.kind == Kind::Comment {
+            self.own = Some(seq);
+        }
+        Some(Ended::Acknowledged(pending.of, seq))
+    }
+
+    /// A refusal came: the post is tried again where that may help.
+    pub fn refused(&mut self, re: u32, refusal: &Refusal, now: Instant) -> Option<Ended> {
+        let pending = self.under_way.remove(&re)?;
+        if refusal.retry_after_ms > 0 {
+            self.waiting.push_front(pending);
+            self.not_before = Some(now + std::time::Duration::from_millis(refusal.retry_after_ms.into()));
+            return None;
+        }
+        Some(Ended::Refused(pending.of, refusal.code().as_str_name()))
+    }
+
+    /// The line broke: what was under way is sent again on the next one.
+    pub fn broke(&mut self) {
+        for (_, pending) in std::mem::take(&mut self.under_way).into_iter().rev() {
+            self.waiting.push_front(pending);
+        }
+    }
+}
+
+fn content(run: &str, Pending { of, bytes, kind }: Pending) -> Content {
+    let text = || text_of(run, of, bytes as usize);
+    match kind {
+        Kind::Comment => Content::Comment(Comment { text: text(), ..Comment::default() }),
+        Kind::Edit(target) => Content::Edit(Edit { target, version: 0, text: text() }),
+        Kind::Recall(target) => Content::Recall(Recall { target, reason: mark::mark(run, of) }),
+    }
+}
+
+/// The same for the same post, as a UUIDv7 in form.
+fn client_id(run: &str, index: u32) -> String {
+    let run = run.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |state, byte| (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&run.to_be_bytes());
+    bytes[12..].copy_from_slice(&index.to_be_bytes());
+    uuid::Builder::from_custom_bytes(bytes).with_version(uuid::Version::SortRand).into_uuid().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::v1::{Position, RefusalCode};
+
+    use super::*;
+
+    const FLOW: Flow = Flow { first: 0, count: 0, start_us: 0, per_s: 1.0, at_once: 0, bytes: 300, mixed: true };
+
+    fn of(index: u32) -> Mark {
+        Mark { index, due_us: 5 }
+    }
+
+    fn flush(poster: &mut Poster) -> Vec<Post> {
+        let mut sent = Vec::new();
+        poster.flush("room", "run", |frame| {
+            let client_frame::Frame::Post(post) = frame else { panic!("a post") };
+            sent.push(post);
+            sent.len() as u32
+        });
+        sent
+    }
+
+    #[test]
+    fn a_post_is_the_same_however_often_it_is_sent() {
+        let mut poster = Poster::new(0, 0);
+        poster.queue(of(0), &FLOW);
+        let first = flush(&mut poster);
+        poster.broke();
+        assert_eq!(poster.open(), 1);
+        assert_eq!(flush(&mut poster), first);
+        let refusal = Refusal { retry_after_ms: 1, ..Refusal::of(RefusalCode::Overloaded) };
+        assert_eq!(poster.refused(1, &refusal, Instant::now()), None, "tried again");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        assert_eq!(flush(&mut poster), first);
+        assert_eq!(
+            poster.refused(1, &Refusal::of(RefusalCode::Closed), Instant::now()),
+            Some(Ended::Refused(of(0), "REFUSAL_CODE_CLOSED"))
+        );
+        assert_eq!(poster.open(), 0);
+    }
+
+    #[test]
+    fn edits_and_recalls_are_of_ones_own_comment() {
+        let mut poster = Poster::new(0, 0);
+        poster.queue(of(3), &FLOW);
+        assert!(matches!(flush(&mut poster)[0].content, Some(Content::Comment(_))), "there is nothing to edit yet");
+        let receipt = Receipt { position: Some(Position { seq: 41, ..Position::default() }), ..Receipt::default() };
+        assert_eq!(poster.acknowledged(1, &receipt), Some(Ended::Acknowledged(of(3), 41)));
+        poster.queue(of(13), &FLOW);
+        poster.queue(of(7), &FLOW);
+        poster.queue(of(27), &FLOW);
+        let sent = flush(&mut poster);
+        assert!(matches!(&sent[0].content, Some(Content::Edit(edit)) if edit.target == 41));
+        assert!(matches!(&sent[1].content, Some(Content::Recall(recall)) if recall.target == 41));
+        assert!(matches!(sent[2].content, Some(Content::Comment(_))), "it is recalled already");
+    }
+
+    #[test]
+    fn client_ids_are_uuids_of_their_own() {
+        assert_ne!(client_id("run", 1), client_id("run", 2));
+        assert_ne!(client_id("run", 1), client_id("other", 1));
+        assert_eq!(uuid::Uuid::parse_str(&client_id("run", 1)).expect("a UUID").get_version_num(), 7);
+    }
+}
