@@ -179,7 +179,7 @@ impl Core {
         let Some(session) = session.filter(|session| session.subscriptions.borrow().contains_key(&room)) else {
             // Gone meanwhile. The room counts it already.
             if !join.again {
-                self.shared.fanout.leave(room, join.socket, join.person, join.subprotocol);
+                self.shared.fanout.leave(room, join.socket, join.person, join.dialect);
             }
             return;
         };
@@ -201,7 +201,9 @@ impl Core {
             }
             return;
         }
-        frames.iter().for_each(|frame| session.socket.send(frame));
+        for frame in frames {
+            session.socket.send(frame);
+        }
         let mut rooms = self.rooms.borrow_mut();
         let members = rooms.entry(room).or_default();
         let mut subscriptions = session.subscriptions.borrow_mut();
@@ -247,7 +249,7 @@ impl Core {
     }
 
     fn tell_left(&self, room: Uuid, session: &Session) {
-        self.shared.fanout.leave(room, session.id.get(), session.person(), session.subprotocol);
+        self.shared.fanout.leave(room, session.id.get(), session.person(), session.dialect.get());
     }
 
     fn accept(self: &Rc<Self>, accepted: Accepted) {

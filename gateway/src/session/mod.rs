@@ -17,7 +17,7 @@ use std::{
 use proto::{
     CloseCode, Subprotocol,
     internal::v1::{Identity, WatchVerdict},
-    v1::{Position, PostState, Refusal, RefusalCode, ServerFrame, State, Unsubscribed, Welcome, server_frame},
+    v1::{Position, PostState, Refusal, RefusalCode, ServerFrame, SignIn, State, Unsubscribed, Welcome, server_frame},
 };
 use tokio::{task::spawn_local, time::Instant};
 use uuid::Uuid;
@@ -27,7 +27,7 @@ use crate::{
     clock,
     fanout::SocketId,
     hub::{Accepted, Core, Counted},
-    socket::{Ended, Frame, Inbound, Ready, Received, Socket, Wire},
+    socket::{Dialect, Ended, Frame, Held, Inbound, Ready, Received, Socket, Wire},
 };
 
 /// A session's task at most: thirteen thousand of them wait on one core.
@@ -39,8 +39,10 @@ const POST_STATE: u8 = 2;
 pub struct Session {
     /// The socket.
     pub socket: Socket,
-    /// How it is spoken to.
+    /// The subprotocol of its frames.
     pub subprotocol: Subprotocol,
+    /// How it is spoken to, as agreed when it signed in.
+    pub dialect: Cell<Dialect>,
     /// Where it is.
     pub id: Cell<SocketId>,
     /// What it follows.
@@ -98,13 +100,14 @@ impl Subscription {
 pub fn start(core: &Rc<Core>, accepted: Accepted, counted: Counted, refused: Option<CloseCode>, serial: u64) -> io::Result<()> {
     let options = &core.shared.options;
     let Accepted { stream, already_read, subprotocol, origin, peer, since } = accepted;
-    let wire = Wire::plain(stream.into_std()?, options.unsent_bytes, options.dead_after_ms)?;
+    let wire = Wire::new(stream, Held { unsent_bytes: options.unsent_bytes, dead_after_ms: options.dead_after_ms })?;
     let mut sessions = core.sessions.borrow_mut();
     let entry = sessions.vacant_entry();
     let id = SocketId { core: core.index, place: entry.key() as u32, serial };
     let session = Rc::new(Session {
         socket: Socket::new(wire, options.outbox_bytes),
         subprotocol,
+        dialect: Cell::new(Dialect::agreed(subprotocol, &SignIn::default())),
         id: Cell::new(id),
         subscriptions: RefCell::default(),
         identity: RefCell::default(),
