@@ -5,6 +5,7 @@ mod core;
 mod members;
 mod options;
 mod presence;
+mod wheel;
 
 use std::{
     net::SocketAddr,

@@ -53,7 +53,6 @@ pub struct Session {
     again: RefCell<Vec<Uuid>>,
     /// Where it stood in logs that were made anew.
     reload: RefCell<Vec<Position>>,
-    silent: Cell<u32>,
     draining: Cell<bool>,
     counted: Counted,
 }
@@ -114,12 +113,12 @@ pub fn start(core: &Rc<Core>, accepted: Accepted, counted: Counted, refused: Opt
         person: Cell::new(0),
         again: RefCell::default(),
         reload: RefCell::default(),
-        silent: Cell::new(0),
         draining: Cell::new(false),
         counted,
     });
     entry.insert(session.clone());
     drop(sessions);
+    core.look_after(id);
     let deadline = Instant::from_std(since + Duration::from_millis(options.sign_in_ms));
     let core = core.clone();
     let task = async move {
@@ -263,26 +262,26 @@ impl Session {
         }
     }
 
-    /// The clock's tick.
-    pub fn second(&self, now_ms: i64) {
-        let silent = if self.socket.take_active() { 0 } else { self.silent.get().saturating_add(1) };
-        self.silent.set(silent);
+    /// Verdicts whose time is over are asked for again. Gives when the next one ends by itself, milliseconds since 1970.
+    pub fn ask_for_what_ended(&self, now_ms: i64) -> Option<i64> {
         let mut again = self.again.borrow_mut();
+        let mut next_ms = None;
         for (room, subscription) in self.subscriptions.borrow_mut().iter_mut() {
-            if subscription.valid_until_ms != 0 && subscription.valid_until_ms <= now_ms && subscription.place.is_some() {
+            let until_ms = subscription.valid_until_ms;
+            if until_ms == 0 || subscription.place.is_none() {
+                continue;
+            }
+            if until_ms <= now_ms {
                 subscription.valid_until_ms = 0;
                 again.push(*room);
+            } else {
+                next_ms = Some(next_ms.map_or(until_ms, |next: i64| next.min(until_ms)));
             }
         }
         if !again.is_empty() {
             self.socket.wake();
         }
-    }
-
-    /// Ticks since something went to it.
-    #[must_use]
-    pub fn silent_ticks(&self) -> u32 {
-        self.silent.get()
+        next_ms
     }
 
     /// The gateway is stopping: once the post in flight has its receipt, this socket is closed.
@@ -307,7 +306,11 @@ impl Session {
         }
         let mut subscriptions = self.subscriptions.borrow_mut();
         let Some(subscription) = subscriptions.get_mut(&room) else { return };
-        if subscription.take(verdict) {
+        let changed = subscription.take(verdict);
+        if verdict.valid_until_ms != 0 {
+            core.look_by(self.id.get(), verdict.valid_until_ms);
+        }
+        if changed {
             drop(subscriptions);
             let state = PostState { may_post: verdict.may_post, refusal: verdict.post_refusal.clone(), may_moderate: verdict.may_moderate };
             let state = State { conversation: room.to_string(), state: Some(proto::v1::state::State::Post(state)) };

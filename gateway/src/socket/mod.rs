@@ -37,7 +37,7 @@ pub struct Socket {
     most_bytes: usize,
     wake: Notify,
     closing: Cell<Option<CloseCode>>,
-    /// Set by each frame that goes out, cleared by the clock's tick.
+    /// Set by each frame that goes out, cleared by each look of the clock.
     active: Cell<bool>,
 }
 
