@@ -36,6 +36,7 @@ impl Gateway {
         let hub = Hub::start(&options.name, &options.hub, cores.clone(), presences, backbone, tokens)?;
         let edge = Edge::new(options.name, options.edge, cores, hub.clone())?;
         tokio::spawn(Arc::clone(&edge).tell_health());
+        tokio::spawn(Arc::clone(&edge).keep_certificate_fresh());
         Ok(Self { edge, hub })
     }
 

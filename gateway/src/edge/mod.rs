@@ -13,6 +13,7 @@ mod origin;
 mod rate;
 mod server;
 mod sessions;
+mod tls;
 mod upgrade;
 
 use std::{
@@ -43,6 +44,7 @@ pub(crate) struct Edge {
     pages: assets::PageHeaders,
     sessions: sessions::Sessions,
     grpc: grpc::Grpc,
+    tls: Option<tls::Tls>,
     cores: ChatCores,
     hub: Hub,
     connections: Arc<Semaphore>,
@@ -67,6 +69,7 @@ impl Edge {
             origins,
             sessions: sessions::Sessions::new(cores.clone(), &options),
             grpc: grpc::Grpc::new()?,
+            tls: tls::Tls::new(&options)?,
             cores,
             hub,
             connections: Arc::new(Semaphore::new(options.connections_most)),
@@ -102,6 +105,13 @@ impl Edge {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(Duration::from_millis(200)) => {}
             }
+        }
+    }
+
+    /// Reads the certificate again when it changes, as long as this listens.
+    pub(crate) async fn keep_certificate_fresh(self: Arc<Self>) {
+        if let Some(tls) = self.tls.clone() {
+            tls.keep_fresh(Duration::from_secs(self.options.tls_look_s.max(1)), self.stop.clone()).await;
         }
     }
 

@@ -10,6 +10,13 @@ pub struct EdgeOptions {
     pub public_url: String,
     /// Further Origins that may use the API and the socket, exactly as browsers send them.
     pub origins: Vec<String>,
+    /// The file of the listener's certificate and those above it, PEM; empty: no TLS here, a front proxy does it. Read again
+    /// when it changes.
+    pub tls_certificate: String,
+    /// The file of the certificate's private key, PEM.
+    pub tls_key: String,
+    /// Both files are looked at so often, s.
+    pub tls_look_s: u64,
     /// Front proxies (addresses or networks, `10.0.0.0/8`) whose X-Forwarded-For is believed.
     pub trusted_proxies: Vec<String>,
     /// The body that this service is run for, as its clients show it.
@@ -24,7 +31,7 @@ pub struct EdgeOptions {
     pub connections_most: usize,
     /// Upgrades under way at once; more are answered 503.
     pub handshakes_most: usize,
-    /// From accepting a connection to its first whole request head, and for every later head.
+    /// From accepting a connection to its first whole request head, TLS included, and for every later head.
     pub head_ms: u64,
     /// Head of a request, bytes (at least 8,192).
     pub head_bytes: usize,
@@ -59,6 +66,9 @@ impl Default for EdgeOptions {
         Self {
             public_url: "http://127.0.0.1:8080".to_owned(),
             origins: vec!["http://localhost:8080".to_owned()],
+            tls_certificate: String::new(),
+            tls_key: String::new(),
+            tls_look_s: 10,
             trusted_proxies: Vec::new(),
             body_name_zh: "议堂".to_owned(),
             body_name_en: "Yitang".to_owned(),

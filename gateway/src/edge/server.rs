@@ -17,9 +17,10 @@ use hyper_util::{
     server::conn::auto,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::OwnedSemaphorePermit,
-    time::sleep,
+    time::{sleep, sleep_until, timeout},
 };
 use tower::ServiceExt as _;
 
@@ -99,6 +100,7 @@ fn accept(edge: &Arc<Edge>, builder: &Arc<auto::Builder<TokioExecutor>>, router:
     edge.tracker.spawn(serve_connection(Arc::clone(edge), Arc::clone(builder), router.clone(), stream, peer, permit));
 }
 
+/// Over TLS where a certificate is set. Its handshake counts against the deadline of the first head.
 async fn serve_connection(
     edge: Arc<Edge>,
     builder: Arc<auto::Builder<TokioExecutor>>,
@@ -108,6 +110,27 @@ async fn serve_connection(
     _permit: OwnedSemaphorePermit,
 ) {
     let connection = Connection::new(peer);
+    let Some(tls) = &edge.tls else { return serve_http(&edge, &builder, router, stream, connection).await };
+    let handshake = timeout(Duration::from_millis(edge.options.head_ms), tls.acceptor().accept(stream));
+    match edge.abort.run_until_cancelled(handshake).await {
+        Some(Ok(Ok(stream))) => serve_http(&edge, &builder, router, stream, connection).await,
+        Some(Ok(Err(error))) => {
+            metrics::counter!("yitang_gateway_tls_refused_total").increment(1);
+            tracing::debug!(%error, %peer, "a TLS handshake failed");
+        }
+        Some(Err(_)) => metrics::counter!("yitang_gateway_connections_silent_total").increment(1),
+        None => {}
+    }
+}
+
+async fn serve_http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    edge: &Edge,
+    builder: &auto::Builder<TokioExecutor>,
+    router: Router,
+    stream: S,
+    connection: Connection,
+) {
+    let head_by = connection.accepted + Duration::from_millis(edge.options.head_ms);
     let service = {
         let connection = connection.clone();
         service_fn(move |mut request: Request<Incoming>| {
@@ -117,7 +140,7 @@ async fn serve_connection(
         })
     };
     let mut serving = std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    let mut first_head = std::pin::pin!(sleep(Duration::from_millis(edge.options.head_ms)));
+    let mut first_head = std::pin::pin!(sleep_until(head_by.into()));
     let (mut waiting, mut stopping) = (true, false);
     loop {
         tokio::select! {

@@ -8,17 +8,18 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header, request::Parts};
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::{rt::TokioIo, server::conn::auto};
 use proto::{
     Subprotocol,
     v1::{Refusal, RefusalCode},
 };
 use tokio::{net::TcpStream, sync::OwnedSemaphorePermit, time::timeout};
+use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{Edge, answer::Refused, origin::Origins, server::Connection};
-use crate::hub::Accepted;
+use crate::{hub::Accepted, socket::Stream};
 
 /// Longest offer of subprotocols that is looked at, bytes.
 const OFFER_MOST: usize = 256;
@@ -162,19 +163,30 @@ async fn take_over(hub: crate::hub::Hub, on_upgrade: OnUpgrade, taken: Taken, pe
         Ok(Err(error)) => return tracing::debug!(%error, "an upgrade was broken off"),
         Err(_) => return tracing::debug!("an upgrade did not end in time"),
     };
-    let Ok(parts) = auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) else {
+    let Some((stream, already_read)) = take_apart(upgraded) else {
         return tracing::error!("an upgraded connection is of another type than the listener's");
     };
     hub.accept(Accepted {
-        stream: parts.io.into_inner(),
-        // A copy: the few bytes that came early would keep the whole read buffer of the handshake.
-        already_read: Box::from(parts.read_buf.as_ref()),
+        stream,
+        already_read,
         subprotocol: taken.subprotocol,
         origin: taken.origin,
         peer: taken.peer,
         since: taken.connection.since(),
     });
     drop(permit);
+}
+
+/// The connection itself, and what came early: a copy, since those few bytes would keep the whole read buffer of the
+/// handshake.
+fn take_apart(upgraded: Upgraded) -> Option<(Stream, Box<[u8]>)> {
+    let upgraded = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+        Ok(parts) => return Some((Stream::Plain(parts.io.into_inner()), Box::from(parts.read_buf.as_ref()))),
+        Err(upgraded) => upgraded,
+    };
+    let parts = auto::upgrade::downcast::<TokioIo<TlsStream<TcpStream>>>(upgraded).ok()?;
+    let (tcp, connection) = parts.io.into_inner().into_inner();
+    Some((Stream::Tls(tcp, Box::new(connection)), Box::from(parts.read_buf.as_ref())))
 }
 
 fn reject(rejected: Rejected) -> Response {

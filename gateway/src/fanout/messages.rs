@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use proto::{
-    Subprotocol,
     internal::v1::{Announcement, Head, RoomCounts, WatchVerdict},
     v1::Position,
 };
 use uuid::Uuid;
 
+use super::lag::Ticket;
 use crate::{
     hub::Accepted,
-    socket::{Frame, StateKey},
+    socket::{Dialect, Frame, Spoken, StateKey},
 };
 
 /// A socket of this gateway: which core, which place there, and which of those who had this place.
@@ -31,7 +31,7 @@ pub struct Join {
     /// Which socket.
     pub socket: SocketId,
     /// How it is spoken to.
-    pub subprotocol: Subprotocol,
+    pub dialect: Dialect,
     /// Whose it is.
     pub person: u32,
     /// The person's organisation and those above it.
@@ -68,7 +68,7 @@ pub enum RoomMessage {
         /// Whose.
         person: u32,
         /// How it was spoken to.
-        subprotocol: Subprotocol,
+        dialect: Dialect,
     },
     /// By a presence instance.
     Counts {
@@ -112,7 +112,7 @@ pub enum Command {
 }
 
 /// What a room tells its sockets on one core.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum ToRoom {
     /// One socket is in from here on; these frames are for it alone.
     Join {
@@ -125,23 +125,19 @@ pub enum ToRoom {
     },
     /// The next events.
     Events {
-        /// For those who speak protobuf; empty where nobody here does.
-        proto: Vec<Frame>,
-        /// For those who speak JSON; empty where nobody here does.
-        json: Vec<Frame>,
+        /// For each dialect; empty where nobody in the room is spoken to like that.
+        frames: Arc<Spoken<Vec<Frame>>>,
         /// The newest of them.
         top: Top,
-        /// Held until they are written: so the room knows which core is behind.
-        ticket: Arc<()>,
+        /// Dropped when they are written: so the room knows which core is behind.
+        ticket: Ticket,
     },
     /// A state, the latest of its key.
     State {
         /// Which.
         key: StateKey,
-        /// For those who speak protobuf.
-        proto: Option<Frame>,
-        /// For those who speak JSON.
-        json: Option<Frame>,
+        /// For each dialect that is spoken in the room.
+        frames: Spoken<Option<Frame>>,
     },
     /// The log was made anew: all who are in come in again, from this position, which is not of the new log.
     Anew {

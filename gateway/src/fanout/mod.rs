@@ -2,6 +2,7 @@
 
 pub mod batch;
 mod dispatcher;
+mod lag;
 mod messages;
 pub mod page;
 pub mod ring;
@@ -27,6 +28,7 @@ pub use messages::{Command, Join, RoomMessage, SocketId, ToRoom, Top};
 use crate::{
     ChatCores,
     hub::{HubOptions, Reporter},
+    socket::Dialect,
 };
 
 /// The rooms of this gateway. Cheap to clone.
@@ -123,9 +125,9 @@ impl Fanout {
     }
 
     /// A socket has left a room.
-    pub fn leave(&self, conversation: Uuid, socket: SocketId, person: u32, subprotocol: proto::Subprotocol) {
+    pub fn leave(&self, conversation: Uuid, socket: SocketId, person: u32, dialect: Dialect) {
         let Some(handle) = self.inner.rooms.get(&conversation).map(|handle| handle.clone()) else { return };
-        let message = RoomMessage::Leave { socket, person, subprotocol };
+        let message = RoomMessage::Leave { socket, person, dialect };
         if let Err(mpsc::error::TrySendError::Full(message)) = handle.sender.try_send(message) {
             // A count that is wrong for ever is worse than a task that waits.
             self.inner.home.spawn(async move { handle.sender.send(message).await });

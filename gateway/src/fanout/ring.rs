@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 
 use prost::Message as _;
-use proto::{Subprotocol, v1::Event};
+use proto::v1::Event;
 
 use super::batch::{self, Log};
-use crate::socket::Frame;
+use crate::socket::{Dialect, Frame, Spoken};
 
 /// Events of one block.
 const BLOCK: usize = 128;
@@ -19,7 +19,7 @@ struct Block {
     events: Vec<Event>,
     bytes: usize,
     newest_ms: u64,
-    encoded: [Option<Vec<Frame>>; 2],
+    encoded: Spoken<Option<Vec<Frame>>>,
 }
 
 /// Recent events, consecutive, up to the newest delivered.
@@ -76,7 +76,7 @@ impl Ring {
             block.events.push(event);
             block.bytes += bytes;
             block.newest_ms = now_ms;
-            block.encoded = [None, None];
+            block.encoded = Spoken::default();
             self.bytes += bytes;
             self.events += 1;
         }
@@ -102,7 +102,7 @@ impl Ring {
         sequence::fold_page(&mut events, &changes);
         for chunk in events.rchunks(BLOCK) {
             let bytes = chunk.iter().map(|event| event.encoded_len() + 64).sum();
-            self.blocks.push_front(Block { events: chunk.to_vec(), bytes, newest_ms: now_ms, encoded: [None, None] });
+            self.blocks.push_front(Block { events: chunk.to_vec(), bytes, newest_ms: now_ms, encoded: Spoken::default() });
             self.bytes += bytes;
             self.events += chunk.len();
             self.base -= chunk.len() as u64;
@@ -125,7 +125,7 @@ impl Ring {
                 }
             }
             if changed {
-                block.encoded = [None, None];
+                block.encoded = Spoken::default();
             }
         }
     }
@@ -157,7 +157,7 @@ impl Ring {
     }
 
     /// Everything after `after`, as frames; `None`: it goes back further than is kept, or is more than `most_bytes`.
-    pub fn replay(&mut self, after: u64, subprotocol: Subprotocol, most_bytes: usize) -> Option<Vec<Frame>> {
+    pub fn replay(&mut self, after: u64, dialect: Dialect, most_bytes: usize) -> Option<Vec<Frame>> {
         if after < self.base {
             return None;
         }
@@ -167,16 +167,12 @@ impl Ring {
             let Some(last) = block.events.last().map(|event| event.seq).filter(|last| *last > after) else { continue };
             let first = last + 1 - block.events.len() as u64;
             if first > after {
-                let slot = match subprotocol {
-                    Subprotocol::Proto => 0,
-                    Subprotocol::Json => 1,
-                };
-                let encoded = block.encoded[slot].get_or_insert_with(|| batch::frames(&self.log, &block.events, 0, subprotocol));
+                let encoded = block.encoded[dialect].get_or_insert_with(|| batch::frames(&self.log, &block.events, 0, dialect));
                 frames.extend_from_slice(encoded);
                 bytes += block.bytes;
             } else {
                 let rest = &block.events[(after + 1 - first) as usize..];
-                frames.extend(batch::frames(&self.log, rest, 0, subprotocol));
+                frames.extend(batch::frames(&self.log, rest, 0, dialect));
                 bytes += block.bytes;
             }
             if bytes > most_bytes {
@@ -190,7 +186,7 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use proto::v1::{Comment, Edit, Hide, Recall, ServerFrame, batch::Body, event::Kind, server_frame};
+    use proto::v1::{Comment, Edit, Hide, Recall, event::Kind};
 
     use super::*;
 
@@ -202,23 +198,8 @@ mod tests {
         Event { seq, author: 7, kind: Some(Kind::Comment(Comment { text: text.to_owned(), ..Comment::default() })), ..Event::default() }
     }
 
-    fn decoded(frames: &[Frame], subprotocol: Subprotocol) -> Vec<Event> {
-        let mut events = Vec::new();
-        for frame in frames {
-            let header = match frame.bytes()[1] {
-                126 => 4,
-                127 => 10,
-                _ => 2,
-            };
-            let ServerFrame { frame: Some(server_frame::Frame::Batch(batch)), .. } =
-                subprotocol.decode_server(&frame.bytes()[header..]).unwrap()
-            else {
-                panic!("no batch")
-            };
-            let Some(Body::Events(body)) = batch.body else { panic!("no events") };
-            events.extend(body.events);
-        }
-        events
+    fn decoded(frames: &[Frame], dialect: Dialect) -> Vec<Event> {
+        frames.iter().flat_map(|frame| batch::decoded(frame, dialect).1).collect()
     }
 
     #[test]
@@ -227,13 +208,13 @@ mod tests {
         let events: Vec<Event> = (1..=300).map(|seq| comment(seq, "text")).collect();
         ring.push(&events, 0);
         for after in [0, 1, 127, 128, 129, 255, 299, 300] {
-            for subprotocol in [Subprotocol::Proto, Subprotocol::Json] {
+            for dialect in Dialect::ALL {
                 let seqs: Vec<u64> =
-                    decoded(&ring.replay(after, subprotocol, 1 << 20).unwrap(), subprotocol).iter().map(|event| event.seq).collect();
+                    decoded(&ring.replay(after, dialect, 1 << 20).unwrap(), dialect).iter().map(|event| event.seq).collect();
                 assert_eq!(seqs, (after + 1..=300).collect::<Vec<_>>());
             }
         }
-        assert!(ring.replay(0, Subprotocol::Proto, 1_000).is_none(), "too much to replay");
+        assert!(ring.replay(0, Dialect::Proto, 1_000).is_none(), "too much to replay");
     }
 
     #[test]
@@ -241,9 +222,9 @@ mod tests {
         let mut ring = Ring::new(log(), 0, 1 << 20, 60_000);
         ring.push(&[comment(1, "secret word"), comment(2, "fine")], 0);
         // Encoded once with the secret in it.
-        assert_eq!(decoded(&ring.replay(0, Subprotocol::Proto, 1 << 20).unwrap(), Subprotocol::Proto).len(), 2);
+        assert_eq!(decoded(&ring.replay(0, Dialect::Proto, 1 << 20).unwrap(), Dialect::Proto).len(), 2);
         ring.push(&[Event { seq: 3, author: 9, kind: Some(Kind::Hide(Hide { target: 1, reason: String::new() })), ..Event::default() }], 0);
-        let shown = format!("{:?}", decoded(&ring.replay(0, Subprotocol::Proto, 1 << 20).unwrap(), Subprotocol::Proto));
+        let shown = format!("{:?}", decoded(&ring.replay(0, Dialect::Proto, 1 << 20).unwrap(), Dialect::Proto));
         assert!(!shown.contains("secret") && shown.contains("fine"), "{shown}");
         assert!(!format!("{:?}", ring.tail(10)).contains("secret"));
     }
@@ -256,7 +237,7 @@ mod tests {
         assert!(!ring.prepend((1..=199).map(|seq| comment(seq, "x")).collect(), 0), "199 does not reach 201");
         assert!(ring.prepend((1..=200).map(|seq| comment(seq, &format!("text {seq}."))).collect(), 0));
         assert!(ring.is_whole());
-        let kept = decoded(&ring.replay(0, Subprotocol::Proto, 1 << 20).unwrap(), Subprotocol::Proto);
+        let kept = decoded(&ring.replay(0, Dialect::Proto, 1 << 20).unwrap(), Dialect::Proto);
         assert_eq!(kept.iter().map(|event| event.seq).collect::<Vec<_>>(), (1..=201).collect::<Vec<_>>());
         let shown = format!("{kept:?}");
         assert!(shown.contains("text 149.") && !shown.contains("text 150."));
@@ -269,8 +250,8 @@ mod tests {
         (1_001..=3_000).for_each(|seq| ring.push(&[comment(seq, &text)], 0));
         assert!(ring.bytes() <= 100_000 + 128 * 400, "{}", ring.bytes());
         assert_eq!(ring.newest(), 3_000);
-        assert!(ring.replay(1_500, Subprotocol::Proto, 1 << 20).is_none());
-        assert!(ring.replay(2_900, Subprotocol::Proto, 1 << 20).is_some());
+        assert!(ring.replay(1_500, Dialect::Proto, 1 << 20).is_none());
+        assert!(ring.replay(2_900, Dialect::Proto, 1 << 20).is_some());
         ring.push(&[comment(3_001, "later")], 1_000_000);
         assert!(ring.tail(100).len() == 100 && ring.events < 300);
     }
@@ -299,7 +280,7 @@ mod tests {
             }
             let mut page = all.clone();
             sequence::fold_page(&mut page, &all);
-            let kept = decoded(&ring.replay(0, Subprotocol::Proto, 1 << 22).unwrap(), Subprotocol::Proto);
+            let kept = decoded(&ring.replay(0, Dialect::Proto, 1 << 22).unwrap(), Dialect::Proto);
             prop_assert_eq!(kept, page);
         }
     }

@@ -1,54 +1,99 @@
-//! When a room sends what it gathers: at once while it is quiet, once a window while it floods. Pure.
+//! When a room sends what it gathers: at once while it is quiet, once a window while it floods. The window widens by
+//! itself as the cores fall behind, so that writing takes a part of the time and never all of it. Pure.
 
 use std::collections::VecDeque;
 
 /// So many sends within one window are a flood; fewer are people who answer one another, and wait for nothing.
 const FLOOD: usize = 4;
+/// A window is at least so many times as long as its writing took: a third of a core for the room, the rest for others.
+const SHARE: u64 = 3;
+
+/// How the sockets' cores got on with what they were last sent: the worst of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// From the first write to the last, milliseconds.
+    pub pass_ms: u64,
+    /// A good part of the sockets did not take it whole.
+    pub full: bool,
+}
+
+/// The bounds of a window.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Width while the cores keep up, milliseconds; 0: events are never gathered.
+    pub least_ms: u32,
+    /// Width at most, milliseconds.
+    pub most_ms: u32,
+    /// Bytes a second to all sockets together; past that the window widens; 0: no bound.
+    pub bytes_per_s: u64,
+}
 
 /// Gathers events in floods.
 #[derive(Debug)]
 pub struct Window {
-    window_ms: u64,
+    bounds: Bounds,
+    width_ms: u64,
+    /// What was sent last takes so long by the budget of bytes, milliseconds.
+    rest_ms: u64,
     /// When it last sent, the newest at the back.
     sends: VecDeque<u64>,
     flooding: bool,
 }
 
 impl Window {
-    /// Floods are gathered for `window_ms`; 0: never.
+    /// Quiet.
     #[must_use]
-    pub fn new(window_ms: u32) -> Self {
-        Self { window_ms: window_ms.into(), sends: VecDeque::new(), flooding: false }
+    pub fn new(bounds: Bounds) -> Self {
+        Self { bounds, width_ms: bounds.least_ms.into(), rest_ms: 0, sends: VecDeque::new(), flooding: false }
     }
 
     /// When what waits now may go.
     #[must_use]
     pub fn due_ms(&self, now_ms: u64) -> u64 {
         match self.sends.back() {
-            Some(last) if self.flooding => now_ms.max(last + self.window_ms),
+            Some(last) if self.flooding => now_ms.max(last + self.width_ms.max(self.rest_ms)),
             _ => now_ms,
         }
     }
 
     /// So many events are sent now. The window that they were gathered in, for the clients: 0 when they went at once.
-    pub fn send(&mut self, now_ms: u64, events: usize) -> u32 {
-        if self.window_ms == 0 {
+    pub fn send(&mut self, now_ms: u64, events: usize, load: Load) -> u32 {
+        if self.bounds.least_ms == 0 {
             return 0;
         }
         let since = self.sends.back().map_or(u64::MAX, |last| now_ms.saturating_sub(*last));
-        if self.flooding && (events <= 1 || since >= 20 * self.window_ms) {
+        if self.flooding && (events <= 1 || since >= 20 * self.width_ms) {
             self.flooding = false;
             self.sends.clear();
+            self.width_ms = self.bounds.least_ms.into();
+            self.rest_ms = 0;
         }
         self.sends.push_back(now_ms);
         if self.sends.len() > FLOOD {
             self.sends.pop_front();
         }
         // What the sockets' cores could not take in time waited longer than the window.
-        let told = if self.flooding { since.max(self.window_ms).min(u64::from(u32::MAX)) as u32 } else { 0 };
+        let told = if self.flooding { since.max(self.width_ms).min(u64::from(u32::MAX)) as u32 } else { 0 };
         let first = self.sends.front().copied().unwrap_or(now_ms);
-        self.flooding |= self.sends.len() == FLOOD && now_ms - first < self.window_ms;
+        self.flooding |= self.sends.len() == FLOOD && now_ms - first < u64::from(self.bounds.least_ms).max(self.width_ms);
+        if self.flooding {
+            self.adapt(load);
+        }
         told
+    }
+
+    /// Wider at once, narrower little by little: a window that swings is worse than one that is a little too wide.
+    fn adapt(&mut self, load: Load) {
+        let wanted = if load.full { (load.pass_ms * SHARE).max(self.width_ms * 2) } else { load.pass_ms * SHARE };
+        let most = self.bounds.most_ms.max(self.bounds.least_ms);
+        let target = wanted.clamp(self.bounds.least_ms.into(), most.into());
+        self.width_ms = if target > self.width_ms { target } else { self.width_ms - (self.width_ms - target).div_ceil(4) };
+    }
+
+    /// What was sent came to so many bytes for all sockets together.
+    pub fn spent(&mut self, bytes: u64) {
+        let rest_ms = (bytes * 1_000).checked_div(self.bounds.bytes_per_s).unwrap_or(0);
+        self.rest_ms = rest_ms.min(self.bounds.most_ms.into());
     }
 }
 
@@ -56,10 +101,12 @@ impl Window {
 mod tests {
     use super::*;
 
-    /// Events at these times; gives when each was sent, and how many sends there were.
-    fn run(window_ms: u32, times: &[u64]) -> (Vec<u64>, usize) {
-        let mut window = Window::new(window_ms);
-        let (mut sent, mut sends, mut waiting) = (Vec::new(), 0, 0);
+    const BOUNDS: Bounds = Bounds { least_ms: 50, most_ms: 500, bytes_per_s: 0 };
+
+    /// Events at these times; each send takes the cores `pass_ms`. Gives when each was sent, and the windows told.
+    fn run(bounds: Bounds, pass_ms: u64, times: &[u64]) -> (Vec<u64>, Vec<u32>) {
+        let mut window = Window::new(bounds);
+        let (mut sent, mut told, mut waiting) = (Vec::new(), Vec::new(), 0);
         let mut times = times.iter().peekable();
         let mut now = 0;
         while times.peek().is_some() || waiting > 0 {
@@ -67,35 +114,75 @@ mod tests {
                 waiting += 1;
             }
             if waiting > 0 && window.due_ms(now) <= now {
-                window.send(now, waiting);
+                told.push(window.send(now, waiting, Load { pass_ms, full: false }));
                 sent.extend(std::iter::repeat_n(now, waiting));
-                (waiting, sends) = (0, sends + 1);
+                waiting = 0;
             }
             now += 1;
         }
-        (sent, sends)
+        (sent, told)
+    }
+
+    fn flood(ms: u64) -> Vec<u64> {
+        (0..ms / 2).map(|number| number * 2).collect()
     }
 
     #[test]
     fn a_quiet_room_sends_at_once_and_so_does_a_lively_one() {
         let talk: Vec<u64> = vec![100, 130, 500, 520, 530, 2_000, 2_001];
-        assert_eq!(run(50, &talk), (talk.clone(), talk.len()));
+        assert_eq!(run(BOUNDS, 5, &talk), (talk.clone(), vec![0; talk.len()]));
     }
 
     #[test]
     fn a_flood_is_one_send_a_window_and_nobody_waits_longer() {
-        let flood: Vec<u64> = (0..1_000).map(|number| number * 2).collect();
-        let (sent, sends) = run(50, &flood);
-        assert!(sends <= 2_000 / 50 + FLOOD + 1, "{sends}");
+        let flood = flood(2_000);
+        let (sent, told) = run(BOUNDS, 5, &flood);
+        assert!(told.len() <= 2_000 / 50 + FLOOD + 1, "{}", told.len());
         assert!(sent.iter().zip(&flood).all(|(sent, came)| sent - came <= 50));
-        assert_eq!(run(0, &flood), (flood.clone(), flood.len()), "off");
+        let off = Bounds { least_ms: 0, ..BOUNDS };
+        assert_eq!(run(off, 5, &flood).0, flood, "off");
     }
 
     #[test]
     fn after_a_flood_the_room_is_quiet_again() {
-        let mut times: Vec<u64> = (0..100).map(|number| number * 2).collect();
+        let mut times = flood(200);
         times.extend([5_000, 6_000]);
-        let (sent, _) = run(50, &times);
+        let (sent, told) = run(BOUNDS, 100, &times);
         assert_eq!(sent[100..], [5_000, 6_000]);
+        assert_eq!(told[told.len() - 2..], [0, 0]);
+    }
+
+    #[test]
+    fn the_window_widens_as_the_cores_fall_behind_and_narrows_again() {
+        let (_, told) = run(BOUNDS, 60, &flood(4_000));
+        assert_eq!(told.last(), Some(&180), "three times the writing");
+        let (_, told) = run(BOUNDS, 400, &flood(8_000));
+        assert_eq!(told.last(), Some(&500), "never above the most");
+        let mut window = Window::new(BOUNDS);
+        let mut now_ms = 0;
+        let mut send = |load| {
+            now_ms = window.due_ms(now_ms);
+            window.send(now_ms, 5, load)
+        };
+        (0..10).for_each(|_| {
+            send(Load { pass_ms: 5, full: true });
+        });
+        assert_eq!(send(Load::default()), 500, "sockets that do not take it widen it too");
+        (0..20).for_each(|_| {
+            send(Load::default());
+        });
+        assert_eq!(send(Load::default()), 50);
+    }
+
+    #[test]
+    fn a_budget_of_bytes_widens_the_window() {
+        let mut window = Window::new(Bounds { bytes_per_s: 1_000_000, ..BOUNDS });
+        for now_ms in 0..4 {
+            window.send(now_ms, 5, Load::default());
+            window.spent(200_000);
+        }
+        assert_eq!(window.due_ms(4), 3 + 200);
+        window.spent(10_000_000);
+        assert_eq!(window.due_ms(4), 3 + 500, "never above the most");
     }
 }

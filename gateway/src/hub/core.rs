@@ -26,6 +26,7 @@ use super::{
     Accepted, Shared, control,
     members::{Members, Turn},
     news::News,
+    wheel::{Look, Wheel},
 };
 use crate::{
     Fault,
@@ -60,6 +61,7 @@ pub struct Core {
     /// Lent to one socket after the other for reading.
     pub scratch: RefCell<Vec<u8>>,
     serial: Cell<u64>,
+    wheel: RefCell<Wheel>,
 }
 
 /// Starts a core's thread.
@@ -71,6 +73,7 @@ pub fn start(index: u32, shared: Arc<Shared>, receiver: mpsc::Receiver<Command>,
         .enable_all()
         .build()
         .map_err(|cause| Fault::System { doing: "making a core's runtime", cause })?;
+    let looks = (shared.options.heartbeat_ms / 2 / TICK.as_millis() as u32) as usize;
     std::thread::Builder::new()
         .name(format!("core-{index}"))
         .spawn(move || {
@@ -86,6 +89,7 @@ pub fn start(index: u32, shared: Arc<Shared>, receiver: mpsc::Receiver<Command>,
                 rights_at: Cell::new(0),
                 scratch: RefCell::new(vec![0; READ_BYTES]),
                 serial: Cell::new(0),
+                wheel: RefCell::new(Wheel::new(looks)),
             });
             LocalSet::new().block_on(&runtime, async move {
                 tokio::select! {
@@ -186,7 +190,7 @@ impl Core {
         let Some(session) = session.filter(|session| session.subscriptions.borrow().contains_key(&room)) else {
             // Gone meanwhile. The room counts it already.
             if !join.again {
-                self.shared.fanout.leave(room, join.socket, join.person, join.subprotocol);
+                self.shared.fanout.leave(room, join.socket, join.person, join.dialect);
             }
             return;
         };
@@ -208,7 +212,9 @@ impl Core {
             }
             return;
         }
-        frames.iter().for_each(|frame| session.socket.send(frame));
+        for frame in frames {
+            session.socket.send(frame);
+        }
         let mut rooms = self.rooms.borrow_mut();
         let members = rooms.entry(room).or_default();
         let mut subscriptions = session.subscriptions.borrow_mut();
@@ -220,6 +226,9 @@ impl Core {
         }
         drop(subscriptions);
         drop(rooms);
+        if join.verdict.valid_until_ms != 0 {
+            self.look_by(join.socket, join.verdict.valid_until_ms);
+        }
         session.joined(room);
     }
 
@@ -254,7 +263,7 @@ impl Core {
     }
 
     fn tell_left(&self, room: Uuid, session: &Session) {
-        self.shared.fanout.leave(room, session.id.get(), session.person(), session.subprotocol);
+        self.shared.fanout.leave(room, session.id.get(), session.person(), session.dialect.get());
     }
 
     fn accept(self: &Rc<Self>, accepted: Accepted) {
@@ -292,24 +301,58 @@ impl Core {
         }
     }
 
-    /// Heartbeats: whoever was sent nothing for long is told where its conversations stand.
+    /// Heartbeats: whoever was sent nothing for long is told where its conversations stand. Each socket is looked at twice
+    /// in the time of a heartbeat, and what was sent between two looks is as good as one.
     async fn keep_time(self: Rc<Self>) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let silent_most = (self.shared.options.heartbeat_ms / TICK.as_millis() as u32).max(2) - 1;
         loop {
             ticks.tick().await;
             let now_ms = crate::clock::now_ms();
-            let sessions: Vec<Rc<Session>> = self.sessions.borrow().iter().map(|(_, session)| session.clone()).collect();
-            for (number, session) in sessions.iter().enumerate() {
-                session.second(now_ms);
-                if session.silent_ticks() >= silent_most && session.person() != 0 {
-                    session.socket.send(&self.tops(session, now_ms));
+            let due = self.wheel.borrow_mut().turn();
+            for (number, (socket, look)) in due.into_iter().enumerate() {
+                if let Some(session) = self.session(socket) {
+                    self.look_at(&session, look, now_ms);
                 }
-                if number % 512 == 511 {
+                if number % 128 == 127 {
                     yield_now().await;
                 }
             }
+        }
+    }
+
+    fn look_at(&self, session: &Session, look: Look, now_ms: i64) {
+        let until_ms = session.ask_for_what_ended(now_ms);
+        if look == Look::Once {
+            return;
+        }
+        if !session.socket.take_active() && session.person() != 0 {
+            session.socket.send(&self.tops(session, now_ms));
+        }
+        let socket = session.id.get();
+        let mut wheel = self.wheel.borrow_mut();
+        let most = wheel.most();
+        wheel.after(most, socket, Look::Always);
+        drop(wheel);
+        if let Some(until_ms) = until_ms {
+            self.look_by(socket, until_ms);
+        }
+    }
+
+    /// A new socket is looked at from now on; those that come together are not all due together.
+    pub fn look_after(&self, socket: SocketId) {
+        let mut wheel = self.wheel.borrow_mut();
+        let ticks = 1 + socket.serial as usize % wheel.most();
+        wheel.after(ticks, socket, Look::Always);
+    }
+
+    /// A right of this socket ends by itself at this time: it is looked at then.
+    pub fn look_by(&self, socket: SocketId, until_ms: i64) {
+        let ticks = (until_ms - crate::clock::now_ms()).max(0) as u64 / TICK.as_millis() as u64 + 1;
+        let mut wheel = self.wheel.borrow_mut();
+        // What is farther away is seen by a look before.
+        if ticks <= wheel.most() as u64 {
+            wheel.after(ticks as usize, socket, Look::Once);
         }
     }
 

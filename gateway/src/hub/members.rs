@@ -3,13 +3,11 @@
 
 use std::{collections::VecDeque, rc::Rc};
 
-use proto::Subprotocol;
 use slab::Slab;
 
 use crate::{
     fanout::{ToRoom, Top},
     session::Session,
-    socket::Frame,
 };
 
 /// Sockets written before another room has its turn.
@@ -43,25 +41,27 @@ pub enum Turn {
 impl Members {
     /// Writes to some sockets.
     pub fn turn(&mut self) -> Turn {
-        let Some(what) = self.queue.front() else { return Turn::Idle };
+        let Some(what) = self.queue.front_mut() else { return Turn::Idle };
         let end = self.cursor + AT_ONCE;
         let slots = self.sockets.capacity();
         let range = self.cursor..end.min(slots.max(self.cursor));
         match what {
-            ToRoom::Events { proto, json, .. } => {
+            ToRoom::Events { frames, ticket, .. } => {
+                ticket.begin();
+                let (mut sockets, mut full) = (0, 0);
                 for session in range.filter_map(|place| self.sockets.get(place)) {
-                    for frame in of(session, proto, json) {
-                        session.socket.send(frame);
+                    sockets += 1;
+                    let mut whole = true;
+                    for frame in &frames[session.dialect.get()] {
+                        whole &= session.socket.send(frame);
                     }
+                    full += u32::from(!whole);
                 }
+                ticket.wrote(sockets, full);
             }
-            ToRoom::State { key, proto, json } => {
+            ToRoom::State { key, frames } => {
                 for session in range.filter_map(|place| self.sockets.get(place)) {
-                    let frame = match session.subprotocol {
-                        Subprotocol::Proto => proto,
-                        Subprotocol::Json => json,
-                    };
-                    if let Some(frame) = frame {
+                    if let Some(frame) = &frames[session.dialect.get()] {
                         session.socket.send_state(*key, frame);
                     }
                 }
@@ -82,12 +82,5 @@ impl Members {
             self.top = *top;
         }
         Turn::Done(done)
-    }
-}
-
-fn of<'a>(session: &Session, proto: &'a [Frame], json: &'a [Frame]) -> &'a [Frame] {
-    match session.subprotocol {
-        Subprotocol::Proto => proto,
-        Subprotocol::Json => json,
     }
 }

@@ -6,6 +6,7 @@ mod members;
 mod news;
 mod options;
 mod presence;
+mod wheel;
 
 use std::{
     net::SocketAddr,
@@ -19,7 +20,6 @@ use std::{
 use backbone::Backbone;
 use proto::Subprotocol;
 use tokio::{
-    net::TcpStream,
     sync::{Semaphore, mpsc},
     time::timeout,
 };
@@ -34,13 +34,14 @@ pub use self::{
 use crate::{
     ChatCores, Fault, ResumeTokens, Upstream,
     fanout::{Command, Fanout},
+    socket::Stream,
 };
 
 /// A socket whose upgrade is done: what the edge hands over.
 #[derive(Debug)]
 pub struct Accepted {
     /// The connection itself; nothing else reads or writes it any more.
-    pub stream: TcpStream,
+    pub stream: Stream,
     /// What came behind the upgrade request already.
     pub already_read: Box<[u8]>,
     /// As agreed in the upgrade.

@@ -3,6 +3,8 @@
 use proto::v1::Retry;
 use serde::{Deserialize, Serialize};
 
+use crate::fanout::window::Bounds;
+
 /// Sockets, sessions and fan-out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -36,6 +38,10 @@ pub struct HubOptions {
     pub calls_at_once: usize,
     /// A flooding room gathers events for so long, ms; 0: they always go at once.
     pub window_ms: u32,
+    /// The window widens up to this by itself as the cores or the sockets fall behind, ms.
+    pub window_most_ms: u32,
+    /// What one room may send to all its sockets here together, bytes a second; past that its window widens. 0: no bound.
+    pub room_bytes_per_s: u64,
     /// Recent events of one room kept for those who come back, bytes.
     pub ring_bytes: usize,
     /// Recent events of one room kept, s.
@@ -95,6 +101,8 @@ impl Default for HubOptions {
             posts_waiting: 64,
             calls_at_once: 320,
             window_ms: 50,
+            window_most_ms: 500,
+            room_bytes_per_s: 1_000_000_000,
             ring_bytes: 16 * 1024 * 1024,
             ring_s: 60,
             hole_ms: 50,
@@ -120,6 +128,12 @@ impl Default for HubOptions {
 }
 
 impl HubOptions {
+    /// The bounds of a room's window.
+    #[must_use]
+    pub fn window(&self) -> Bounds {
+        Bounds { least_ms: self.window_ms, most_ms: self.window_most_ms, bytes_per_s: self.room_bytes_per_s }
+    }
+
     /// What clients are told.
     #[must_use]
     pub fn retry(&self) -> Retry {

@@ -124,7 +124,7 @@ impl Desk {
         let path = self.session.identity.borrow().as_ref().map(|identity| identity.path.clone()).unwrap_or_default();
         let join = Join {
             socket: self.session.id.get(),
-            subprotocol: self.session.subprotocol,
+            dialect: self.session.dialect.get(),
             person: self.session.person(),
             path,
             re,

@@ -17,7 +17,7 @@ use std::{
 use proto::{
     CloseCode, Subprotocol,
     internal::v1::{Identity, WatchVerdict},
-    v1::{Position, PostState, Refusal, RefusalCode, ServerFrame, State, Unsubscribed, Welcome, server_frame},
+    v1::{Position, PostState, Refusal, RefusalCode, ServerFrame, SignIn, State, Unsubscribed, Welcome, server_frame},
 };
 use tokio::{task::spawn_local, time::Instant};
 use uuid::Uuid;
@@ -27,7 +27,7 @@ use crate::{
     clock,
     fanout::SocketId,
     hub::{Accepted, Core, Counted},
-    socket::{Ended, Frame, Inbound, Ready, Received, Socket, Wire},
+    socket::{Dialect, Ended, Frame, Held, Inbound, Ready, Received, Socket, Wire},
 };
 
 /// A session's task at most: thirteen thousand of them wait on one core.
@@ -39,8 +39,10 @@ const POST_STATE: u8 = 2;
 pub struct Session {
     /// The socket.
     pub socket: Socket,
-    /// How it is spoken to.
+    /// The subprotocol of its frames.
     pub subprotocol: Subprotocol,
+    /// How it is spoken to, as agreed when it signed in.
+    pub dialect: Cell<Dialect>,
     /// Where it is.
     pub id: Cell<SocketId>,
     /// What it follows.
@@ -51,7 +53,6 @@ pub struct Session {
     again: RefCell<Vec<Uuid>>,
     /// Where it stood in logs that were made anew.
     reload: RefCell<Vec<Position>>,
-    silent: Cell<u32>,
     draining: Cell<bool>,
     counted: Counted,
 }
@@ -98,25 +99,26 @@ impl Subscription {
 pub fn start(core: &Rc<Core>, accepted: Accepted, counted: Counted, refused: Option<CloseCode>, serial: u64) -> io::Result<()> {
     let options = &core.shared.options;
     let Accepted { stream, already_read, subprotocol, origin, peer, since } = accepted;
-    let wire = Wire::plain(stream.into_std()?, options.unsent_bytes, options.dead_after_ms)?;
+    let wire = Wire::new(stream, Held { unsent_bytes: options.unsent_bytes, dead_after_ms: options.dead_after_ms })?;
     let mut sessions = core.sessions.borrow_mut();
     let entry = sessions.vacant_entry();
     let id = SocketId { core: core.index, place: entry.key() as u32, serial };
     let session = Rc::new(Session {
         socket: Socket::new(wire, options.outbox_bytes),
         subprotocol,
+        dialect: Cell::new(Dialect::agreed(subprotocol, &SignIn::default())),
         id: Cell::new(id),
         subscriptions: RefCell::default(),
         identity: RefCell::default(),
         person: Cell::new(0),
         again: RefCell::default(),
         reload: RefCell::default(),
-        silent: Cell::new(0),
         draining: Cell::new(false),
         counted,
     });
     entry.insert(session.clone());
     drop(sessions);
+    core.look_after(id);
     let deadline = Instant::from_std(since + Duration::from_millis(options.sign_in_ms));
     let core = core.clone();
     let task = async move {
@@ -279,26 +281,26 @@ impl Session {
         }
     }
 
-    /// The clock's tick.
-    pub fn second(&self, now_ms: i64) {
-        let silent = if self.socket.take_active() { 0 } else { self.silent.get().saturating_add(1) };
-        self.silent.set(silent);
+    /// Verdicts whose time is over are asked for again. Gives when the next one ends by itself, milliseconds since 1970.
+    pub fn ask_for_what_ended(&self, now_ms: i64) -> Option<i64> {
         let mut again = self.again.borrow_mut();
+        let mut next_ms = None;
         for (room, subscription) in self.subscriptions.borrow_mut().iter_mut() {
-            if subscription.valid_until_ms != 0 && subscription.valid_until_ms <= now_ms && subscription.place.is_some() {
+            let until_ms = subscription.valid_until_ms;
+            if until_ms == 0 || subscription.place.is_none() {
+                continue;
+            }
+            if until_ms <= now_ms {
                 subscription.valid_until_ms = 0;
                 again.push(*room);
+            } else {
+                next_ms = Some(next_ms.map_or(until_ms, |next: i64| next.min(until_ms)));
             }
         }
         if !again.is_empty() {
             self.socket.wake();
         }
-    }
-
-    /// Ticks since something went to it.
-    #[must_use]
-    pub fn silent_ticks(&self) -> u32 {
-        self.silent.get()
+        next_ms
     }
 
     /// The gateway is stopping: once the post in flight has its receipt, this socket is closed.
@@ -326,7 +328,11 @@ impl Session {
         }
         let mut subscriptions = self.subscriptions.borrow_mut();
         let Some(subscription) = subscriptions.get_mut(&room) else { return };
-        if subscription.take(verdict) {
+        let changed = subscription.take(verdict);
+        if verdict.valid_until_ms != 0 {
+            core.look_by(self.id.get(), verdict.valid_until_ms);
+        }
+        if changed {
             drop(subscriptions);
             let state = PostState { may_post: verdict.may_post, refusal: verdict.post_refusal.clone(), may_moderate: verdict.may_moderate };
             let state = State { conversation: room.to_string(), state: Some(proto::v1::state::State::Post(state)) };

@@ -14,7 +14,7 @@ use super::Session;
 use crate::{
     clock,
     hub::Core,
-    socket::{Ended, Inbound, Ready, Received},
+    socket::{Dialect, Ended, Inbound, Ready, Received},
 };
 
 /// Waits for the first frame and signs in. What came behind it stays in `received`. Gives where the client stands.
@@ -43,6 +43,7 @@ pub async fn run(
         session.refuse(id, Refusal::of(RefusalCode::TooLarge).field("resume"));
         return Err(Ended::Closed(CloseCode::Malformed));
     }
+    session.dialect.set(Dialect::agreed(session.subprotocol, &asked));
     let resume = asked.resume.clone();
     // Whether it takes long is up to chat-core: the client has done its part in time.
     let identity = match check(core, asked, origin).await {

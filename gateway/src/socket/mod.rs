@@ -1,6 +1,7 @@
 //! One socket: tungstenite reads, we own the write side. Whoever has a frame writes it straight to the connection; only
 //! what the connection does not take waits in the outbox, and only then the socket's own task is woken.
 
+mod dialect;
 mod frame;
 mod inbound;
 mod outbox;
@@ -15,10 +16,11 @@ use std::{
 use proto::CloseCode;
 use tokio::{sync::Notify, time::timeout};
 
+pub use dialect::{Dialect, Spoken};
 pub use frame::{Frame, Opcode};
 pub use inbound::{Inbound, Received};
 pub use outbox::{Outbox, Slow, StateKey};
-pub use wire::Wire;
+pub use wire::{Held, Stream, Wire};
 
 /// How long the other end may take to answer a Close.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -35,7 +37,7 @@ pub struct Socket {
     most_bytes: usize,
     wake: Notify,
     closing: Cell<Option<CloseCode>>,
-    /// Set by each frame that goes out, cleared by the clock's tick.
+    /// Set by each frame that goes out, cleared by each look of the clock.
     active: Cell<bool>,
 }
 
@@ -57,29 +59,35 @@ impl Socket {
         Self { wire, outbox: RefCell::default(), most_bytes, wake: Notify::new(), closing: Cell::new(None), active: Cell::new(false) }
     }
 
-    /// Sends a frame of the log: written at once where the connection takes it.
-    pub fn send(&self, frame: &Frame) {
+    /// Sends a frame of the log: written at once where the connection takes it. `false`: not all of it was taken.
+    pub fn send(&self, frame: &Frame) -> bool {
         if self.closing.get().is_some() {
-            return;
+            return true;
         }
         self.active.set(true);
         let mut outbox = self.outbox.borrow_mut();
         if outbox.is_empty() {
             match self.wire.try_write(frame.bytes()) {
-                Ok(written) if written == frame.len() => return,
+                Ok(written) if written == frame.len() => {
+                    if !self.wire.unsent() {
+                        return true;
+                    }
+                }
                 Ok(written) => outbox.begin(frame.bytes().slice(written..)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let _ = outbox.push(frame.clone(), usize::MAX);
                 }
                 // The reading side hears of it too, and ends the socket.
-                Err(_) => return,
+                Err(_) => return true,
             }
         } else if outbox.push(frame.clone(), self.most_bytes) == Err(Slow) {
             drop(outbox);
             metrics::counter!("yitang_gateway_slow_sockets_total").increment(1);
-            return self.close(CloseCode::Slow);
+            self.close(CloseCode::Slow);
+            return false;
         }
         self.wake.notify_one();
+        false
     }
 
     /// Sends a state: the latest of its key is enough.
@@ -88,7 +96,8 @@ impl Socket {
             return;
         }
         if self.outbox.borrow().is_empty() {
-            return self.send(frame);
+            self.send(frame);
+            return;
         }
         self.outbox.borrow_mut().put_state(key, frame.clone());
         self.wake.notify_one();
@@ -133,7 +142,7 @@ impl Socket {
             if self.closing.get().is_some() {
                 return Ok(Ready::Woken);
             }
-            let waits = !self.outbox.borrow().is_empty();
+            let waits = self.waits();
             tokio::select! {
                 biased;
                 () = self.wake.notified() => {
@@ -167,14 +176,21 @@ impl Socket {
     /// Sends a pong.
     pub fn answer(&self, frame: Frame) {
         if self.outbox.borrow().is_empty() {
-            return self.send(&frame);
+            self.send(&frame);
+            return;
         }
         self.outbox.borrow_mut().put_control(frame);
         self.wake.notify_one();
     }
 
+    /// Whether something waits for the connection to take it.
+    fn waits(&self) -> bool {
+        !self.outbox.borrow().is_empty() || self.wire.unsent()
+    }
+
     /// Writes what waits, as far as it is taken.
     fn flush(&self) -> io::Result<()> {
+        self.wire.flush()?;
         let mut outbox = self.outbox.borrow_mut();
         while let Some(next) = outbox.front() {
             match self.wire.try_write(next) {
@@ -193,7 +209,7 @@ impl Socket {
         let last_words = async {
             loop {
                 self.flush()?;
-                if self.outbox.borrow().is_empty() {
+                if !self.waits() {
                     return Ok(());
                 }
                 self.wire.writable().await?;

@@ -1,49 +1,124 @@
-//! The connection under a socket: plain TCP; whoever adds TLS adds a case here and nothing elsewhere changes.
+//! The connection under a socket: TCP as it is, or TLS over it. Nothing above this file knows which.
 
-use std::io;
+use std::{
+    cell::RefCell,
+    io::{self, Read, Write},
+};
 
+use rustls::ServerConnection;
 use tokio::net::TcpStream;
+
+/// Plaintext that rustls takes before it is asked to write, bytes: with it, and no more, waits in cipher text.
+const TLS_BUFFER: usize = 64 * 1024;
+
+/// A connection as the edge hands it over.
+pub enum Stream {
+    /// TCP as it is.
+    Plain(TcpStream),
+    /// TLS, past its handshake.
+    Tls(TcpStream, Box<ServerConnection>),
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Plain(_) => "Plain",
+            Self::Tls(..) => "Tls",
+        })
+    }
+}
+
+/// How a connection is held by the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    /// Waits in the kernel before it counts as full, bytes.
+    pub unsent_bytes: u32,
+    /// Dead when what was sent is not acknowledged for so long, milliseconds.
+    pub dead_after_ms: u32,
+}
 
 /// A connection. All calls take `&self`: the loop that broadcasts and the task that reads share it on one core.
 #[derive(Debug)]
-pub enum Wire {
-    /// TCP as it is.
-    Plain(TcpStream),
+pub struct Wire {
+    tcp: TcpStream,
+    tls: Option<RefCell<Box<ServerConnection>>>,
 }
 
 impl Wire {
-    /// Over TCP; small frames go at once, and no more than `unsent_bytes` wait in the kernel, so that a socket that cannot
-    /// keep up is noticed here.
+    /// Over TCP or TLS; small frames go at once, and no more than `unsent_bytes` wait in the kernel, so that a socket that
+    /// cannot keep up is noticed here.
     ///
     /// # Errors
     /// What the system says.
-    pub fn plain(stream: std::net::TcpStream, unsent_bytes: u32, dead_after_ms: u32) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
-        stream.set_nodelay(true)?;
-        let socket = socket2::SockRef::from(&stream);
-        socket.set_tcp_user_timeout(Some(std::time::Duration::from_millis(dead_after_ms.into())))?;
-        socket.set_tcp_notsent_lowat(unsent_bytes)?;
-        Ok(Self::Plain(TcpStream::from_std(stream)?))
+    pub fn new(stream: Stream, held: Held) -> io::Result<Self> {
+        let (tcp, tls) = match stream {
+            Stream::Plain(tcp) => (tcp, None),
+            Stream::Tls(tcp, mut connection) => {
+                connection.set_buffer_limit(Some(TLS_BUFFER));
+                (tcp, Some(RefCell::new(connection)))
+            }
+        };
+        // Into this core's runtime.
+        let tcp = tcp.into_std()?;
+        tcp.set_nonblocking(true)?;
+        tcp.set_nodelay(true)?;
+        let socket = socket2::SockRef::from(&tcp);
+        socket.set_tcp_user_timeout(Some(std::time::Duration::from_millis(held.dead_after_ms.into())))?;
+        socket.set_tcp_notsent_lowat(held.unsent_bytes)?;
+        Ok(Self { tcp: TcpStream::from_std(tcp)?, tls })
     }
 
     /// Reads what is there.
     ///
     /// # Errors
-    /// `WouldBlock`: nothing is; what the system says.
+    /// `WouldBlock`: nothing is; what the system or TLS says.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.try_read(buffer),
+        let Some(tls) = &self.tls else { return self.tcp.try_read(buffer) };
+        let mut tls = tls.borrow_mut();
+        loop {
+            // What was decrypted before comes first: the kernel does not tell of it again.
+            match tls.reader().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // Cut without a word: no message can have been made shorter by that, they have their length before them.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                read => return read,
+            }
+            tls.read_tls(&mut Tcp(&self.tcp))?;
+            let processed = tls.process_new_packets();
+            // Answers of TLS itself: key updates, alerts. What does not go now goes with what is written next.
+            let _ = flush(&mut tls, &self.tcp);
+            processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         }
     }
 
-    /// Writes what is taken.
+    /// Writes what is taken. With TLS, what was taken may still wait here: see [`Wire::unsent`].
     ///
     /// # Errors
     /// `WouldBlock`: nothing is; what the system says.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.try_write(bytes),
+        let Some(tls) = &self.tls else { return self.tcp.try_write(bytes) };
+        let mut tls = tls.borrow_mut();
+        // Nothing is encrypted while cipher text waits: it could not be dropped again when the socket proves too slow.
+        if !flush(&mut tls, &self.tcp)? {
+            return Err(io::ErrorKind::WouldBlock.into());
         }
+        let taken = tls.writer().write(bytes)?;
+        flush(&mut tls, &self.tcp)?;
+        Ok(taken)
+    }
+
+    /// Whether something that was taken has not gone to the kernel yet.
+    #[must_use]
+    pub fn unsent(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.borrow().wants_write())
+    }
+
+    /// Writes what was taken, as far as the kernel takes it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn flush(&self) -> io::Result<()> {
+        self.tls.as_ref().map_or(Ok(()), |tls| flush(&mut tls.borrow_mut(), &self.tcp).map(drop))
     }
 
     /// Waits until something can be read, or the other end is gone.
@@ -51,9 +126,7 @@ impl Wire {
     /// # Errors
     /// What the system says.
     pub async fn readable(&self) -> io::Result<()> {
-        match self {
-            Self::Plain(stream) => stream.readable().await,
-        }
+        self.tcp.readable().await
     }
 
     /// Waits until something can be written.
@@ -61,17 +134,51 @@ impl Wire {
     /// # Errors
     /// What the system says.
     pub async fn writable(&self) -> io::Result<()> {
-        match self {
-            Self::Plain(stream) => stream.writable().await,
-        }
+        self.tcp.writable().await
     }
 
     /// Says that nothing more comes from here.
     pub fn shut_down_writing(&self) {
-        match self {
-            Self::Plain(stream) => {
-                let _ = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write);
-            }
+        if let Some(tls) = &self.tls {
+            let mut tls = tls.borrow_mut();
+            tls.send_close_notify();
+            let _ = flush(&mut tls, &self.tcp);
         }
+        let _ = socket2::SockRef::from(&self.tcp).shutdown(std::net::Shutdown::Write);
+    }
+}
+
+/// Writes cipher text; `false`: the kernel does not take all of it now.
+fn flush(tls: &mut ServerConnection, tcp: &TcpStream) -> io::Result<bool> {
+    while tls.wants_write() {
+        match tls.write_tls(&mut Tcp(tcp)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// A TCP stream as rustls wants to see it.
+struct Tcp<'a>(&'a TcpStream);
+
+impl Read for Tcp<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(into)
+    }
+}
+
+impl Write for Tcp<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn write_vectored(&mut self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(parts)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -1,16 +1,21 @@
 //! A client of the tests: a real socket, and the history as a client keeps it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io::Read as _, net::SocketAddr, time::Duration};
 
 use futures::{SinkExt as _, StreamExt as _};
+use prost::Message as _;
 use proto::{
     Subprotocol,
     v1::{
-        ClientFrame, Comment, Event, Position, Post, Refusal, ServerFrame, SignIn, Subscribe, Subscribed, Welcome, batch::Body,
+        ClientFrame, Comment, Event, Events, Position, Post, Refusal, ServerFrame, SignIn, Subscribe, Subscribed, Welcome, batch::Body,
         client_frame, post, server_frame, sign_in::Credential,
     },
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{self, Message, client::IntoClientRequest as _, protocol::CloseFrame},
@@ -19,9 +24,17 @@ use uuid::Uuid;
 
 pub const WITHIN: Duration = Duration::from_secs(10);
 
+/// What a client's socket goes over.
+pub trait Line: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Line for T {}
+
 pub struct Client {
-    pub socket: WebSocketStream<TcpStream>,
+    pub socket: WebSocketStream<Box<dyn Line>>,
     pub subprotocol: Subprotocol,
+    /// What it says that it can do.
+    pub capabilities: Vec<i32>,
+    /// Batches that came deflated.
+    pub deflated: usize,
     next_id: u32,
     /// What came and was not asked for yet.
     kept: Vec<ServerFrame>,
@@ -29,14 +42,23 @@ pub struct Client {
 
 impl Client {
     pub async fn connect(address: SocketAddr, subprotocol: Subprotocol, origin: &str) -> Result<Self, tungstenite::Error> {
+        let stream = TcpStream::connect(address).await?;
+        Self::over(Box::new(stream), address, subprotocol, origin).await
+    }
+
+    pub async fn over(
+        line: Box<dyn Line>,
+        address: SocketAddr,
+        subprotocol: Subprotocol,
+        origin: &str,
+    ) -> Result<Self, tungstenite::Error> {
         let mut request = format!("ws://{address}/ws").into_client_request()?;
         request.headers_mut().insert("sec-websocket-protocol", subprotocol.name().parse().unwrap());
         if !origin.is_empty() {
             request.headers_mut().insert("origin", origin.parse().unwrap());
         }
-        let stream = TcpStream::connect(address).await?;
-        let (socket, _) = tokio_tungstenite::client_async(request, stream).await?;
-        Ok(Self { socket, subprotocol, next_id: 0, kept: Vec::new() })
+        let (socket, _) = tokio_tungstenite::client_async(request, line).await?;
+        Ok(Self { socket, subprotocol, capabilities: Vec::new(), deflated: 0, next_id: 0, kept: Vec::new() })
     }
 
     pub async fn send(&mut self, frame: client_frame::Frame) -> u32 {
@@ -90,7 +112,7 @@ impl Client {
     }
 
     pub async fn sign_in(&mut self, credential: Credential, resume: Vec<Position>) -> Welcome {
-        let sign_in = SignIn { credential: Some(credential), client: "test".into(), capabilities: Vec::new(), resume };
+        let sign_in = SignIn { credential: Some(credential), client: "test".into(), capabilities: self.capabilities.clone(), resume };
         let id = self.send(client_frame::Frame::SignIn(sign_in)).await;
         self.wait(|frame| match &frame.frame {
             Some(server_frame::Frame::Welcome(welcome)) if frame.re == id => Some(welcome.clone()),
@@ -130,7 +152,15 @@ impl Client {
                     _ => None,
                 })
                 .await;
-            let Some(Body::Events(body)) = batch.body else { panic!("no events") };
+            let body = match batch.body.unwrap() {
+                Body::Events(body) => body,
+                Body::Deflated(deflated) => {
+                    self.deflated += 1;
+                    let mut encoded = Vec::new();
+                    flate2::read::DeflateDecoder::new(deflated.as_ref()).read_to_end(&mut encoded).unwrap();
+                    Events::decode(encoded.as_slice()).unwrap()
+                }
+            };
             assert_eq!(batch.count as usize, body.events.len());
             for event in body.events {
                 assert_eq!(event.seq, after + events.len() as u64 + 1, "each event once, in order, none missing");

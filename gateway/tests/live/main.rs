@@ -10,6 +10,7 @@ mod rights;
 mod rooms;
 mod sessions;
 mod sockets;
+mod tls;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -8,7 +8,7 @@ use std::{
 use proto::{
     Subprotocol,
     internal::v1::Announcement,
-    v1::{Hide, Position, RefusalCode, Verdict, event::Kind, server_frame, state::State},
+    v1::{Capability, Hide, Position, RefusalCode, Verdict, event::Kind, server_frame, sign_in::Credential, state::State},
 };
 use testkit::eventually;
 use uuid::Uuid;
@@ -98,7 +98,12 @@ async fn a_flood_is_gathered_into_windows_and_nothing_is_lost() {
     let mut clients: Vec<Client> = Vec::new();
     for person in 1..=8 {
         let subprotocol = if person % 4 == 0 { Subprotocol::Json } else { Subprotocol::Proto };
-        let (mut client, _) = hall.signed_in(person, subprotocol).await;
+        let mut client = hall.connect(subprotocol).await;
+        if person % 2 == 0 {
+            client.capabilities = vec![Capability::DeflateRaw.into()];
+        }
+        let ticket = hall.core.ticket(person, &format!("session-{person}"), "");
+        client.sign_in(Credential::Ticket(ticket), Vec::new()).await;
         client.subscribe(room, None, 0).await.unwrap();
         clients.push(client);
     }
@@ -108,8 +113,9 @@ async fn a_flood_is_gathered_into_windows_and_nothing_is_lost() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
-    for client in &mut clients {
+    for (person, client) in (1..).zip(&mut clients) {
         client.events(room, 0, 2_000).await;
+        assert_eq!(client.deflated > 0, person % 2 == 0 && person % 4 != 0, "deflated for those who said so, and not in JSON");
     }
 }
 

@@ -3,17 +3,17 @@
 use std::time::{Duration, Instant};
 
 use proto::{
-    Subprotocol, limits,
+    limits,
     v1::{Page, Position, Refusal, ServerFrame, Subscribed, Verdict, page_request::Where, server_frame},
 };
 
-use super::{AT_ONCE, Join, Room, ToRoom, log, slot};
+use super::{AT_ONCE, Join, Room, ToRoom, log};
 use crate::{
     fanout::{
         page::{self, Keep},
         verdict::{Standing, judge},
     },
-    socket::Frame,
+    socket::{Dialect, Frame},
 };
 
 /// A client shows a position beyond what is delivered here: the store is asked at most this often.
@@ -60,7 +60,7 @@ impl Room {
         if verdict == Verdict::Resumed {
             let after = join.after.as_ref().map_or(0, |shown| shown.seq);
             self.read_back(after).await;
-            match self.ring.replay(after, join.subprotocol, limits::RESUME_BYTES) {
+            match self.ring.replay(after, join.dialect, limits::RESUME_BYTES) {
                 Some(frames) => {
                     position.seq = after;
                     replay = frames;
@@ -69,7 +69,7 @@ impl Room {
             }
         }
         let fresh = matches!(verdict, Verdict::Fresh | Verdict::Reset);
-        let tail = (fresh && join.tail > 0).then(|| self.tail(join.tail, join.subprotocol));
+        let tail = (fresh && join.tail > 0).then(|| self.tail(join.tail, join.dialect));
         metrics::counter!("yitang_gateway_subscriptions_total", "verdict" => verdict.as_str_name()).increment(1);
         let said = &join.verdict;
         let subscribed = Subscribed {
@@ -86,15 +86,15 @@ impl Room {
             may_moderate: said.may_moderate,
         };
         let message = ServerFrame { re: join.re, frame: Some(server_frame::Frame::Subscribed(subscribed)) };
-        let mut frames = vec![Frame::of(join.subprotocol, &message)];
-        frames.extend(self.told.clone().map(|state| self.state_frame(state, join.subprotocol)));
+        let mut frames = vec![Frame::of(join.dialect.subprotocol(), &message)];
+        frames.extend(self.told.clone().map(|state| self.state_frame(state, join.dialect)));
         // The small ones in one write.
         let mut frames = vec![Frame::joined(&frames)];
         frames.extend(replay);
         let core = join.socket.core as usize;
         // Who is to page after all was counted when it came.
         if !join.again && !join.pages {
-            self.sockets[core][slot(join.subprotocol)] += 1;
+            self.sockets[core][join.dialect] += 1;
             let sockets = self.people.entry(join.person).or_default();
             *sockets += 1;
             if *sockets == 1 {
@@ -106,7 +106,7 @@ impl Room {
         self.tell(core, ToRoom::Join { join: Box::new(join), frames, top }).await;
     }
 
-    fn tail(&self, count: u32, subprotocol: Subprotocol) -> Page {
+    fn tail(&self, count: u32, dialect: Dialect) -> Page {
         let events = self.ring.tail(count.min(limits::TAIL_EVENTS) as usize);
         let mut tail = Page {
             conversation: self.name.clone(),
@@ -118,7 +118,7 @@ impl Room {
             around: 0,
             events,
         };
-        page::fit(&mut tail, Keep::Newest, subprotocol);
+        page::fit(&mut tail, Keep::Newest, dialect.subprotocol());
         tail
     }
 
@@ -151,8 +151,8 @@ impl Room {
         self.asked_beyond = Some(Instant::now());
     }
 
-    pub(super) fn left(&mut self, core: usize, person: u32, subprotocol: Subprotocol) {
-        let count = &mut self.sockets[core][slot(subprotocol)];
+    pub(super) fn left(&mut self, core: usize, person: u32, dialect: Dialect) {
+        let count = &mut self.sockets[core][dialect];
         *count = count.saturating_sub(1);
         if let Some(sockets) = self.people.get_mut(&person) {
             *sockets -= 1;

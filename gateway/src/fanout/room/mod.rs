@@ -6,12 +6,12 @@ mod voice;
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, atomic::Ordering},
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
 use proto::{
-    Subprotocol, limits,
+    limits,
     v1::{Event, Page, RoomState, page_request::Where},
 };
 use sequence::Inbox;
@@ -21,7 +21,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{Command, Fanout, Join, RoomHandle, RoomMessage, ToRoom, batch::Log, messages::Top, ring::Ring, state::Here, window::Window};
+use super::{
+    Command, Fanout, Join, RoomHandle, RoomMessage, ToRoom, batch::Log, lag::Lag, messages::Top, ring::Ring, state::Here, window::Window,
+};
+use crate::socket::Spoken;
 
 /// Messages taken before what they came to is told.
 const AT_ONCE: usize = 256;
@@ -41,16 +44,16 @@ struct Room {
     /// Admitted, and not sent yet.
     out: Vec<Event>,
     window: Window,
-    /// One for each core: how many more there are of it is how many events that core has not written yet.
-    tickets: Vec<Arc<()>>,
+    /// How far each core is with what was sent.
+    lags: Vec<Lag>,
     /// Sockets that want in as soon as nothing waits to be sent: what they are told ends where the next events begin.
     waiting: VecDeque<Join>,
     /// Since when an event is missing.
     hole_since: Option<Instant>,
     /// How often it was looked for in vain.
     hole_tries: u32,
-    /// Sockets on each core, by subprotocol.
-    sockets: Vec<[u32; 2]>,
+    /// Sockets on each core, by dialect.
+    sockets: Vec<Spoken<u32>>,
     /// Sockets of each person.
     people: HashMap<u32, u32>,
     here: Here,
@@ -132,12 +135,12 @@ impl Room {
             spoke: 0,
             comments: 0,
             out: Vec::new(),
-            window: Window::new(options.window_ms),
-            tickets: (0..cores).map(|_| Arc::new(())).collect(),
+            window: Window::new(options.window()),
+            lags: vec![Lag::default(); cores],
             waiting: VecDeque::new(),
             hole_since: None,
             hole_tries: 0,
-            sockets: vec![[0; 2]; cores],
+            sockets: vec![Spoken::default(); cores],
             people: HashMap::new(),
             here: Here::default(),
             told: None,
@@ -182,7 +185,7 @@ impl Room {
             RoomMessage::Head(head) => self.compare(&head).await,
             RoomMessage::Look => self.catch_up().await,
             RoomMessage::Join(join) => self.join(*join).await,
-            RoomMessage::Leave { socket, person, subprotocol } => self.left(socket.core as usize, person, subprotocol),
+            RoomMessage::Leave { socket, person, dialect } => self.left(socket.core as usize, person, dialect),
             RoomMessage::Counts { instance, counts } => self.here.take(instance, counts.map(|counts| *counts)),
             RoomMessage::Typing { person } => {
                 self.typing_told &= self.typing.insert(person, Instant::now()).is_some();
@@ -226,12 +229,5 @@ impl Room {
 
     async fn tell(&self, core: usize, what: ToRoom) {
         let _ = self.fanout.inner.cores[core].send(Command::Room { room: self.id, what }).await;
-    }
-}
-
-fn slot(subprotocol: Subprotocol) -> usize {
-    match subprotocol {
-        Subprotocol::Proto => 0,
-        Subprotocol::Json => 1,
     }
 }

@@ -5,14 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use proto::{
-    Subprotocol,
-    v1::{RoomState, ServerFrame, State, TypingState, server_frame, state},
-};
+use proto::v1::{RoomState, ServerFrame, State, TypingState, server_frame, state};
 use tokio::time::sleep;
 
-use super::{Room, ToRoom, slot};
-use crate::{fanout::batch, socket::Frame};
+use super::{Room, ToRoom};
+use crate::{
+    fanout::{batch, window::Load},
+    socket::{Dialect, Frame, Spoken},
+};
 
 /// Somebody is writing until this long after the last word of it.
 const TYPING: Duration = Duration::from_secs(5);
@@ -20,7 +20,7 @@ const TYPING: Duration = Duration::from_secs(5);
 const ROOM_STATE: u8 = 0;
 const TYPING_STATE: u8 = 1;
 /// Sends of one room that a core may not have written yet; more gather here instead, and the window widens by itself.
-const AHEAD: usize = 2;
+const AHEAD: u32 = 2;
 /// A core that is behind is looked at again after so long.
 const BEHIND_MS: u64 = 5;
 /// While no chat-core is heard, so often.
@@ -34,7 +34,15 @@ impl Room {
     }
 
     fn core_is_behind(&self) -> bool {
-        self.tickets.iter().any(|ticket| Arc::strong_count(ticket) > 1 + AHEAD)
+        self.lags.iter().any(|lag| lag.ahead() > AHEAD)
+    }
+
+    /// How the cores got on with what they were last sent: the worst of them.
+    fn load(&self) -> Load {
+        self.lags
+            .iter()
+            .map(super::Lag::load)
+            .fold(Load::default(), |worst, load| Load { pass_ms: worst.pass_ms.max(load.pass_ms), full: worst.full || load.full })
     }
 
     /// How long what waits has to wait still, as far as is known.
@@ -54,32 +62,38 @@ impl Room {
             return;
         }
         let events = std::mem::take(&mut self.out);
-        let window_ms = self.window.send(now_ms, events.len());
+        let window_ms = self.window.send(now_ms, events.len(), self.load());
         metrics::counter!("yitang_gateway_events_total").increment(events.len() as u64);
         metrics::histogram!("yitang_gateway_window_ms").record(f64::from(window_ms));
         let states = self.states_due();
         let log = self.ring.log().clone();
-        let made = |subprotocol| -> Vec<Frame> {
-            if !self.speaks(subprotocol) {
+        let frames = Spoken::of(|dialect| -> Vec<Frame> {
+            if self.speaking(dialect) == 0 {
                 return Vec::new();
             }
-            let mut frames = batch::frames(&log, &events, window_ms, subprotocol);
+            let mut frames = batch::frames(&log, &events, window_ms, dialect);
             // A state that is due goes in the same write.
             if !states.is_empty()
                 && let Some(first) = frames.first_mut()
             {
-                let mut together: Vec<Frame> = states.iter().map(|(_, state)| Frame::of(subprotocol, state)).collect();
+                let mut together: Vec<Frame> = states.iter().map(|(_, state)| Frame::of(dialect.subprotocol(), state)).collect();
                 together.push(first.clone());
                 *first = Frame::joined(&together);
             }
             frames
-        };
-        let (proto, json) = (made(Subprotocol::Proto), made(Subprotocol::Json));
-        let top = self.top();
+        });
+        let spent = Dialect::ALL.iter().map(|dialect| {
+            let bytes: usize = frames[*dialect].iter().map(Frame::len).sum();
+            bytes as u64 * u64::from(self.speaking(*dialect))
+        });
+        let spent = spent.sum();
+        metrics::counter!("yitang_gateway_room_bytes_total").increment(spent);
+        self.window.spent(spent);
+        let (frames, top) = (Arc::new(frames), self.top());
         for core in 0..self.sockets.len() {
-            if self.sockets[core] != [0, 0] {
-                let ticket = self.tickets[core].clone();
-                self.tell(core, ToRoom::Events { proto: proto.clone(), json: json.clone(), top, ticket }).await;
+            if self.anybody_on(core) {
+                let ticket = self.lags[core].ticket();
+                self.tell(core, ToRoom::Events { frames: frames.clone(), top, ticket }).await;
             }
         }
     }
@@ -94,19 +108,24 @@ impl Room {
         }
     }
 
-    fn speaks(&self, subprotocol: Subprotocol) -> bool {
-        self.sockets.iter().any(|sockets| sockets[slot(subprotocol)] > 0)
+    /// Sockets that are spoken to like this.
+    fn speaking(&self, dialect: Dialect) -> u32 {
+        self.sockets.iter().map(|sockets| sockets[dialect]).sum()
+    }
+
+    fn anybody_on(&self, core: usize) -> bool {
+        self.sockets[core] != Spoken::default()
     }
 
     /// Says what changed besides, where it did not go with events already.
     pub(super) async fn tell_state(&mut self) {
         for (kind, message) in self.states_due() {
-            let made = |subprotocol| self.speaks(subprotocol).then(|| Frame::of(subprotocol, &message));
-            let (proto, json) = (made(Subprotocol::Proto), made(Subprotocol::Json));
+            let made = |dialect: Dialect| (self.speaking(dialect) > 0).then(|| Frame::of(dialect.subprotocol(), &message));
+            let frames = Spoken::of(made);
             for core in 0..self.sockets.len() {
-                if self.sockets[core] != [0, 0] {
+                if self.anybody_on(core) {
                     let key = (self.id.as_u128(), kind);
-                    self.tell(core, ToRoom::State { key, proto: proto.clone(), json: json.clone() }).await;
+                    self.tell(core, ToRoom::State { key, frames: frames.clone() }).await;
                 }
             }
         }
@@ -141,7 +160,7 @@ impl Room {
         ServerFrame { re: 0, frame: Some(server_frame::Frame::State(state)) }
     }
 
-    pub(super) fn state_frame(&self, state: RoomState, subprotocol: Subprotocol) -> Frame {
-        Frame::of(subprotocol, &self.message(state::State::Room(state)))
+    pub(super) fn state_frame(&self, state: RoomState, dialect: Dialect) -> Frame {
+        Frame::of(dialect.subprotocol(), &self.message(state::State::Room(state)))
     }
 }
