@@ -154,7 +154,9 @@ async fn a_screen_can_show_and_nothing_else_each_method_and_frame_tried() {
     let mark = MarkRead { conversation: service.open.clone(), mseq: 1 };
     assert_eq!(refused(&mut socket, Asked::MarkRead(mark)).await, RefusalCode::Forbidden);
     assert_eq!(refused(&mut socket, Asked::Typing(Typing { conversation: service.open.clone() })).await, RefusalCode::Forbidden);
-    assert_eq!(refused(&mut socket, Asked::SignIn(proto::v1::SignIn::default())).await, RefusalCode::Forbidden);
+    let credential = Some(proto::v1::sign_in::Credential::Ticket("another".into()));
+    let again = proto::v1::SignIn { credential, ..proto::v1::SignIn::default() };
+    assert_eq!(refused(&mut socket, Asked::SignIn(again)).await, RefusalCode::Forbidden);
     let subscribe = Subscribe { conversation: other.clone(), ..Subscribe::default() };
     assert_eq!(refused(&mut socket, Asked::Subscribe(subscribe)).await, RefusalCode::NotFound);
     let page = |conversation: &str| PageRequest {

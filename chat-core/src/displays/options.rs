@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct DisplayOptions {
     /// A display link is good for so long where its maker says nothing, s.
     pub link_s: u64,
-    /// And at most, s.
+    /// The longest time that its maker may choose, s.
     pub link_most_s: u64,
     /// Display links of one consultation that are good at one time.
     pub links_per_consultation: usize,

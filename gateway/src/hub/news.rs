@@ -54,6 +54,10 @@ struct Pending {
 
 /// Takes an event of the control log.
 pub fn note(core: &Rc<Core>, event: &ControlEvent) {
+    // Nobody to tell: so it is for the stretch of the log that a gateway reads back when it starts.
+    if core.people.borrow().is_empty() {
+        return;
+    }
     let mut pending = core.news.pending.borrow_mut();
     match &event.kind {
         Some(Kind::ConsultationCalled(called)) => {
@@ -79,14 +83,19 @@ pub fn note(core: &Rc<Core>, event: &ControlEvent) {
         Some(Kind::OrganisationsChanged(_)) => pending.everybody = true,
         _ => return,
     }
-    pending.control = event.position;
+    pending.control = pending.control.max(event.position);
     drop(pending);
     gather(core);
 }
 
 /// Something may have been missed.
 pub fn missed(core: &Rc<Core>) {
-    core.news.pending.borrow_mut().everybody = true;
+    {
+        let mut pending = core.news.pending.borrow_mut();
+        pending.everybody = true;
+        // Where the log stands is not known here: whoever is signed in is told.
+        pending.control = u64::MAX;
+    }
     gather(core);
 }
 
@@ -166,7 +175,11 @@ async fn tell(core: &Core, pending: Pending) {
             let told = ConsultationsChanged { changed: changed.collect(), gone: gone.collect(), ..ConsultationsChanged::default() };
             Frames::of(server_frame::Frame::ConsultationsChanged(told))
         });
-        core.sessions_of(person).iter().for_each(|session| frames.send(session));
+        // Whoever has signed in since has listed since.
+        core.sessions_of(person)
+            .iter()
+            .filter(|session| session.signed_in_before(pending.control))
+            .for_each(|session| frames.send(session));
         if number % AT_ONCE == AT_ONCE - 1 {
             yield_now().await;
         }
