@@ -192,7 +192,7 @@ impl ConversationService for ConversationApi {
     async fn send_post(&self, request: Request<Post>) -> Result<Response<Receipt>, Status> {
         let answer = async {
             let caller = self.caller(&request)?;
-            let submission = Submission::new(caller.person.id, request.get_ref())?;
+            let submission = Submission::new(caller.person.id, request.into_inner())?;
             self.conversations.log.append(submission).await
         };
         answer.await.map(Response::new).map_err(Status::from)

@@ -114,8 +114,8 @@ impl EdgeService for EdgeApi {
         bounded(asked.len())?;
         let mut verdicts: Vec<Option<Result<_, Refusal>>> = Vec::with_capacity(asked.len());
         let mut posts = Vec::with_capacity(asked.len());
-        for one in &asked {
-            let post = one.post.as_ref().ok_or_else(|| Refusal::of(RefusalCode::Malformed).field("post"));
+        for one in asked {
+            let post = one.post.ok_or_else(|| Refusal::of(RefusalCode::Malformed).field("post"));
             match post.and_then(|post| Submission::new(one.person, post)) {
                 Ok(post) => {
                     posts.push(post);

@@ -209,10 +209,12 @@ impl Desk<'_> {
         self.events.entry(head.conversation).or_default().push(event);
     }
 
-    async fn write(self, tx: &mut Tx<'_>) -> Result<Vec<Appended>, Fault> {
+    async fn write(mut self, tx: &mut Tx<'_>) -> Result<Vec<Appended>, Fault> {
         if self.rows.is_empty() {
             return Ok(Vec::new());
         }
+        // Side by side in the tables and their indexes, so that each page is looked for once.
+        self.rows.sort_unstable_by_key(|row| (row.conversation, row.seq));
         rows::insert_events(tx, &self.rows).await?;
         let changed: Vec<HeadRow> = self.events.keys().filter_map(|conversation| self.heads.get(conversation).copied()).collect();
         rows::update_heads(tx, &changed, self.now_ms).await?;

@@ -17,11 +17,53 @@ use super::{
 };
 use crate::{fault::Fault, store::Store};
 
-/// A post that waits for its transaction.
-struct Waiting {
-    post: Submission,
+/// Who waits for a post's transaction, and since when.
+struct Asker {
     since: Instant,
     answer: oneshot::Sender<Verdict>,
+}
+
+/// A post that waits for its transaction.
+type Waiting = (Submission, Asker);
+
+/// Posts of one transaction beside those who wait for them: however often it is tried, no post is copied.
+#[derive(Default)]
+struct Batch {
+    posts: Vec<Submission>,
+    askers: Vec<Asker>,
+}
+
+impl Batch {
+    fn push(&mut self, (post, asker): Waiting) {
+        self.posts.push(post);
+        self.askers.push(asker);
+    }
+
+    /// Keeps the first `at`, gives the rest.
+    fn split_off(&mut self, at: usize) -> Self {
+        Self { posts: self.posts.split_off(at), askers: self.askers.split_off(at) }
+    }
+
+    /// Refuses those who have waited too long; `true`: somebody is left.
+    fn refuse_late(&mut self, patience: Duration) -> bool {
+        let mut rest = Self::default();
+        for (post, asker) in std::mem::take(&mut self.posts).into_iter().zip(std::mem::take(&mut self.askers)) {
+            if asker.since.elapsed() > patience {
+                asker.tell(Err(Refusal::of(RefusalCode::Unavailable)));
+            } else {
+                rest.push((post, asker));
+            }
+        }
+        *self = rest;
+        !self.posts.is_empty()
+    }
+}
+
+impl Asker {
+    fn tell(self, verdict: Verdict) {
+        // Whoever asked may be gone; what was written stays.
+        let _ = self.answer.send(verdict);
+    }
 }
 
 /// The batcher's front. Cheap to clone.
@@ -69,7 +111,7 @@ impl Batcher {
             .map(|post| {
                 let lane = &self.lanes[post.conversation.as_u128() as usize % self.lanes.len()];
                 let (answer, answered) = oneshot::channel();
-                match lane.try_send(Waiting { post, since, answer }) {
+                match lane.try_send((post, Asker { since, answer })) {
                     Ok(()) => Ok(answered),
                     Err(mpsc::error::TrySendError::Full(_)) => Err(Refusal::of(RefusalCode::Overloaded)),
                     Err(mpsc::error::TrySendError::Closed(_)) => Err(Refusal::of(RefusalCode::Draining)),
@@ -100,14 +142,15 @@ impl Lane {
                 }
             };
             let Some(first) = first else { return };
-            let mut bytes = first.post.weight();
-            let mut batch = vec![first];
-            while batch.len() < self.options.batch_posts && bytes < self.options.batch_bytes {
+            let mut bytes = first.0.weight();
+            let mut batch = Batch::default();
+            batch.push(first);
+            while batch.posts.len() < self.options.batch_posts && bytes < self.options.batch_bytes {
                 let Ok(next) = posts.try_recv() else { break };
-                bytes += next.post.weight();
+                bytes += next.0.weight();
                 batch.push(next);
             }
-            metrics::histogram!("yitang_chat_core_batch_posts").record(batch.len() as f64);
+            metrics::histogram!("yitang_chat_core_batch_posts").record(batch.posts.len() as f64);
             let started = Instant::now();
             self.write(batch).await;
             metrics::histogram!("yitang_chat_core_batch_seconds").record(started.elapsed());
@@ -116,47 +159,36 @@ impl Lane {
 
     /// Writes a batch, however long the database is away within the posts' patience; one that fails for another reason is
     /// halved until the row that is to blame stands alone.
-    async fn write(&self, batch: Vec<Waiting>) {
+    async fn write(&self, batch: Batch) {
         let patience = Duration::from_millis(self.options.post_timeout_ms);
         let mut todo = vec![batch];
         while let Some(mut batch) = todo.pop() {
             let mut pause = Duration::from_millis(20);
             loop {
-                let posts: Vec<Submission> = batch.iter().map(|waiting| waiting.post.clone()).collect();
-                match self.try_write(&posts).await {
+                match self.try_write(&batch.posts).await {
                     Ok(verdicts) => {
-                        for (waiting, verdict) in batch.into_iter().zip(verdicts) {
-                            // Whoever asked may be gone; what was written stays.
-                            let _ = waiting.answer.send(verdict);
-                        }
+                        batch.askers.into_iter().zip(verdicts).for_each(|(asker, verdict)| asker.tell(verdict));
                         break;
                     }
                     Err(fault) if fault.passing() => {
                         // Whether a broken commit took effect is not known here. Writing the same again finds out: what
                         // stands under its client_id is answered with its first receipt.
-                        tracing::warn!(%fault, posts = batch.len(), "a batch was not written; trying again");
+                        tracing::warn!(%fault, posts = batch.posts.len(), "a batch was not written; trying again");
                         metrics::counter!("yitang_chat_core_batches_retried_total").increment(1);
-                        let (late, rest): (Vec<_>, Vec<_>) = batch.into_iter().partition(|waiting| waiting.since.elapsed() > patience);
-                        for waiting in late {
-                            let _ = waiting.answer.send(Err(Refusal::of(RefusalCode::Unavailable)));
-                        }
-                        if rest.is_empty() {
+                        if !batch.refuse_late(patience) {
                             break;
                         }
-                        batch = rest;
                         tokio::time::sleep(pause).await;
                         pause = (pause * 2).min(Duration::from_millis(250));
                     }
-                    Err(fault) if batch.len() == 1 => {
+                    Err(fault) if batch.posts.len() == 1 => {
                         let refusal = fault.refuse("appending a post");
-                        batch.into_iter().for_each(|waiting| {
-                            let _ = waiting.answer.send(Err(refusal.clone()));
-                        });
+                        batch.askers.into_iter().for_each(|asker| asker.tell(Err(refusal.clone())));
                         break;
                     }
                     Err(fault) => {
-                        tracing::warn!(%fault, posts = batch.len(), "a batch failed; halving it");
-                        let second = batch.split_off(batch.len() / 2);
+                        tracing::warn!(%fault, posts = batch.posts.len(), "a batch failed; halving it");
+                        let second = batch.split_off(batch.posts.len() / 2);
                         todo.push(second);
                         todo.push(batch);
                         break;

@@ -7,8 +7,17 @@ use super::entry::{HeadRow, TargetRow};
 use crate::{fault::Fault, store::Tx};
 
 const HEAD: &str = "conversation, epoch, kind, seq, mseq, gate, time_ms, spoke, comments";
-/// SQLite binds at most 32,766 values to a statement.
-const CHUNK: usize = 500;
+
+/// Rows of one statement on SQLite, which prepares one for each number of them: always the same few, so that they are found
+/// again; and never more than the 32,766 values that it binds.
+fn portions<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let length = [100, 50, 20, 10, 5, 1].into_iter().find(|length| *length <= rest.len())?;
+        let (portion, after) = rest.split_at(length);
+        rest = after;
+        Some(portion)
+    })
+}
 
 /// An event to insert.
 #[derive(Clone, Debug)]
@@ -54,7 +63,7 @@ pub async fn lock_heads(tx: &mut Tx<'_>, conversations: &[Uuid]) -> Result<Vec<H
         }
         Tx::Sqlite(tx) => {
             let mut heads = Vec::with_capacity(conversations.len());
-            for chunk in conversations.chunks(CHUNK) {
+            for chunk in portions(conversations) {
                 let mut query = QueryBuilder::<Sqlite>::new(format!("SELECT {HEAD} FROM heads WHERE conversation IN ("));
                 let mut list = query.separated(",");
                 chunk.iter().for_each(|id| {
@@ -74,9 +83,11 @@ pub async fn standing(tx: &mut Tx<'_>, keys: &[(Uuid, i64, Uuid)]) -> Result<Vec
         Tx::Postgres(tx) => {
             let (conversations, authors, ids) = three(keys);
             Ok(sqlx::query_as(
-                "SELECT e.conversation, e.author, e.client_id, e.seq, e.mseq, e.time_ms, e.digest \
-                 FROM unnest($1::uuid[], $2::bigint[], $3::uuid[]) AS k(c, a, i) \
-                 JOIN events e ON e.conversation = k.c AND e.author = k.a AND e.client_id = k.i",
+                // Lateral and limited: one look into one partition's index for each key, whatever the planner believes about
+                // tables that grew faster than it was told. A plain join may become a walk through all events.
+                "SELECT e.* FROM unnest($1::uuid[], $2::bigint[], $3::uuid[]) AS k(c, a, i) CROSS JOIN LATERAL \
+                 (SELECT conversation, author, client_id, seq, mseq, time_ms, digest FROM events \
+                 WHERE conversation = k.c AND author = k.a AND client_id = k.i LIMIT 1) AS e",
             )
             .bind(conversations)
             .bind(authors)
@@ -86,7 +97,7 @@ pub async fn standing(tx: &mut Tx<'_>, keys: &[(Uuid, i64, Uuid)]) -> Result<Vec
         }
         Tx::Sqlite(tx) => {
             let mut rows = Vec::new();
-            for chunk in keys.chunks(CHUNK) {
+            for chunk in portions(keys) {
                 let mut query = QueryBuilder::<Sqlite>::new(
                     "SELECT conversation, author, client_id, seq, mseq, time_ms, digest FROM events \
                      WHERE client_id IS NOT NULL AND (conversation, author, client_id) IN (",
@@ -108,8 +119,8 @@ pub async fn speakers(tx: &mut Tx<'_>, keys: &[(Uuid, i64)]) -> Result<Vec<Speak
         Tx::Postgres(tx) => {
             let (conversations, people): (Vec<Uuid>, Vec<i64>) = keys.iter().copied().unzip();
             Ok(sqlx::query_as(
-                "SELECT s.conversation, s.person, s.last_ms FROM unnest($1::uuid[], $2::bigint[]) AS k(c, p) \
-                 JOIN speakers s ON s.conversation = k.c AND s.person = k.p",
+                "SELECT s.* FROM unnest($1::uuid[], $2::bigint[]) AS k(c, p) CROSS JOIN LATERAL \
+                 (SELECT conversation, person, last_ms FROM speakers WHERE conversation = k.c AND person = k.p LIMIT 1) AS s",
             )
             .bind(conversations)
             .bind(people)
@@ -118,7 +129,7 @@ pub async fn speakers(tx: &mut Tx<'_>, keys: &[(Uuid, i64)]) -> Result<Vec<Speak
         }
         Tx::Sqlite(tx) => {
             let mut rows = Vec::new();
-            for chunk in keys.chunks(CHUNK) {
+            for chunk in portions(keys) {
                 let mut query =
                     QueryBuilder::<Sqlite>::new("SELECT conversation, person, last_ms FROM speakers WHERE (conversation, person) IN (");
                 query.push_values(chunk, |mut row, (conversation, person)| {
@@ -138,12 +149,15 @@ pub async fn targets(tx: &mut Tx<'_>, keys: &[(Uuid, i64)]) -> Result<Vec<Target
     match tx {
         Tx::Postgres(tx) => {
             let (conversations, seqs): (Vec<Uuid>, Vec<i64>) = keys.iter().copied().unzip();
-            let sql = format!("SELECT {COLUMNS} FROM events WHERE (conversation, seq) IN (SELECT * FROM unnest($1::uuid[], $2::bigint[]))");
+            let sql = format!(
+                "SELECT e.* FROM unnest($1::uuid[], $2::bigint[]) AS k(c, s) CROSS JOIN LATERAL \
+                 (SELECT {COLUMNS} FROM events WHERE conversation = k.c AND seq = k.s LIMIT 1) AS e"
+            );
             Ok(sqlx::query_as(AssertSqlSafe(sql)).bind(conversations).bind(seqs).fetch_all(&mut **tx).await?)
         }
         Tx::Sqlite(tx) => {
             let mut rows = Vec::new();
-            for chunk in keys.chunks(CHUNK) {
+            for chunk in portions(keys) {
                 let mut query = QueryBuilder::<Sqlite>::new(format!("SELECT {COLUMNS} FROM events WHERE (conversation, seq) IN ("));
                 query.push_values(chunk, |mut row, (conversation, seq)| {
                     row.push_bind(*conversation).push_bind(*seq);
@@ -179,12 +193,7 @@ pub async fn insert_events(tx: &mut Tx<'_>, rows: &[NewRow]) -> Result<(), Fault
             .await?;
         }
         Tx::Sqlite(tx) => {
-            // Always the same few lengths, so that the prepared statements are found again.
-            let mut rest = rows;
-            while !rest.is_empty() {
-                let length = [100, 50, 20, 10, 5, 1].into_iter().find(|length| *length <= rest.len()).unwrap_or(1);
-                let (chunk, after) = rest.split_at(length);
-                rest = after;
+            for chunk in portions(rows) {
                 let mut query = QueryBuilder::<Sqlite>::new(
                     "INSERT INTO events (conversation, seq, mseq, time_ms, author, client_id, digest, kind, target, body) ",
                 );
@@ -208,8 +217,15 @@ pub async fn insert_events(tx: &mut Tx<'_>, rows: &[NewRow]) -> Result<(), Fault
     Ok(())
 }
 
-/// Writes the heads as they are now; `changed_ms` is the time of this transaction.
-pub async fn update_heads(tx: &mut Tx<'_>, heads: &[HeadRow], changed_ms: i64) -> Result<(), Fault> {
+/// The time that a head's change carries, of a transaction at `now_ms`: whole seconds, never in the past. Who asks what moved
+/// since a time is told of it a second longer; and while a conversation is busy its row is written without touching an index.
+fn changed_at(now_ms: i64) -> i64 {
+    (now_ms + 999).div_euclid(1_000) * 1_000
+}
+
+/// Writes the heads as they are now; `now_ms` is the time of this transaction.
+pub async fn update_heads(tx: &mut Tx<'_>, heads: &[HeadRow], now_ms: i64) -> Result<(), Fault> {
+    let changed_ms = changed_at(now_ms);
     match tx {
         Tx::Postgres(tx) => {
             sqlx::query(
@@ -230,7 +246,7 @@ pub async fn update_heads(tx: &mut Tx<'_>, heads: &[HeadRow], changed_ms: i64) -
             .await?;
         }
         Tx::Sqlite(tx) => {
-            for chunk in heads.chunks(100) {
+            for chunk in portions(heads) {
                 let mut query = QueryBuilder::<Sqlite>::new("WITH k(conversation, seq, mseq, gate, time_ms, spoke, comments) AS (");
                 query.push_values(chunk, |mut values, head| {
                     values
@@ -274,7 +290,7 @@ pub async fn note_speakers(tx: &mut Tx<'_>, rows: &[(Uuid, i64, i64, i64)]) -> R
                 .await?;
         }
         Tx::Sqlite(tx) => {
-            for chunk in rows.chunks(100) {
+            for chunk in portions(rows) {
                 let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO speakers (conversation, person, last_ms, posts) ");
                 query.push_values(chunk, |mut values, row| {
                     values.push_bind(row.0).push_bind(row.1).push_bind(row.2).push_bind(row.3);
@@ -306,4 +322,26 @@ fn three(keys: &[(Uuid, i64, Uuid)]) -> (Vec<Uuid>, Vec<i64>, Vec<Uuid>) {
     let conversations = keys.iter().map(|key| key.0).collect();
     let authors = keys.iter().map(|key| key.1).collect();
     (conversations, authors, keys.iter().map(|key| key.2).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_of_any_number_of_rows_is_made_of_a_few_lengths() {
+        let rows: Vec<u32> = (0..1_000).collect();
+        for count in 0..rows.len() {
+            let portions: Vec<&[u32]> = portions(&rows[..count]).collect();
+            assert_eq!(portions.concat(), rows[..count]);
+            assert!(portions.iter().all(|portion| [100, 50, 20, 10, 5, 1].contains(&portion.len())));
+        }
+    }
+
+    #[test]
+    fn a_change_never_carries_a_time_before_its_own() {
+        for (now_ms, changed_ms) in [(0, 0), (1, 1_000), (999, 1_000), (1_000, 1_000), (1_001, 2_000)] {
+            assert_eq!(changed_at(now_ms), changed_ms);
+        }
+    }
 }

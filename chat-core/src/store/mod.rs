@@ -66,6 +66,10 @@ impl Store {
                 ("statement_timeout", options.statement_timeout_ms.to_string()),
                 ("lock_timeout", options.lock_timeout_ms.to_string()),
                 ("idle_in_transaction_session_timeout", "10000".to_owned()),
+                // Every statement is a look into an index by keys, however many: it is planned once. For lists of keys the
+                // planner would else weigh anew, and now and then walk through all events, or compile the statement.
+                ("plan_cache_mode", "force_generic_plan".to_owned()),
+                ("jit", "off".to_owned()),
             ]);
             let pool = PgPoolOptions::new().max_connections(options.connections).acquire_timeout(acquire);
             return Ok(Self::Postgres(pool.connect_with(connect.disable_statement_logging()).await?));
@@ -85,6 +89,9 @@ impl Store {
             .busy_timeout(Duration::from_millis(options.lock_timeout_ms))
             .foreign_keys(true)
             .pragma("cache_size", "-65536")
+            // 32 MiB of log before its pages go into the file: in a flood the same pages are written again and again, and at
+            // SQLite's own 4 MiB nearly every commit would end with two more syncs.
+            .pragma("wal_autocheckpoint", "8192")
             .disable_statement_logging();
         let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(acquire).connect_with(connect.clone()).await?;
         let read = SqlitePoolOptions::new().max_connections(options.connections).acquire_timeout(acquire).connect_with(connect).await?;

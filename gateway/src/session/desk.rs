@@ -96,25 +96,25 @@ impl Desk {
         if let Pace::Wait(wait_ms) = pace {
             return self.session.refuse(frame.id, Refusal::of(RefusalCode::RateLimited).retry_after_ms(wait_ms));
         }
-        let ClientFrame { id, frame: Some(asked) } = &frame else {
+        if frame.frame.is_none() {
             return self.misunderstood(frame.id, Refusal::of(RefusalCode::Malformed).field("frame"));
-        };
+        }
         if let Err(refusal) = codec::check_frame(&frame) {
             // A text that is too long is a person's mistake, not a program's.
             return if matches!(refusal.code(), RefusalCode::Malformed | RefusalCode::TooLarge) {
-                self.misunderstood(*id, refusal)
+                self.misunderstood(frame.id, refusal)
             } else {
-                self.session.refuse(*id, refusal)
+                self.session.refuse(frame.id, refusal)
             };
         }
-        let id = *id;
+        let ClientFrame { id, frame: Some(asked) } = frame else { return };
         // chat-core would refuse it too: it knows no such person.
         let shows = matches!(asked, Asked::Subscribe(_) | Asked::Unsubscribe(_) | Asked::Page(_) | Asked::Refresh(_) | Asked::Ping(_));
         if self.session.is_screen() && !shows {
             let refusal = Refusal::of(RefusalCode::Forbidden).words("大屏只用于显示。", "A screen shows, and can do nothing else.");
             return self.session.refuse(id, refusal);
         }
-        match asked.clone() {
+        match asked {
             Asked::SignIn(_) => self.session.refuse(id, Refusal::of(RefusalCode::Unsupported)),
             Asked::Subscribe(asked) => self.subscribe(id, asked),
             Asked::Unsubscribe(asked) => self.unsubscribe(id, &asked),

@@ -40,9 +40,9 @@ impl Calls {
         let attempt = Duration::from_millis(options.attempt_ms);
         Self {
             submits: Gatherer::new("submit", options, submits(client.clone(), attempt)),
-            watches: Gatherer::new("watch", options, watches(client.clone(), attempt)),
-            tickets: Gatherer::new("ticket", options, tickets(client.clone(), attempt)),
-            redeems: Gatherer::new("redeem", options, redeems(client, attempt)),
+            watches: Gatherer::paced("watch", options, watches(client.clone(), attempt)),
+            tickets: Gatherer::paced("ticket", options, tickets(client.clone(), attempt)),
+            redeems: Gatherer::paced("redeem", options, redeems(client, attempt)),
         }
     }
 }

@@ -32,17 +32,33 @@ struct Bounds {
     most_bytes: usize,
     in_flight: usize,
     gather: Duration,
+    /// Zero: calls follow one another as fast as they are answered.
+    storm: Duration,
 }
+
+/// Of asks that are paced, each keeps the next call back for so long: a thousand a second and more are gathered ever longer.
+const PACE: Duration = Duration::from_millis(1);
 
 impl<A: Send + 'static, R: Send + 'static> Gatherer<A, R> {
     /// Ends when dropped, after what was asked has been answered.
     pub(super) fn new(kind: &'static str, options: &UpstreamOptions, carry: Carry<A, R>) -> Self {
+        Self::start(kind, options, Duration::ZERO, carry)
+    }
+
+    /// For what comes by the thousand when everybody comes back at once, each call with statements of its own: the more is
+    /// asked, the longer it is gathered, up to `storm_gather_ms`; a full batch goes at once.
+    pub(super) fn paced(kind: &'static str, options: &UpstreamOptions, carry: Carry<A, R>) -> Self {
+        Self::start(kind, options, Duration::from_millis(options.storm_gather_ms), carry)
+    }
+
+    fn start(kind: &'static str, options: &UpstreamOptions, storm: Duration, carry: Carry<A, R>) -> Self {
         let (sender, receiver) = mpsc::channel(options.waiting_most.max(1));
         let bounds = Bounds {
             most: options.batch_most.max(1),
             most_bytes: options.batch_bytes,
             in_flight: options.in_flight_most.max(1),
             gather: Duration::from_millis(options.gather_ms),
+            storm,
         };
         tokio::spawn(run(kind, bounds, receiver, carry));
         Self { sender }
@@ -91,8 +107,11 @@ async fn run<A: Send + 'static, R: Send + 'static>(
     let mut in_flight = JoinSet::new();
     let mut batch = Batch::new();
     let mut open = true;
+    let mut not_before = Instant::now();
     while open || !batch.asks.is_empty() || !in_flight.is_empty() {
         let slot_free = in_flight.len() < bounds.in_flight;
+        let due_at = |batch: &Batch<A, R>, idle: bool| (batch.since + if idle { Duration::ZERO } else { bounds.gather }).max(not_before);
+        let wake = due_at(&batch, in_flight.is_empty());
         tokio::select! {
             biased;
             _ = in_flight.join_next(), if !in_flight.is_empty() => {}
@@ -105,12 +124,13 @@ async fn run<A: Send + 'static, R: Send + 'static>(
                 }
                 None => open = false,
             },
-            () = tokio::time::sleep_until(batch.since + bounds.gather), if slot_free && !batch.asks.is_empty() => {}
+            () = tokio::time::sleep_until(wake), if slot_free && !batch.asks.is_empty() => {}
         }
         let slot_free = in_flight.len() < bounds.in_flight;
-        let due = in_flight.is_empty() || batch.full(bounds) || batch.since.elapsed() >= bounds.gather;
+        let due = batch.full(bounds) || Instant::now() >= due_at(&batch, in_flight.is_empty());
         if !batch.asks.is_empty() && slot_free && (due || !open) {
             metrics::histogram!("yitang_gateway_upstream_batch_items", "kind" => kind).record(batch.asks.len() as f64);
+            not_before = Instant::now() + PACE.saturating_mul(batch.asks.len() as u32).min(bounds.storm);
             let batch = std::mem::replace(&mut batch, Batch::new());
             in_flight.spawn(answer_all(carry(batch.asks), batch.answers));
         }
@@ -218,6 +238,31 @@ mod tests {
         }
         assert!(sizes.lock().iter().all(|size| *size <= 10), "{:?}", sizes.lock());
         assert_eq!(most.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn a_storm_is_gathered_into_few_calls_and_a_single_ask_goes_at_once() {
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let carry: Carry<u32, u32> = {
+            let sizes = sizes.clone();
+            Arc::new(move |asks| {
+                sizes.lock().push(asks.len());
+                Box::pin(async move { Ok(asks.into_iter().map(Ok).collect()) })
+            })
+        };
+        let gatherer = Gatherer::paced("test", &UpstreamOptions { storm_gather_ms: 100, ..UpstreamOptions::default() }, carry);
+        let wave = async |count: u32| {
+            let answers = futures::future::join_all((0..count).map(|number| gatherer.ask(number, 1))).await;
+            assert!(answers.into_iter().all(|answer| answer.is_ok()));
+        };
+        wave(1).await;
+        wave(300).await;
+        let started = Instant::now();
+        wave(1).await;
+        assert!(started.elapsed() >= Duration::from_millis(90), "the next call waits: {:?}", started.elapsed());
+        // A full batch waits for nothing.
+        wave(512).await;
+        assert_eq!(*sizes.lock(), [1, 300, 1, 512]);
     }
 
     #[tokio::test]

@@ -26,6 +26,8 @@ pub struct UpstreamOptions {
     pub batch_bytes: usize,
     /// While a call is in flight, later things are gathered for so long before the next call starts beside it.
     pub gather_ms: u64,
+    /// Tickets and questions of who may watch, when they come by the thousand, are gathered for so long at most.
+    pub storm_gather_ms: u64,
     /// Calls of one kind in flight to one node.
     pub in_flight_most: usize,
     /// Things of one kind waiting for one node; past it they are refused as OVERLOADED.
@@ -55,6 +57,7 @@ impl Default for UpstreamOptions {
             batch_most: 512,
             batch_bytes: 1024 * 1024,
             gather_ms: 2,
+            storm_gather_ms: 100,
             in_flight_most: 4,
             waiting_most: 65_536,
             marks_ms: 50,
