@@ -21,9 +21,8 @@ pub struct FloorArgs {
     /// How many frames a second; thousands of sockets get each after the one before has come to all.
     #[arg(long, default_value_t = 2.0)]
     pub per_s: f64,
-    /// Write the figures here, too.
-    #[arg(long)]
-    pub json: Option<PathBuf>,
+    #[command(flatten)]
+    pub report: ReportArgs,
     #[command(flatten)]
     pub cores: CoreArgs,
 }

@@ -74,6 +74,14 @@ impl Desk {
         }
     }
 
+    /// What was measured begins: what ended before does not count. Posts that are under way do.
+    pub fn begin(&mut self) {
+        self.receipts = Latencies::default();
+        self.acknowledged.clear();
+        self.unacknowledged.clear();
+        self.due = self.posters.values().map(|poster| poster.open() as u64).sum();
+    }
+
     /// Nothing new is posted.
     pub fn hush(&mut self) {
         self.flow = None;

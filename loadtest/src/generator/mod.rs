@@ -132,6 +132,7 @@ impl Generator {
                 self.catalogue.begin();
                 self.latencies.clear();
                 self.seats.begin();
+                self.desk.begin();
                 self.delivered = 0;
             }
             Order::Post(flow) => self.desk.start(flow, &mut self.seats),

@@ -247,7 +247,10 @@ impl Seats {
             // The token is not good any more.
             socket.place.resume_token = None;
         }
-        socket.target = (socket.target + 1) % self.plan.targets.len() as u16;
+        // A home that only has too many at once stays a home.
+        if socket.came_in || socket.attempts > 3 {
+            socket.target = (socket.target + 1) % self.plan.targets.len() as u16;
+        }
         let Retry { min_ms, jitter_ms, max_ms } = self.retry;
         let first = u64::from(min_ms) + rand::random_range(0..=u64::from(jitter_ms));
         let pause_ms = (first << (socket.attempts - 1).min(16)).min(u64::from(max_ms).max(first));

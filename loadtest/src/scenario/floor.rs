@@ -23,7 +23,7 @@ use crate::{
     fleet::{Fleet, this_on},
     generator::orders::{Plan, Seat},
     measure::cpu_of,
-    report::{Report, ReportArgs, Summary},
+    report::{Plot, Report, Summary, percentiles},
 };
 
 /// What was measured before on such a machine, µs a delivery: (sockets, lowest, highest). docs/performance.md has the table.
@@ -48,6 +48,9 @@ pub struct Floor {
     pub latency_ms: Summary,
     /// CPU of the generator over wall time.
     pub generator_share: f64,
+    /// Latency by percentile.
+    #[serde(skip)]
+    pub plot: Plot,
 }
 
 /// How the floor is measured.
@@ -157,14 +160,16 @@ pub async fn measure(pace: Pace, server_cpus: Option<&str>, generator_cpus: Opti
     let found = fleet.finish().await?;
     let delivered: u64 = found.frames.iter().map(|frame| u64::from(frame.count) * frame.sockets).sum();
     anyhow::ensure!(delivered == u64::from(rounds) * connections as u64, "the floor delivered {delivered}");
+    let screens = latencies(&found.latencies, |_| true).whole;
     Ok(Floor {
         connections,
         bytes,
         delivered,
         cpu_us_per_delivery: used.total_us as f64 / delivered as f64,
         cpu_user_us_per_delivery: used.user_us as f64 / delivered as f64,
-        latency_ms: Summary::of(&latencies(&found.latencies, |_| true).whole),
+        latency_ms: Summary::of(&screens),
         generator_share,
+        plot: percentiles("The floor: write to screen, by percentile", &screens),
     })
 }
 
@@ -181,7 +186,7 @@ pub async fn run(args: FloorArgs) -> anyhow::Result<()> {
     report.latency_ms = Some(floor.latency_ms);
     report.generator_share = Some(floor.generator_share);
     tell(&mut report, &floor);
-    report.emit(&ReportArgs { json: args.json, ..ReportArgs::default() })
+    report.emit(&args.report)
 }
 
 /// Whether a floor agrees with the table; where it has no such row, there is nothing to hold it against.
@@ -202,6 +207,7 @@ pub fn tell(report: &mut Report, floor: &Floor) {
             AGREE * 100.0
         ));
     }
+    report.plots.push(floor.plot.clone());
     report.also("floor", floor);
 }
 
@@ -219,6 +225,7 @@ mod tests {
             cpu_user_us_per_delivery: 0.1,
             latency_ms: Summary::default(),
             generator_share: 0.5,
+            plot: Plot::default(),
         };
         for (sockets, cpu, expected) in [
             (19_500, 8.6, Some(true)),

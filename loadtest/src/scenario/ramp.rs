@@ -70,7 +70,7 @@ pub async fn run(args: RampArgs) -> anyhow::Result<()> {
         report.cores_busy.clone_from(&best.cores_busy);
         report.cpu_us_per_delivery = Some(best.gateway_cores * 1_000_000.0 / best.deliveries_per_s);
     } else {
-        report.invalid("not even the first step was held");
+        report.invalid("no step was held");
     }
     if let Some(limit) = steps.iter().find(|step| !step.held) {
         let busiest = limit.generator_shares.iter().copied().fold(0.0, f64::max);
@@ -153,7 +153,7 @@ fn judge_step(
     }
 }
 
-/// Which rates are tried: rising by a factor until one is not held, then twice between the two.
+/// Which rates are tried: rising by a factor until one is not held (or falling until one is), then twice between the two.
 #[derive(Debug)]
 struct Rates {
     factor: f64,
@@ -161,11 +161,12 @@ struct Rates {
     held: f64,
     failed: Option<f64>,
     between: u32,
+    falls: u32,
 }
 
 impl Rates {
     fn new(from: f64, factor: f64) -> Self {
-        Self { factor: factor.max(1.05), next: Some(from), held: 0.0, failed: None, between: 0 }
+        Self { factor: factor.max(1.05), next: Some(from), held: 0.0, failed: None, between: 0, falls: 0 }
     }
 
     fn next(&self) -> Option<f64> {
@@ -181,7 +182,11 @@ impl Rates {
         }
         self.next = match self.failed {
             None => Some(rate * self.factor),
-            Some(failed) if self.between < 2 && self.held > 0.0 => {
+            Some(failed) if self.held == 0.0 => {
+                self.falls += 1;
+                (self.falls < 8).then_some(failed / self.factor.powi(2))
+            }
+            Some(failed) if self.between < 2 => {
                 self.between += 1;
                 Some((self.held + failed) / 2.0)
             }
@@ -203,8 +208,14 @@ mod tests {
             rates.judge(rate <= 500.0);
         }
         assert_eq!(tried, [100.0, 200.0, 400.0, 800.0, 600.0, 500.0]);
+        let (mut falling, mut tried) = (Rates::new(1_000.0, 2.0), Vec::new());
+        while let Some(rate) = falling.next() {
+            tried.push(rate);
+            falling.judge(rate <= 130.0);
+        }
+        assert_eq!(tried, [1_000.0, 250.0, 62.5, 156.25, 109.375]);
         let mut none = Rates::new(100.0, 2.0);
-        none.judge(false);
+        (0..8).for_each(|_| none.judge(false));
         assert_eq!(none.next(), None);
     }
 

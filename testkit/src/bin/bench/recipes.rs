@@ -121,10 +121,8 @@ impl Bench {
         let (json, html) = (parts::file(&self.folder, part, "json"), parts::file(&self.folder, part, "html"));
         let _ = std::fs::remove_file(&json);
         let mut command = Command::new("taskset");
-        command.arg("-c").arg(cpus).arg(&self.loadtest).arg(scenario).args(arguments).arg("--json").arg(&json);
-        if scenario != "floor" {
-            command.arg("--html").arg(&html);
-        }
+        command.arg("-c").arg(cpus).arg(&self.loadtest).arg(scenario).args(arguments);
+        command.arg("--json").arg(&json).arg("--html").arg(&html);
         let status = command.env("YITANG_KEY", key).status().context("running loadtest")?;
         ensure!(status.success(), "loadtest {scenario} ({part}) failed");
         parts::read(&self.folder, part)
@@ -160,7 +158,7 @@ fn connect(bench: &Bench) -> anyhow::Result<()> {
 /// Plain, and where the gateway has a certificate, with TLS.
 fn idle(bench: &Bench) -> anyhow::Result<()> {
     let most = MOST.to_string();
-    let arguments = ["--viewers", &most, "--idle-s", "20", "--connects-per-s", "4000"];
+    let arguments = ["--viewers", &most, "--idle-s", "12", "--connects-per-s", "4000"];
     let stage = Stage::start(&bench.wanted("idle", 1))?;
     bench.load(&stage, "idle", "idle", MOST, &arguments)?;
     drop(stage);
@@ -198,13 +196,13 @@ fn broadcast(bench: &Bench) -> anyhow::Result<()> {
 /// The reference meeting on the embedded default.
 fn consultation(bench: &Bench) -> anyhow::Result<()> {
     let stage = Stage::start(&Wanted { gateways: None, ..bench.wanted("consultation", 1) })?;
-    bench.load(&stage, "consultation", "consultation", 221, &["--viewers", "221", "--comments", "435", "--seconds", "60"])?;
+    bench.load(&stage, "consultation", "consultation", 221, &["--viewers", "221", "--comments", "435", "--seconds", "45"])?;
     bench.together("consultation", Some("consultation"), &[])
 }
 
 /// 221 viewers, 200 comments a second: as the service is set by default, and with coalescing switched off.
 fn steady(bench: &Bench) -> anyhow::Result<()> {
-    let arguments = ["--viewers", "221", "--posts-per-s", "200", "--seconds", "15", "--posters", "40", "--floor"];
+    let arguments = ["--viewers", "221", "--posts-per-s", "200", "--seconds", "10", "--posters", "40", "--floor"];
     for (part, window_ms) in [("steady-on", 50), ("steady-off", 0)] {
         let mut wanted = bench.wanted(part, 1);
         wanted.settings = vec![setting("gateway.hub.window_ms", window_ms)];
@@ -223,7 +221,8 @@ fn ramp(bench: &Bench) -> anyhow::Result<()> {
         wanted.settings = fast_authors();
         let stage = Stage::start(&wanted)?;
         let viewers = viewers.to_string();
-        let arguments = ["--viewers", &viewers, "--posters", "400", "--from", from, "--gateway-cpu", &bench.servers, "--deflate"];
+        let arguments =
+            ["--viewers", &viewers, "--posters", "400", "--from", from, "--gateway-cpu", &bench.servers, "--step-s", "3", "--deflate"];
         bench.load(&stage, "ramp", part, 2_210, &arguments)?;
     }
     bench.together("ramp", Some("ramp-221"), &[("viewers_221", "ramp-221"), ("viewers_2210", "ramp-2210")])
@@ -271,7 +270,7 @@ fn storm(bench: &Bench) -> anyhow::Result<()> {
         "--generators",
         "2",
         "--posts-per-s",
-        "5",
+        "1",
         "--posters",
         "10",
         "--kill-pid",
@@ -293,7 +292,7 @@ fn post(bench: &Bench) -> anyhow::Result<()> {
         wanted.sqlite = database == "sqlite";
         wanted.settings = fast_authors();
         let stage = Stage::start(&wanted)?;
-        let arguments = ["--conversations", conversations, "--posters", "2000", "--seconds", "8"];
+        let arguments = ["--conversations", conversations, "--posters", "2000", "--seconds", "6"];
         let through = format!("post-{name}");
         bench.load(&stage, "post", &through, 2_000, &arguments)?;
         let core = stage.chat_core().context("a chat-core")?;
