@@ -29,7 +29,7 @@ export interface RoomView {
 }
 
 /** Events held while one follows the newest, and while one reads back: a page that runs all day weighs what it did. */
-const FOLLOWING_MOST = 2_000;
+const FOLLOWING_MOST = 4_000;
 const READING_MOST = 50_000;
 /** Kept on the device so often while one looks. */
 const KEEP_MS = 5_000;
