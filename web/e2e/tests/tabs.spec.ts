@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { type BrowserContext, type Page, expect, test } from "@playwright/test";
 import type { Client, Room } from "@yitang/sdk";
-import { type OutputChunk, type RolldownOutput, build } from "vite";
+import { type Rolldown, build } from "vite";
 import { unlike, url } from "../support/page";
 
 type Sdk = typeof import("@yitang/sdk");
@@ -14,15 +14,17 @@ interface Here {
   conversation: string;
 }
 
-const PAGE = "/a-page-of-the-tests.html";
-let script = "";
+const PAGE = "/tests/tabs.html";
+/** The SDK as a browser loads it, by the names of its files. */
+const scripts = new Map<string, string>();
 
 test.beforeAll(async () => {
   const entry = fileURLToPath(new URL("../../sdk/src/index.ts", import.meta.url));
-  const lib = { entry, formats: ["es" as const], fileName: "sdk" };
+  const lib = { entry, formats: ["es" as const], fileName: () => "sdk.js" };
   const built = await build({ configFile: false, logLevel: "error", build: { write: false, minify: false, lib } });
-  const [{ output }] = [built].flat() as RolldownOutput[] as [RolldownOutput];
-  script = (output[0] as OutputChunk).code;
+  for (const { output } of [built].flat() as Rolldown.RolldownOutput[]) {
+    for (const file of output) if (file.type === "chunk") scripts.set(file.fileName, file.code);
+  }
 });
 
 class Tab {
@@ -39,7 +41,7 @@ class Tab {
     await tab.page.goto(url() + PAGE);
     await tab.page.evaluate(async (login) => {
       const here = window as unknown as Here;
-      here.sdk = (await import("/a-page-of-the-tests.js" as string)) as Sdk;
+      here.sdk = (await import("/tests/sdk.js" as string)) as Sdk;
       here.client = new here.sdk.Client();
       if (login) await here.client.signIn(login, "yitang-demo");
       else await here.client.restore();
@@ -105,7 +107,10 @@ test.describe("tabs of one browser", () => {
   test.beforeEach(async ({ browser }) => {
     context = await browser.newContext();
     await context.route(`**${PAGE}`, (route) => route.fulfill({ contentType: "text/html; charset=utf-8", body: "<!doctype html><title>tabs</title>" }));
-    await context.route("**/a-page-of-the-tests.js", (route) => route.fulfill({ contentType: "text/javascript; charset=utf-8", body: script }));
+    await context.route("**/tests/*.js", (route) => {
+      const name = new URL(route.request().url()).pathname.split("/").pop() ?? "";
+      return route.fulfill({ contentType: "text/javascript; charset=utf-8", body: scripts.get(name) ?? "throw new Error('no such file')" });
+    });
   });
   test.afterEach(() => context.close());
 
