@@ -1,3 +1,4 @@
+import "./state/older";
 import { createApp } from "vue";
 import App from "./App.vue";
 import RouterLink from "./parts/RouterLink.vue";

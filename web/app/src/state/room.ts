@@ -186,13 +186,16 @@ export function useRoom(id: string) {
   }
 
   let keptSeq = -1;
-  function keep(): void {
+  function keep(leaving = false): void {
     const { delivered } = room.follower;
     if (room.phase !== "live" || !consultation.value || !book || delivered === keptSeq) return;
+    // In a flood there is better to do; what stands when it ends, or when one leaves, is kept.
+    pace.count(0, performance.now());
+    if (!leaving && pace.waitMs(false) > 0) return;
     keptSeq = delivered;
     keepRoom(myself.value, consultation.value, book.rows);
   }
-  const keeper = setInterval(keep, KEEP_MS);
+  const keeper = setInterval(() => keep(), KEEP_MS);
   const impatient = setTimeout(() => ((patient = false), soon()), PATIENCE_MS);
   void keptRoom(myself.value, id).then((found) => {
     kept = found;
@@ -211,7 +214,7 @@ export function useRoom(id: string) {
   ];
   void load();
   onUnmounted(() => {
-    keep();
+    keep(true);
     for (const stop of stops) stop();
     clearInterval(keeper);
     clearTimeout(impatient);
