@@ -45,8 +45,10 @@ class Tab {
       here.client = new here.sdk.Client();
       if (login) await here.client.signIn(login, "yitang-demo");
       else await here.client.restore();
-      const { consultations } = await here.client.services.consultations.listConsultations({});
-      here.conversation = consultations.find(({ state }) => state === here.sdk.ConsultationState.OPEN)?.id ?? "";
+      const states = [here.sdk.ConsultationState.OPEN];
+      const { consultations } = await here.client.services.consultations.listConsultations({ states, limit: 1 });
+      if (!consultations[0]) throw new Error("no consultation is open");
+      here.conversation = consultations[0].id;
       here.room = here.client.enter(here.conversation);
       await here.client.start();
     }, login);
@@ -55,8 +57,8 @@ class Tab {
   }
 
   async isOnline(): Promise<void> {
-    const isLive = () => (window as unknown as Here).client.online && (window as unknown as Here).room.phase === "live";
-    await expect.poll(() => this.page.evaluate(isLive), { timeout: 15_000 }).toBe(true);
+    const standing = () => [(window as unknown as Here).client.connection.phase, (window as unknown as Here).room.phase, (window as unknown as Here).room.refusal?.message];
+    await expect.poll(() => this.page.evaluate(standing), { timeout: 15_000 }).toEqual(["online", "live", undefined]);
   }
 
   /** Written down, not necessarily sent. */
