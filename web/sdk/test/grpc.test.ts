@@ -6,7 +6,7 @@ import { RefusalSchema } from "../src/gen/common_pb.js";
 import { ConsultationSchema, ConsultationService } from "../src/gen/consultation_pb.js";
 import { clientOf, framesOf } from "../src/grpc.js";
 
-function frame(flag: number, inside: Uint8Array): Uint8Array {
+function frame(flag: number, inside: Uint8Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(5 + inside.length);
   bytes[0] = flag;
   new DataView(bytes.buffer).setUint32(1, inside.length);
