@@ -20,8 +20,8 @@ export default defineConfig({
   plugins: [
     vue(),
     budget([
-      { name: "room", page: /pages\/Room\.vue$/, most: 140 * KIB },
-      { name: "hall", page: /pages\/Hall\.vue$/, most: 140 * KIB },
+      { name: "room", page: /pages\/Room\.vue$/, most: 120 * KIB },
+      { name: "hall", page: /pages\/Hall\.vue$/, most: 120 * KIB },
     ]),
     worker(["/seal.svg", "/manifest.webmanifest"]),
     compressed(["seal.svg", "manifest.webmanifest"]),

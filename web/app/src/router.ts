@@ -1,46 +1,98 @@
-import { type RouteLocationNormalized, createRouter, createWebHistory } from "vue-router";
+// From one page to another: asked for by a link, by the browser's own buttons, or by the page.
+import { type Component, nextTick, shallowReactive, shallowRef } from "vue";
+import { type Page, type Route, type To, addressOf, resolve } from "./state/routing";
 import { restore } from "./state/session";
 
-const Document = () => import("./pages/Document.vue");
 const Consultation = () => import("./pages/Consultation.vue");
+const pages: Page[] = [
+  { path: "/", name: "home", component: () => import("./pages/Home.vue") },
+  { path: "/sign-in", name: "sign-in", component: () => import("./pages/SignIn.vue"), meta: { open: true } },
+  { path: "/link", name: "link", component: () => import("./pages/Link.vue"), meta: { open: true } },
+  { path: "/c/new", name: "create", component: Consultation },
+  { path: "/c/:id/edit", name: "edit", component: Consultation },
+  { path: "/c/:id/document", name: "document", component: () => import("./pages/Document.vue") },
+  { path: "/c/:id", name: "room", component: () => import("./pages/Room.vue"), meta: { whole: true } },
+  { path: "/hall/:id", name: "hall", component: () => import("./pages/Hall.vue"), meta: { open: true, whole: true, bare: true } },
+  { path: "/me", name: "account", component: () => import("./pages/Account.vue") },
+  { path: "/directory", name: "directory", component: () => import("./pages/Directory.vue") },
+];
+const nowhere: Page = { path: "", name: "nowhere", component: () => import("./pages/Nowhere.vue"), meta: { open: true } };
 
-export const router = createRouter({
-  history: createWebHistory(),
-  routes: [
-    { path: "/", name: "home", component: () => import("./pages/Home.vue") },
-    { path: "/sign-in", name: "sign-in", component: () => import("./pages/SignIn.vue"), meta: { open: true } },
-    { path: "/link", name: "link", component: () => import("./pages/Link.vue"), meta: { open: true } },
-    { path: "/c/new", name: "create", component: Consultation },
-    { path: "/c/:id/edit", name: "edit", component: Consultation, props: true },
-    { path: "/c/:id/document", name: "document", component: Document, props: true },
-    { path: "/c/:id", name: "room", component: () => import("./pages/Room.vue"), props: true, meta: { whole: true } },
-    { path: "/hall/:id", name: "hall", component: () => import("./pages/Hall.vue"), props: true, meta: { open: true, whole: true, bare: true } },
-    { path: "/me", name: "account", component: () => import("./pages/Account.vue") },
-    { path: "/directory", name: "directory", component: () => import("./pages/Directory.vue") },
-    { path: "/:path(.*)*", name: "nowhere", component: () => import("./pages/Nowhere.vue"), meta: { open: true } },
-  ],
-  scrollBehavior: (to, _from, saved) => (to.hash ? false : (saved ?? { top: 0 })),
-});
+/** Where one is. */
+export const route = shallowReactive<Route>({ path: "", fullPath: "", name: "", params: {}, query: {}, hash: "", meta: {} });
+/** The page that is shown; undefined: the first is still on its way. */
+export const shown = shallowRef<Component>();
 
-// A link straight into a consultation survives signing in.
-router.beforeEach(async (to: RouteLocationNormalized) => {
-  if (to.meta["open"]) return true;
-  const standing = await restore();
-  if (standing !== "out") return true;
-  return { name: "sign-in", query: to.fullPath === "/" ? {} : { to: to.fullPath } };
-});
+const components = new Map<Page, Component>();
+const arrived = new Set<(isFirst: boolean) => void>();
+let going = 0;
+
+export const hrefOf = (to: To) => addressOf(pages, to);
+/** Calls this when another page has come. */
+export function onArrival(act: (isFirst: boolean) => void): void {
+  arrived.add(act);
+}
+
+type Way = "push" | "replace" | "stay";
+
+async function go(to: To, way: Way, top = 0): Promise<void> {
+  const mine = (going += 1);
+  const { route: next, page } = resolve(pages, nowhere, hrefOf(to));
+  // A link straight into a consultation survives signing in.
+  if (!next.meta.open && (await restore()) === "out") {
+    if (mine !== going) return;
+    return go({ name: "sign-in", query: next.fullPath === "/" ? {} : { to: next.fullPath } }, way === "push" ? "push" : "replace");
+  }
+  const component = await load(page, next);
+  if (!component || mine !== going) return;
+  if (way === "push") history.replaceState({ ...(history.state as object | null), top: scrollY }, "");
+  if (way === "push") history.pushState({}, "", next.fullPath);
+  else if (way === "replace") history.replaceState(history.state, "", next.fullPath);
+  const isFirst = shown.value === undefined;
+  const isOther = isFirst || route.path !== next.path;
+  Object.assign(route, next);
+  shown.value = component;
+  await nextTick();
+  if (isOther && next.hash === "") scrollTo(0, top);
+  if (isOther) for (const act of arrived) act(isFirst);
+}
+
+async function load(page: Page, next: Route): Promise<Component | undefined> {
+  const held = components.get(page);
+  if (held) return held;
+  try {
+    const component = (await page.component()).default;
+    components.set(page, component);
+    return component;
+  } catch (error) {
+    loadAnew(next.fullPath, error);
+    return undefined;
+  }
+}
 
 // A new version has taken the place of the one this page is of, and a part of it that was not loaded yet is gone:
 // the page is loaded anew where one wanted to go, once.
 const KEY = "yitang-reloaded-ms";
 const ONCE_MS = 20_000;
-router.onError((error: unknown, to) => {
-  if (!/import|fetch|module|load/i.test(String(error))) return;
+function loadAnew(address: string, error: unknown): void {
   try {
-    if (Date.now() - Number(sessionStorage.getItem(KEY) ?? 0) < ONCE_MS) return;
+    if (Date.now() - Number(sessionStorage.getItem(KEY) ?? 0) < ONCE_MS) throw error;
     sessionStorage.setItem(KEY, String(Date.now()));
   } catch {
+    console.error(error);
     return;
   }
-  location.assign(to.fullPath);
-});
+  location.assign(address);
+}
+
+export const router = {
+  push: (to: To) => go(to, "push"),
+  replace: (to: To) => go(to, "replace"),
+  /** Shows the page of the address bar, and follows the browser's buttons from now on. */
+  start(): Promise<void> {
+    history.scrollRestoration = "manual";
+    const here = () => location.pathname + location.search + location.hash;
+    addEventListener("popstate", (event) => void go(here(), "stay", Number((event.state as { top?: number } | null)?.top ?? 0)));
+    return go(here(), "stay");
+  },
+};

@@ -119,6 +119,16 @@ describe("rows", () => {
     expect(keysOf(book.rows)).toEqual(["start", "d1", "c1"]);
   });
 
+  it("what is not held any more goes from the front, and no other row is touched", () => {
+    const entries = Array.from({ length: 9 }, (_, index) => comment(index + 1, 9, String(index)));
+    const book = new RowBook(ME, 0);
+    book.take(log(entries.slice(0, 8), true));
+    const kept = book.rows.at(-1);
+    expect(book.take({ ...log(entries), oldest: 6 })).toBe(true);
+    expect(keysOf(book.rows)).toEqual(["c6", "c7", "c8", "c9"]);
+    expect(book.rows.at(-2)).toBe(kept);
+  });
+
   it("a comment's row is found by its seq, whatever stands between", () => {
     const found = rows([state(1, ConsultationState.OPEN), comment(2, 9, "a"), comment(5, 9, "b", DAY_MS), state(6, ConsultationState.CLOSED)], {
       completeBefore: true,

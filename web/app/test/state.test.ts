@@ -65,7 +65,7 @@ describe("the pace of drawing", () => {
   it("is every frame while it is quiet, and a few times a second in a flood", () => {
     expect(after(2).waitMs(false)).toBe(0);
     expect(after(40).waitMs(false)).toBeGreaterThan(0);
-    expect(after(500).waitMs(false)).toBe(250);
+    expect(after(500).waitMs(false)).toBe(320);
     expect(after(500).waitMs(true)).toBe(500);
   });
   it("counts what came, and forgets it soon", () => {

@@ -5,7 +5,7 @@ const PAGE = 200;
 
 /** A program that is signed in, without a socket. */
 export async function program(url: string, login: string): Promise<Client> {
-  const client = new Client({ url, name: "e2e", store: new MemoryStore() });
+  const client = new Client({ url, name: "yitang-web 0.1", store: new MemoryStore() });
   await client.signIn(login, "yitang-demo");
   return client;
 }

@@ -88,7 +88,7 @@ export async function setScene(browser: Browser): Promise<Scene> {
   const past = await make("请你来协商：文化礼堂怎样天天有人来");
   await say(programs, past, SAID_BEFORE);
   await consultations.setConsultationState({ id: past, state: ConsultationState.CLOSED });
-  const link = await consultations.createDisplayLink({ id: room, label: "主会场大屏", expiresMs: BigInt(Date.now() + 86_400_000) }).catch(() => ({ path: "/hall/none#none" }));
+  const link = await consultations.createDisplayLink({ id: room, label: "主会场大屏", expiresMs: BigInt(Date.now() + 86_400_000) });
 
   const signedIn: Scene["signedIn"] = { nobody: undefined, newcomer: undefined, member: undefined, staff: undefined };
   for (const [who, login] of [["member", "member41"], ["staff", "staff1"]] as const) {
@@ -187,6 +187,12 @@ export async function visit(page: Page, scene: Scene, place: Place): Promise<voi
     await expect(page.locator("article.comment").first()).toBeVisible();
     await expect(page.getByRole("button", { name: /(在场|^)\s*\d+\s*(人|here)/ }).first()).toBeVisible();
   }
+  // A document is whole when all of it is loaded, and says so no more.
+  if (place.name === "document") {
+    await expect(page.getByText(SAID_BEFORE[3]?.[1] ?? "")).toBeVisible();
+    await expect(page.getByText(/已载入|loaded/i)).toHaveCount(0);
+  }
+  if (place.name === "hall") await expect(page.getByText(SAID[7]?.[1] ?? "")).toBeVisible();
   // Names come after what was said.
   await expect(page.getByText(/^…$/)).toHaveCount(0);
   await expect(page.getByText(/正在载入|Loading…/)).toHaveCount(0);

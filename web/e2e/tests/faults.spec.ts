@@ -220,8 +220,12 @@ class Meeting {
    * did not say that it was connected. */
   judge({ said, shown }: Testimony, away?: { from: number; to: number }): void {
     expect(said.length).toBeGreaterThan(0);
-    for (const { outgoing } of said) {
-      for (const { state } of outgoing) expect(state).toMatch(/^(等待发送|发送中)/);
+    for (const { at, outgoing } of said) {
+      for (const { text, state } of outgoing) {
+        expect(state).toMatch(/^(等待发送|发送中|已发出)/);
+        // A receipt may come before the event: it is said to be sent then, and must be.
+        if (state.startsWith("已发出")) this.#sent.push({ at, text });
+      }
     }
     for (const one of shown) this.#shown.push(one);
     if (!away) return;
@@ -233,6 +237,7 @@ class Meeting {
     }
   }
   readonly #shown: Testimony["shown"] = [];
+  readonly #sent: { at: number; text: string }[] = [];
 
   /** Both pages and the service's own log hold the same comments in the same order, each once, and each that was written. */
   async everythingAgrees(): Promise<void> {
@@ -249,6 +254,10 @@ class Meeting {
       const entry = log.find((one) => one.seq === seq);
       expect(entry?.text).toBe(text);
       expect(at, `${text} stood as said before it was`).toBeGreaterThanOrEqual((entry?.timeMs ?? Infinity) - 20);
+    }
+    for (const { text, at } of this.#sent) {
+      const entry = log.find((one) => one.text === text);
+      expect(at, `${text} was called sent before it was`).toBeGreaterThanOrEqual((entry?.timeMs ?? Infinity) - 20);
     }
     expect(this.#shown.length).toBeGreaterThan(0);
   }

@@ -43,8 +43,11 @@ test("staff make a consultation, open, pause and close it, and members feel each
   await expect(member.page.getByText("一条发言已被主持人隐藏：与议题无关")).toBeVisible();
   await expect(member.page.getByText(said)).toHaveCount(0);
 
-  staff.page.once("dialog", (dialog) => void dialog.accept());
-  await control("结束协商");
+  await staff.page.getByRole("button", { name: "主持操作" }).click();
+  await staff.page.getByRole("dialog").getByRole("button", { name: "结束协商" }).click();
+  // It cannot be undone, so it is asked once more.
+  await staff.page.getByRole("alertdialog").getByRole("button", { name: "结束协商" }).click();
+  await expect(staff.page.getByRole("alertdialog")).toHaveCount(0);
   await expect(member.page.getByText("已结束", { exact: true })).toBeVisible({ timeout: 3_000 });
   await staff.leaves();
   await member.leaves();

@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { type BrowserContext, type Page, expect, test } from "@playwright/test";
 import type { Client, Room } from "@yitang/sdk";
-import { type OutputChunk, type RolldownOutput, build } from "vite";
+import { type Rolldown, build } from "vite";
 import { unlike, url } from "../support/page";
 
 type Sdk = typeof import("@yitang/sdk");
@@ -14,15 +14,17 @@ interface Here {
   conversation: string;
 }
 
-const PAGE = "/a-page-of-the-tests.html";
-let script = "";
+const PAGE = "/tests/tabs.html";
+/** The SDK as a browser loads it, by the names of its files. */
+const scripts = new Map<string, string>();
 
 test.beforeAll(async () => {
   const entry = fileURLToPath(new URL("../../sdk/src/index.ts", import.meta.url));
-  const lib = { entry, formats: ["es" as const], fileName: "sdk" };
+  const lib = { entry, formats: ["es" as const], fileName: () => "sdk.js" };
   const built = await build({ configFile: false, logLevel: "error", build: { write: false, minify: false, lib } });
-  const [{ output }] = [built].flat() as RolldownOutput[] as [RolldownOutput];
-  script = (output[0] as OutputChunk).code;
+  for (const { output } of [built].flat() as Rolldown.RolldownOutput[]) {
+    for (const file of output) if (file.type === "chunk") scripts.set(file.fileName, file.code);
+  }
 });
 
 class Tab {
@@ -39,12 +41,14 @@ class Tab {
     await tab.page.goto(url() + PAGE);
     await tab.page.evaluate(async (login) => {
       const here = window as unknown as Here;
-      here.sdk = (await import("/a-page-of-the-tests.js" as string)) as Sdk;
+      here.sdk = (await import("/tests/sdk.js" as string)) as Sdk;
       here.client = new here.sdk.Client();
       if (login) await here.client.signIn(login, "yitang-demo");
       else await here.client.restore();
-      const { consultations } = await here.client.services.consultations.listConsultations({});
-      here.conversation = consultations.find(({ state }) => state === here.sdk.ConsultationState.OPEN)?.id ?? "";
+      const states = [here.sdk.ConsultationState.OPEN];
+      const { consultations } = await here.client.services.consultations.listConsultations({ states, limit: 1 });
+      if (!consultations[0]) throw new Error("no consultation is open");
+      here.conversation = consultations[0].id;
       here.room = here.client.enter(here.conversation);
       await here.client.start();
     }, login);
@@ -53,8 +57,8 @@ class Tab {
   }
 
   async isOnline(): Promise<void> {
-    const isLive = () => (window as unknown as Here).client.online && (window as unknown as Here).room.phase === "live";
-    await expect.poll(() => this.page.evaluate(isLive), { timeout: 15_000 }).toBe(true);
+    const standing = () => [(window as unknown as Here).client.connection.phase, (window as unknown as Here).room.phase, (window as unknown as Here).room.refusal?.message];
+    await expect.poll(() => this.page.evaluate(standing), { timeout: 15_000 }).toEqual(["online", "live", undefined]);
   }
 
   /** Written down, not necessarily sent. */
@@ -105,7 +109,10 @@ test.describe("tabs of one browser", () => {
   test.beforeEach(async ({ browser }) => {
     context = await browser.newContext();
     await context.route(`**${PAGE}`, (route) => route.fulfill({ contentType: "text/html; charset=utf-8", body: "<!doctype html><title>tabs</title>" }));
-    await context.route("**/a-page-of-the-tests.js", (route) => route.fulfill({ contentType: "text/javascript; charset=utf-8", body: script }));
+    await context.route("**/tests/*.js", (route) => {
+      const name = new URL(route.request().url()).pathname.split("/").pop() ?? "";
+      return route.fulfill({ contentType: "text/javascript; charset=utf-8", body: scripts.get(name) ?? "throw new Error('no such file')" });
+    });
   });
   test.afterEach(() => context.close());
 

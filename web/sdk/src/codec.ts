@@ -10,14 +10,25 @@ export type Subprotocol = typeof BINARY | typeof JSON_TEXT;
 /** What one batch may inflate to, bytes: sixteen times a frame. More is a bomb, not a batch. */
 export const INFLATED_BYTES = 4 * 1024 * 1024;
 
+let json: typeof import("./json.js") | undefined;
+/** Before JSON is spoken: most never speak it, and need not carry it. */
+export async function learnJson(): Promise<void> {
+  json ??= await import("./json.js");
+}
+function needJson(): typeof import("./json.js") {
+  if (!json) throw new Error("JSON has not been learnt");
+  return json;
+}
+
+/** Throws where it is JSON, and that has not been learnt. */
 export function encode(frame: ClientFrame, subprotocol: Subprotocol): Uint8Array<ArrayBuffer> | string {
-  if (subprotocol === JSON_TEXT) return toJsonString(ClientFrameSchema, frame);
+  if (subprotocol === JSON_TEXT) return needJson().encodeJson(frame);
   return toBinary(ClientFrameSchema, frame) as Uint8Array<ArrayBuffer>;
 }
 
 /** Throws where the frame is not of the contract. What a later contract adds is passed over. */
 export function decode(data: unknown): ServerFrame {
-  if (typeof data === "string") return fromJsonString(ServerFrameSchema, data, { ignoreUnknownFields: true });
+  if (typeof data === "string") return needJson().decodeJson(data);
   if (data instanceof ArrayBuffer) return fromBinary(ServerFrameSchema, new Uint8Array(data));
   if (ArrayBuffer.isView(data)) return fromBinary(ServerFrameSchema, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   throw new TypeError("a frame is text or bytes");

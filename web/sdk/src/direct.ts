@@ -1,6 +1,6 @@
 // A line with a socket of its own: tickets and resume tokens, coming back as the server says, and its end.
 import { Backoff } from "./backoff.js";
-import { type Subprotocol, canInflate } from "./codec.js";
+import { BINARY, type Subprotocol, canInflate, learnJson } from "./codec.js";
 import { Dialect } from "./dialect.js";
 import { ConnectionLost, RefusalError, endsSession } from "./errors.js";
 import { Capability, type Welcome } from "./gen/socket_pb.js";
@@ -108,11 +108,14 @@ export class DirectLine implements Line {
     }
     if (this.#stopped) return NEVER_OPENED;
     const { options, host } = this;
+    const subprotocols = this.#dialect.offer(performance.now());
     try {
+      if (!subprotocols.includes(BINARY)) await learnJson();
+      if (this.#stopped) return NEVER_OPENED;
       this.#link = new Link({
         url: options.sockets[this.#turn++ % options.sockets.length] ?? "",
         socket: options.webSocket,
-        subprotocols: this.#dialect.offer(performance.now()),
+        subprotocols,
         signIn: {
           credential,
           client: options.name,

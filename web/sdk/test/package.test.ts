@@ -21,7 +21,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const USE = `
 import { Client, type Entry, type Outgoing, RefusalError } from "@yitang/sdk";
-import { EventSchema } from "@yitang/sdk/gen/event_pb.js";
+import { EventSchema } from "@yitang/sdk/gen/event_pb";
 import { FileStore, WebSocket } from "@yitang/sdk/node";
 const client: Client = new Client({ url: "http://127.0.0.1:1", webSocket: WebSocket, store: new FileStore("outbox") });
 const room = client.enter("c");
@@ -44,7 +44,7 @@ describe("the package", () => {
     const script = `
       import { Client, MemoryStore, checkText } from "@yitang/sdk";
       import { FileStore, WebSocket } from "@yitang/sdk/node";
-      import { EventSchema } from "@yitang/sdk/gen/event_pb.js";
+      import { EventSchema } from "@yitang/sdk/gen/event_pb";
       const client = new Client({ url: "http://127.0.0.1:1", webSocket: WebSocket, store: new FileStore("outbox") });
       const error = await client.signIn("a", "b").catch((error) => error);
       console.log(error.name, client.durable, new MemoryStore().durable, checkText("好"), EventSchema.typeName);
@@ -55,6 +55,6 @@ describe("the package", () => {
   it.each(["NodeNext", "Bundler"])("has types that resolve by %s", (resolution) => {
     writeFileSync(join(folder, "use.ts"), USE);
     const module = resolution === "Bundler" ? "ESNext" : resolution;
-    run(process.execPath, here("../../node_modules/typescript/bin/tsc"), "--noEmit", "--strict", "--target", "ES2022", "--lib", "ES2022,DOM,DOM.Iterable", "--types", "", "--skipLibCheck", "false", "--module", module, "--moduleResolution", resolution, "use.ts");
+    run(process.execPath, here("../../node_modules/typescript/bin/tsc"), "--noEmit", "--strict", "--target", "ES2022", "--lib", "ES2022,DOM,DOM.Iterable", "--skipLibCheck", "false", "--module", module, "--moduleResolution", resolution, "use.ts");
   }, 60_000);
 });

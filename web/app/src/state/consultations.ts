@@ -1,6 +1,6 @@
 // My consultations, kept true while one looks: listed when the line comes, changed as the service tells.
 import type { Consultation } from "@yitang/sdk";
-import { ref, shallowRef } from "vue";
+import { ref, shallowRef, watch } from "vue";
 import { i18n } from "../words";
 import { client } from "./client";
 import { type GroupName, changedList } from "./lists";
@@ -30,6 +30,8 @@ export function groupTitle(name: GroupName): string {
 }
 
 async function ask(): Promise<void> {
+  const person = myself.value;
+  const isStill = () => person === myself.value;
   try {
     const found: Consultation[] = [];
     let cursor = "";
@@ -38,15 +40,17 @@ async function ask(): Promise<void> {
       found.push(...page.consultations);
       cursor = page.next;
     } while (cursor !== "" && found.length < MOST);
+    if (!isStill()) return;
     list.value = found;
     keptMs.value = 0;
     wrong.value = "";
-    keepList(myself.value, found);
+    keepList(person, found);
   } catch (error) {
+    if (!isStill()) return;
     wrong.value = say(error);
     if (list.value) return;
-    const kept = await keptList(myself.value);
-    if (!kept || list.value) return;
+    const kept = await keptList(person);
+    if (!kept || list.value || !isStill()) return;
     list.value = kept.consultations;
     keptMs.value = kept.savedMs;
   }
@@ -60,6 +64,14 @@ function listen(): void {
   if (listenedTo) return;
   listenedTo = true;
   client.conversationAdded.on(() => void load());
+  // Another person signs in on this page: nothing of the one before is shown.
+  watch(myself, () => {
+    list.value = undefined;
+    keptMs.value = 0;
+    wrong.value = "";
+    loading = undefined;
+    if (myself.value > 0) void load();
+  });
   // What was told over a line that broke is not told again.
   client.connectionChanged.on(({ phase }) => phase === "online" && myself.value > 0 && void load());
   client.consultationsChanged.on(({ changed, gone, listAgain }) => {
@@ -74,11 +86,4 @@ export function useConsultations() {
   listen();
   void load();
   return { list, wrong, keptMs, load };
-}
-
-/** Another person signs in on this page. */
-export function forgetConsultations(): void {
-  list.value = undefined;
-  keptMs.value = 0;
-  wrong.value = "";
 }

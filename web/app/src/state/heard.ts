@@ -1,5 +1,5 @@
 // What a screen reader says of a room: each comment while they are few, a number while they are many.
-import { onUnmounted, ref } from "vue";
+import { onUnmounted, ref, watch } from "vue";
 import { i18n } from "../words";
 import { nameOf } from "./people";
 import type { Row } from "./rows";
@@ -14,6 +14,11 @@ const WORDS_MOST = 200;
 export function useHeard(rows: () => Row[], me: () => number) {
   const heard = ref("");
   let told = -1;
+  // What stands there when the list first comes is old; whatever comes after it is told, however soon.
+  watch(rows, (shown) => {
+    if (told >= 0) return;
+    for (const row of shown) if (row.kind === "comment") told = Math.max(told, row.seq);
+  }, { immediate: true });
   const teller = setInterval(() => {
     const shown = rows();
     let newest = told;

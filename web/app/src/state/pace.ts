@@ -3,7 +3,7 @@
 const CALM_PER_S = 12;
 const FLOOD_PER_S = 80;
 const BUSY_MS = 120;
-const FLOOD_MS = 250;
+const FLOOD_MS = 320;
 /** Nobody sees what is added below while one reads back. */
 const UNSEEN_MS = 500;
 const FORGETS_MS = 1_000;

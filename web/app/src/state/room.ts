@@ -19,6 +19,8 @@ export interface RoomView {
   mayModerate: boolean;
   postRefusal: RefusalError | undefined;
   behind: boolean;
+  /** Counts up when the consultation's state or rules change. */
+  rulesVersion: number;
   completeBefore: boolean;
   /** What this person had read (an mseq) when they came, where something was unread; else 0. */
   unreadAfter: number;
@@ -26,6 +28,9 @@ export interface RoomView {
   unreadThen: number;
 }
 
+/** Events held while one follows the newest, and while one reads back: a page that runs all day weighs what it did. */
+const FOLLOWING_MOST = 4_000;
+const READING_MOST = 50_000;
 /** Kept on the device so often while one looks. */
 const KEEP_MS = 5_000;
 /** So long the live room may take before the last visit's is shown. */
@@ -34,6 +39,7 @@ const PATIENCE_MS = 1_500;
 /** Follows a conversation for as long as the component lives. */
 export function useRoom(id: string) {
   const room: Room = client.enter(id);
+  room.keepMost = FOLLOWING_MOST;
   const consultation = shallowRef<Consultation>();
   const wrong = ref("");
   const writtenAt = new Map<string, number>();
@@ -92,6 +98,7 @@ export function useRoom(id: string) {
       mayModerate: room.mayModerate,
       postRefusal: room.postRefusal,
       behind: room.phase === "live" && follower.behind,
+      rulesVersion: follower.rules?.version ?? 0,
       completeBefore: follower.completeBefore,
       unreadAfter: unreadAfter ?? 0,
       unreadThen,
@@ -150,6 +157,7 @@ export function useRoom(id: string) {
   /** Loads back until `holds`; false: the beginning, or no answer, came before that. */
   async function back(holds: () => boolean): Promise<boolean> {
     held = true;
+    readingBack(true);
     try {
       while (!holds()) {
         const before = room.follower.oldest;
@@ -177,10 +185,17 @@ export function useRoom(id: string) {
     return book?.first((entry) => entry.mseq > unreadAfter && entry.author !== myself.value)?.seq ?? 0;
   }
 
-  function keep(): void {
-    if (room.phase === "live" && consultation.value && book) keepRoom(myself.value, consultation.value, book.rows);
+  let keptSeq = -1;
+  function keep(leaving = false): void {
+    const { delivered } = room.follower;
+    if (room.phase !== "live" || !consultation.value || !book || delivered === keptSeq) return;
+    // In a flood there is better to do; what stands when it ends, or when one leaves, is kept.
+    pace.count(0, performance.now());
+    if (!leaving && pace.waitMs(false) > 0) return;
+    keptSeq = delivered;
+    keepRoom(myself.value, consultation.value, book.rows);
   }
-  const keeper = setInterval(keep, KEEP_MS);
+  const keeper = setInterval(() => keep(), KEEP_MS);
   const impatient = setTimeout(() => ((patient = false), soon()), PATIENCE_MS);
   void keptRoom(myself.value, id).then((found) => {
     kept = found;
@@ -199,7 +214,7 @@ export function useRoom(id: string) {
   ];
   void load();
   onUnmounted(() => {
-    keep();
+    keep(true);
     for (const stop of stops) stop();
     clearInterval(keeper);
     clearTimeout(impatient);
@@ -207,6 +222,10 @@ export function useRoom(id: string) {
     cancelAnimationFrame(frame);
     client.leave(room);
   });
+  function readingBack(now: boolean): void {
+    readsBack = now;
+    room.keepMost = now ? READING_MOST : FOLLOWING_MOST;
+  }
   const indexOf = (seq: number) => book?.indexOf(seq) ?? -1;
-  return { room, view, consultation, wrong, load, post, reach, reachTime, reachUnread, indexOf, readingBack: (now: boolean) => (readsBack = now) };
+  return { room, view, consultation, wrong, load, post, reach, reachTime, reachUnread, indexOf, readingBack };
 }

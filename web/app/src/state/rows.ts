@@ -61,13 +61,16 @@ export class RowBook {
 
   /** Brings the rows up to date; says whether anything changed. */
   take(log: Log): boolean {
-    const goesOn = log.epoch === this.#epoch && log.oldest === this.#oldest && log.delivered >= this.#newest;
+    const isOurs = log.epoch === this.#epoch && log.delivered >= this.#newest && this.#newest > 0;
+    const isTrimmed = isOurs && log.oldest > this.#oldest && log.oldest <= this.#newest;
+    if (isTrimmed) this.#forget(log);
+    const goesOn = isOurs && log.oldest === this.#oldest;
     if (!goesOn || log.completeBefore !== this.#completeBefore) {
       this.#startAnew(log);
       this.#read(log, log.oldest);
       return true;
     }
-    if (log.delivered === this.#newest) return false;
+    if (log.delivered === this.#newest) return isTrimmed;
     this.#read(log, this.#newest + 1);
     return true;
   }
@@ -91,6 +94,14 @@ export class RowBook {
     this.#state = undefined;
     this.#unreadTold = this.unreadAfter === 0;
     if (log.completeBefore && log.delivered >= log.oldest) this.rows.push({ key: "start", seq: 0, kind: "start" });
+  }
+
+  /** The oldest are not held any more. */
+  #forget(log: Log): void {
+    const first = this.rows.findIndex((row) => row.seq >= log.oldest);
+    this.rows.splice(0, first < 0 ? this.rows.length : first);
+    this.#oldest = log.oldest;
+    this.#completeBefore = log.completeBefore;
   }
 
   #read(log: Log, from: number): void {

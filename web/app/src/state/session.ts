@@ -54,7 +54,8 @@ export function restore(): Promise<Standing> {
       client.session = kept.session;
       me.value = kept.me;
       remembered = true;
-      await client.start().catch(() => undefined);
+      // What was read opens now; the line comes when it can.
+      void client.start().catch(() => undefined);
       return "in";
     })
     .finally(() => (restoring = undefined));

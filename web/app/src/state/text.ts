@@ -34,6 +34,11 @@ function addressOf(text: string): string | undefined {
 const LONG = 280;
 const MANY_LINES = 8;
 
+/** Whether there may be a link: most texts have none, and are shown as they are. */
+export function mayLink(text: string): boolean {
+  return text.includes("://");
+}
+
 /** Whether a text is shown folded. */
 export function isLong(text: string): boolean {
   if (text.length > LONG) return true;

@@ -1,0 +1,7 @@
+import type RouterLink from "./parts/RouterLink.vue";
+
+declare module "vue" {
+  interface GlobalComponents {
+    RouterLink: typeof RouterLink;
+  }
+}
