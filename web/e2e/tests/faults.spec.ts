@@ -270,7 +270,7 @@ class Meeting {
     await this.other.leaves();
   }
 
-  log() {
+  async log() {
     return commentsOf(await program(this.service.url, "member13"), this.#conversation);
   }
 }
