@@ -174,11 +174,14 @@ class Meeting {
     await expect(this.writer.page.getByRole("status").filter({ hasText: "已连接" })).toBeAttached(patience);
     await expect(this.writer.page.locator("article.outgoing")).toHaveCount(0, patience);
     await expect(this.writer.page.getByText(/已断开|重新连接/)).toHaveCount(0);
-    // The newest of both; those before it stand above it, perhaps beyond the edge of the screen.
-    for (const text of [this.unsent.at(-1), this.#unheard]) {
-      if (text === undefined) continue;
-      for (const one of [this.writer, this.other]) await expect(one.log.locator("article.comment").filter({ hasText: text })).toHaveCount(1, patience);
-    }
+    // The service has all of it, and its newest is the newest on both screens; those before it may stand beyond their edge.
+    const wanted = [...this.unsent, ...(this.#unheard === undefined ? [] : [this.#unheard])];
+    let log: Awaited<ReturnType<Meeting["log"]>> = [];
+    await until("all that was said in the log", async () => {
+      log = await this.log();
+      return wanted.every((text) => log.some((one) => one.text === text));
+    }, patience.timeout);
+    for (const one of [this.writer, this.other]) await expect(one.log.locator(`#c${log.at(-1)?.seq}`)).toHaveCount(1, patience);
     this.unsent.length = 0;
     this.#unheard = undefined;
   }
@@ -187,7 +190,7 @@ class Meeting {
   async timesAreRight(): Promise<void> {
     const row = this.writer.log.locator("article.comment").last();
     const seq = Number(((await row.getAttribute("id")) ?? "").slice(1));
-    const entry = (await this.#log()).find((one) => one.seq === seq);
+    const entry = (await this.log()).find((one) => one.seq === seq);
     const time = new Date(entry?.timeMs ?? 0).toLocaleTimeString("zh-CN", { timeZone: "Asia/Shanghai", hour: "2-digit", minute: "2-digit", hour12: false });
     await expect(row.locator("time")).toHaveText(time);
     expect(Math.abs((entry?.timeMs ?? 0) - Date.now())).toBeLessThan(60_000);
@@ -241,7 +244,7 @@ class Meeting {
 
   /** Both pages and the service's own log hold the same comments in the same order, each once, and each that was written. */
   async everythingAgrees(): Promise<void> {
-    const log = await this.#log();
+    const log = await this.log();
     const ours = log.map(({ seq, text }) => ({ seq, text }));
     expect(await this.writer.reads()).toEqual(ours);
     expect(await this.other.reads()).toEqual(ours);
@@ -267,7 +270,7 @@ class Meeting {
     await this.other.leaves();
   }
 
-  async #log() {
+  async log() {
     return commentsOf(await program(this.service.url, "member13"), this.#conversation);
   }
 }
