@@ -167,7 +167,7 @@ impl Seats {
         let way = way(&self.plan, seat, target);
         let socket = &mut self.sockets[number];
         socket.out.clear();
-        let sampled = number % SAMPLE == 0;
+        let sampled = number.is_multiple_of(SAMPLE);
         socket.connection = Connection::open((!self.plan.bare).then_some(&way), &socket.place, sampled, &mut socket.out);
         socket.line = Some(line);
         if self.plan.bare {
