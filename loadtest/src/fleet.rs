@@ -19,6 +19,8 @@ use crate::generator::{
 
 /// A process with some thousands of sockets.
 struct Generator {
+    /// Sockets that do not post.
+    watching: usize,
     child: Child,
     stdin: ChildStdin,
     notes: Lines<BufReader<ChildStdout>>,
@@ -73,13 +75,14 @@ impl Fleet {
             share.connecting_most = (u64::from(plan.connecting_most) * seats.len() as u64).div_ceil(sockets.max(1) as u64) as u32;
             // A range of local addresses of its own: ports are counted per address.
             share.sources = (0..4).map(|of| format!("127.0.0.{}", 2 + (number * 4 + of) % 250)).collect();
+            let watching = seats.iter().filter(|seat| seat.posts.is_none()).count();
             share.seats = seats;
             let mut command = this_on(cpus)?;
             command.arg("generator").stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
             let mut child = command.spawn().context("starting a generator")?;
             let stdin = child.stdin.take().context("a generator without stdin")?;
             let stdout = child.stdout.take().context("a generator without stdout")?;
-            let mut generator = Generator { child, stdin, notes: BufReader::new(stdout).lines() };
+            let mut generator = Generator { watching, child, stdin, notes: BufReader::new(stdout).lines() };
             generator.order(&Order::Open(Box::new(share))).await?;
             generators.push(generator);
         }
@@ -168,13 +171,17 @@ impl Fleet {
         self.order_all(&Order::Hush).await
     }
 
-    /// Lines are broken, so many a second in all.
+    /// Lines of those who do not post are broken, so many a second in all.
     ///
     /// # Errors
     /// When a generator died.
     pub async fn churn(&mut self, per_s: f64, away: Duration) -> anyhow::Result<()> {
-        let each = per_s / self.generators.len().max(1) as f64;
-        self.order_all(&Order::Churn { per_s: each, away_ms: away.as_millis() as u64 }).await
+        let watching: usize = self.generators.iter().map(|generator| generator.watching).sum();
+        for generator in &mut self.generators {
+            let own = per_s * generator.watching as f64 / watching.max(1) as f64;
+            generator.order(&Order::Churn { per_s: own, away_ms: away.as_millis() as u64 }).await?;
+        }
+        Ok(())
     }
 
     /// Latencies by group and by the second that posts were due in.
