@@ -362,7 +362,9 @@ fn cases() -> Vec<Value> {
 }
 
 fn order() -> Vec<Value> {
-    let tables: [(&str, u64, usize, &[(u64, u64)]); 5] = [
+    /// Name, delivered at the beginning, what may wait, and the runs as they come.
+    type Table = (&'static str, u64, usize, &'static [(u64, u64)]);
+    let tables: [Table; 5] = [
         ("in order", 0, 100, &[(1, 3), (4, 4), (5, 9)]),
         ("what was seen is dropped, and the front of what overlaps", 5, 100, &[(1, 5), (4, 7), (7, 7), (8, 8)]),
         ("a hole holds back what follows until it is filled", 2, 100, &[(5, 6), (8, 8), (3, 4), (6, 7)]),

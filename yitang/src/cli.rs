@@ -114,7 +114,7 @@ pub struct ConfigArgs {
 
 #[derive(Subcommand, Debug)]
 pub enum SessionsCommand {
-    /// Open sessions of the first members, and write their tokens as JSON.
+    /// Open sessions of the first people, members before staff, and write their tokens as JSON.
     Mint {
         /// How many.
         #[arg(long)]

@@ -211,22 +211,22 @@ impl Accounts {
         Ok(Some(self.create_link(0, 1, clock::now_ms()).await?))
     }
 
-    /// Sessions without a password, for load tests; by an operator at the machine itself. Of people who are members, in
+    /// Sessions without a password, for load tests; by an operator at the machine itself. Members first, then staff, each in
     /// the order of their ids.
     ///
     /// # Errors
     /// A fault.
     pub async fn mint_sessions(&self, count: usize, client: &str) -> Result<Vec<String>, Error> {
         let directory = self.directory.snapshot();
-        let mut people: Vec<u32> =
-            directory.people().filter(|person| !person.disabled && person.roles.has(Role::Member)).map(|person| person.id).collect();
+        let mut people: Vec<(bool, u32)> =
+            directory.people().filter(|person| !person.disabled).map(|person| (!person.roles.has(Role::Member), person.id)).collect();
         people.sort_unstable();
         people.truncate(count);
         let mut minted = Vec::with_capacity(people.len());
         for chunk in people.chunks(1_000) {
             let mut tx = self.store.begin().await?;
             let mut kinds = Vec::with_capacity(chunk.len());
-            for person in chunk {
+            for (_, person) in chunk {
                 let (signed_in, started) = self.insert_session(&mut tx, *person, client).await?;
                 minted.push(signed_in.token);
                 kinds.push(started);

@@ -47,7 +47,7 @@ impl Grant {
         if conversation != self.conversation {
             return Err(not_found());
         }
-        if !maker.is_some_and(|maker| rules.may_manage(maker).is_ok()) {
+        if maker.is_none_or(|maker| rules.may_manage(maker).is_err()) {
             return Err(Refusal::of(RefusalCode::Forbidden).retry_after_ms(LATER_MS).words(
                 "创建这个大屏链接的人员已不再管理本次协商。",
                 "Whoever made this display link does not run the consultation any more.",

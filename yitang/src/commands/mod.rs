@@ -81,7 +81,7 @@ pub async fn mint(settings: &Settings, count: usize, out: &Path) -> anyhow::Resu
     let tokens = core.mint_sessions(count).await;
     core.shutdown().await;
     let minted: Vec<_> = tokens.context("opening sessions")?.into_iter().map(|token| Minted { token }).collect();
-    anyhow::ensure!(minted.len() == count, "there are only {} members", minted.len());
+    anyhow::ensure!(minted.len() == count, "there are only {} people", minted.len());
     if let Some(folder) = out.parent() {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     }
