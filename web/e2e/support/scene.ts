@@ -185,6 +185,7 @@ export async function visit(page: Page, scene: Scene, place: Place): Promise<voi
   await expect(page.locator("h1").first()).toBeVisible({ timeout: 8_000 });
   if (/^room/.test(place.name)) {
     await expect(page.locator("article.comment").first()).toBeVisible();
+    await expect(page.getByRole("status").filter({ hasText: /已连接|Connected/ })).toBeAttached();
     await expect(page.getByRole("button", { name: /(在场|^)\s*\d+\s*(人|here)/ }).first()).toBeVisible();
   }
   // A document is whole when all of it is loaded, and says so no more.
