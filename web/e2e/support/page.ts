@@ -106,7 +106,8 @@ async function readThrough(list: Element): Promise<{ seq: number; text: string }
   const drawn = () => new Promise<void>((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve())));
   const took = Date.now();
   // Older ones come while one is at the top.
-  for (let quiet = 0, before = -1; quiet < 12; quiet = list.scrollHeight === before ? quiet + 1 : 0) {
+  const isLoading = () => list.parentElement?.querySelector(".loading") !== null;
+  for (let quiet = 0, before = -1; quiet < 12; quiet = list.scrollHeight === before && !isLoading() ? quiet + 1 : 0) {
     before = list.scrollHeight;
     list.scrollTop = 0;
     await drawn();

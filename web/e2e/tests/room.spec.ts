@@ -1,5 +1,5 @@
 import { expect, test } from "@playwright/test";
-import { DESK, Person, network, unlike, url } from "../support/page";
+import { DESK, PHONE, Person, network, unlike, url } from "../support/page";
 
 test.afterEach(async ({ page }) => network(page, "whole"));
 
@@ -22,6 +22,23 @@ test("two people converse, and each sees both", async ({ browser }) => {
   await expect(member.page.getByText(/在场 \d+ 人/)).toBeVisible();
   await member.leaves();
   await staff.leaves();
+});
+
+test("a link to a comment opens at it, with the focus on it, also after signing in", async ({ browser }) => {
+  const writer = await Person.comes(browser, "member14");
+  await writer.enters();
+  const said = unlike("这一条有自己的链接");
+  await writer.says(said);
+  await writer.sees(said);
+  const comment = (person: Person) => person.log.locator("article.comment").filter({ hasText: said });
+  const link = `/c/${writer.conversation}#${await comment(writer).getAttribute("id")}`;
+  const other = await Person.comes(browser, "member15", PHONE, link);
+  await expect(comment(other)).toBeFocused();
+  await expect(comment(other)).toBeInViewport();
+  await other.page.reload();
+  await expect(comment(other)).toBeFocused();
+  await writer.leaves();
+  await other.leaves();
 });
 
 test("a link straight into a consultation survives signing in", async ({ browser }) => {

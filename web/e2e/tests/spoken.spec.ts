@@ -32,6 +32,8 @@ async function tells(name: string, locator: Locator): Promise<void> {
   } else await expect(locator).toMatchAriaSnapshot(block);
 }
 
+const depth = (line = "") => line.search(/\S|$/);
+
 /** Times and counts are of their moment: any will do. */
 function lasting(snapshot: string): string {
   const varies = /\d{2}:\d{2}|在场(至少)? \d+ 人|\d+ 条未读|(?<=还可写约 )[\d,]+|\d+ (?=条|人)/;
@@ -39,6 +41,8 @@ function lasting(snapshot: string): string {
   return snapshot
     .split("\n")
     .filter((line) => !/^\s*- \/url:/.test(line))
+    // A link that had nothing but its address has nothing below it now.
+    .map((line, index, lines) => (line.endsWith(":") && depth(lines[index + 1]) <= depth(line) ? line.slice(0, -1) : line))
     .map((line) => {
       if (!varies.test(line)) return line;
       const [, start = "", name, rest = ""] = /^(\s*- [a-z]+)(?: "([^"]*)")?(.*)$/.exec(line) ?? [];

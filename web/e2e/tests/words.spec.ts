@@ -13,7 +13,7 @@ test.beforeAll(async ({ browser }) => {
 
 /** What people and organisations are called and what they wrote: not the application's words. Longest first. */
 async function dataOf(client: Client): Promise<string[]> {
-  const found = new Set<string>(["主会场大屏"]);
+  const found = new Set<string>();
   const facts = await client.http.facts();
   found.add(facts.body.zh);
   const { organisations } = await client.services.directory.listOrganisations({});
@@ -24,6 +24,8 @@ async function dataOf(client: Client): Promise<string[]> {
     const whole = await client.services.consultations.getConsultation({ id: one.id });
     for (const line of whole.description.split("\n")) found.add(line.trim());
   }
+  const { links } = await client.services.consultations.listDisplayLinks({ id: scene.room });
+  for (const { label } of links) found.add(label);
   const authors = new Set<number>();
   for (const room of [scene.room, scene.past]) {
     for (const { text, author } of await commentsOf(client, room)) {

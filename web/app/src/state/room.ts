@@ -143,7 +143,8 @@ export function useRoom(id: string) {
     } catch (error) {
       askedVersion = -1;
       const gone = error instanceof RefusalError && [RefusalCode.FORBIDDEN, RefusalCode.NOT_FOUND].includes(error.code);
-      if (gone || (!consultation.value && !kept)) wrong.value = say(error);
+      // A line that is gone is known sooner than what the disk holds.
+      if (gone || (!consultation.value && !(await shelf))) wrong.value = say(error);
     }
   }
 
@@ -197,10 +198,11 @@ export function useRoom(id: string) {
   }
   const keeper = setInterval(() => keep(), KEEP_MS);
   const impatient = setTimeout(() => ((patient = false), soon()), PATIENCE_MS);
-  void keptRoom(myself.value, id).then((found) => {
+  const shelf = keptRoom(myself.value, id).then((found) => {
     kept = found;
     consultation.value ??= found?.consultation;
     soon();
+    return found;
   });
 
   const stops = [
