@@ -107,7 +107,8 @@ async function readThrough(list: Element): Promise<{ seq: number; text: string }
   const took = Date.now();
   // Older ones come while one is at the top.
   const isLoading = () => list.parentElement?.querySelector(".loading") !== null;
-  for (let quiet = 0, before = -1; quiet < 12; quiet = list.scrollHeight === before && !isLoading() ? quiet + 1 : 0) {
+  // After a flood they are drawn half a second after they came.
+  for (let quiet = 0, before = -1; quiet < 40; quiet = list.scrollHeight === before && !isLoading() ? quiet + 1 : 0) {
     before = list.scrollHeight;
     list.scrollTop = 0;
     await drawn();

@@ -72,9 +72,30 @@ export async function vitalsOf(page: Page): Promise<Vitals & { now: number }> {
   return page.evaluate(() => ({ ...window.vitals, now: performance.now() }));
 }
 
-/** A finger that drags the page: `px` downwards the content (negative: back towards its beginning). */
+/** No stroke is longer than a screen gives room for, px. */
+const STROKE_PX = 240;
+const STEP_MS = 16;
+const HOLD_MS = 80;
+
+/** A finger that drags the page: `px` downwards the content (negative: back towards its beginning), in strokes around `at`,
+ * each held at its end so that it throws nothing. Touches one by one: Chromium's own synthesized gesture moves no list here. */
 export async function drag(cdp: CDPSession, at: { x: number; y: number }, px: number, speed = 900): Promise<void> {
-  await cdp.send("Input.synthesizeScrollGesture", { ...at, yDistance: -px, speed, gestureSourceType: "touch", preventFling: true });
+  const touch = (type: "touchStart" | "touchMove" | "touchEnd", y?: number) =>
+    cdp.send("Input.dispatchTouchEvent", { type, touchPoints: y === undefined ? [] : [{ x: at.x, y }] });
+  const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+  const way = px < 0 ? 1 : -1;
+  for (let left = Math.abs(px); left > 0; left -= STROKE_PX) {
+    const length = Math.min(left, STROKE_PX);
+    const from = at.y - (way * length) / 2;
+    await touch("touchStart", from);
+    for (let gone = 0; gone < length; ) {
+      gone = Math.min(length, gone + (speed * STEP_MS) / 1_000);
+      await touch("touchMove", from + way * gone);
+      await pause(STEP_MS);
+    }
+    await pause(HOLD_MS);
+    await touch("touchEnd");
+  }
 }
 
 /** Bytes of living JavaScript objects, after collecting what is dead. */

@@ -57,7 +57,10 @@ test("with a keyboard alone: signing in, entering, posting, answering, every she
   }
   await keys.tabTo(log);
   await keys.press("End");
+  await keys.isIn(comment(second));
   await keys.press("ArrowUp");
+  // The answer quotes it.
+  await keys.isIn(comment(first).first());
   const row = page.locator(":focus");
   const at = await row.getAttribute("id");
   await page.keyboard.press("Enter");
