@@ -50,6 +50,12 @@ impl Fault {
         }
     }
 
+    /// Whether a row was refused because it stands already.
+    #[must_use]
+    pub fn stands_already(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
+
     /// Logs it, with what was being done, and gives the refusal that the caller is told.
     #[must_use]
     pub fn refuse(self, doing: &'static str) -> Refusal {

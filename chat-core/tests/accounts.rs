@@ -9,8 +9,8 @@ use chat_core::seed;
 use common::{Core, Database, SOON, by, by_session};
 use proto::{
     internal::v1::{
-        CheckSessionRequest, FollowControlRequest, IssueTicketsRequest, RedeemTicketsRequest, SignInByLinkRequest, SignInRequest, SignedIn,
-        TicketFor, TicketShown, control_event::Kind, sign_in_response::Outcome,
+        CheckSessionsRequest, FollowControlRequest, IssueTicketsRequest, RedeemTicketsRequest, SignInByLinkRequest, SignInRequest,
+        SignedIn, TicketFor, TicketShown, control_event::Kind, sign_in_response::Outcome,
     },
     v1::{
         ChangePasswordRequest, CreateSignInLinkRequest, EndOtherSessionsRequest, ListSessionsRequest, Refusal, RefusalCode,
@@ -42,7 +42,15 @@ async fn by_link(core: &mut Core, link: &str, new_password: &str) -> Result<Sign
 }
 
 async fn lives(core: &mut Core, token: &str) -> bool {
-    core.edge.check_session(CheckSessionRequest { token: token.into() }).await.unwrap().into_inner().identity.is_some()
+    core.edge
+        .check_sessions(CheckSessionsRequest { tokens: vec![token.into()] })
+        .await
+        .unwrap()
+        .into_inner()
+        .sessions
+        .remove(0)
+        .identity
+        .is_some()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use chat_core::seed;
 use common::{Core, Database, SOON, by, comment};
 use proto::{
     internal::v1::{
-        CheckSessionRequest, EndSessionRequest, FollowControlRequest, Identity, InvitedRequest, IssueTicketsRequest, MarkReadRequest,
+        CheckSessionsRequest, EndSessionRequest, FollowControlRequest, Identity, InvitedRequest, IssueTicketsRequest, MarkReadRequest,
         ReadMark, RedeemTicketsRequest, SignInByDisplayRequest, SignedIn, TicketFor, TicketShown, WatchAsk, WatchRequest, WatchVerdict,
         control_event::Kind, sign_in_response::Outcome,
     },
@@ -51,7 +51,7 @@ async fn sign_in(core: &mut Core, secret: &str) -> Result<SignedIn, Refusal> {
 }
 
 async fn who(core: &mut Core, token: &str) -> Option<Identity> {
-    core.edge.check_session(CheckSessionRequest { token: token.into() }).await.unwrap().into_inner().identity
+    core.edge.check_sessions(CheckSessionsRequest { tokens: vec![token.into()] }).await.unwrap().into_inner().sessions.remove(0).identity
 }
 
 async fn ticket(core: &mut Core, session: &str) -> String {

@@ -34,6 +34,18 @@ pub use close::CloseCode;
 pub use codec::Subprotocol;
 pub use partition::{PARTITIONS, partition_of_conversation, partition_of_person};
 
+/// How much may be under way unread on the connections between roles.
+///
+/// Fixed rather than adaptive: h2 counts every unread message of under 256 bytes as 256 bytes against half of the
+/// connection's window and ends the connection as abused (ENHANCE_YOUR_CALM) when that is used up. An adaptive window begins
+/// at 64 KiB, so some hundred and thirty calls that wait for an answer at once were enough.
+pub mod http2 {
+    /// Of one call, bytes.
+    pub const STREAM_WINDOW: u32 = 4 << 20;
+    /// Of one connection, bytes.
+    pub const CONNECTION_WINDOW: u32 = 32 << 20;
+}
+
 /// Metadata that roles set on calls to one another; the edge strips whatever a client sends of it.
 pub mod metadata {
     /// The roles' shared key.

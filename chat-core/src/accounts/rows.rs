@@ -1,12 +1,14 @@
 //! Sessions, tickets and links as they are stored.
 
+use std::collections::HashMap;
+
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 use uuid::Uuid;
 
 use crate::{
     execute,
     fault::Fault,
-    fetch_all, fetch_optional,
+    fetch_all, fetch_among, fetch_optional,
     store::{Store, Tx},
 };
 
@@ -28,6 +30,14 @@ pub struct SessionRow {
     pub created_ms: i64,
     pub seen_ms: i64,
     pub expires_ms: i64,
+}
+
+/// A session that is good, with the token it is shown by.
+#[derive(FromRow)]
+struct LiveRow {
+    #[sqlx(flatten)]
+    session: SessionRow,
+    token: Vec<u8>,
 }
 
 /// A ticket to be kept.
@@ -72,16 +82,14 @@ pub async fn insert_session(tx: &mut Tx<'_>, session: &SessionRow, token: &[u8])
     Ok(())
 }
 
-/// The session of a token that has neither ended nor expired, of a person who is not disabled.
-pub async fn session_by_token(store: &Store, token: &[u8], now_ms: i64) -> Result<Option<SessionRow>, Fault> {
-    Ok(fetch_optional!(
-        store,
-        SessionRow,
-        "SELECT s.id, s.person, s.client, s.created_ms, s.seen_ms, s.expires_ms FROM sessions s JOIN people p ON p.id = s.person \
-         WHERE s.token = $1 AND s.ended_ms IS NULL AND s.expires_ms > $2 AND p.disabled = 0",
-        token,
-        now_ms
-    )?)
+/// Sessions that have neither ended nor expired (`$1`: now), of people who are not disabled.
+const LIVE: &str = "SELECT s.id, s.person, s.client, s.created_ms, s.seen_ms, s.expires_ms, s.token FROM sessions s \
+                    JOIN people p ON p.id = s.person WHERE s.ended_ms IS NULL AND p.disabled = 0 AND s.expires_ms > $1";
+
+/// The sessions of these tokens, as stored, by token; those that are not good are left out.
+pub async fn sessions_by_token(store: &Store, tokens: &[Vec<u8>], now_ms: i64) -> Result<HashMap<Vec<u8>, SessionRow>, Fault> {
+    let rows = fetch_among!(store, LiveRow, format!("{LIVE} AND s.token"), tokens, "", now_ms)?;
+    Ok(rows.into_iter().map(|row| (row.token, row.session)).collect())
 }
 
 /// A person's sessions that have not ended, the newest first.
@@ -122,29 +130,8 @@ pub async fn end_session(tx: &mut Tx<'_>, session: Uuid, person: i64, now_ms: i6
 
 /// These sessions, where they have neither ended nor expired and their people are not disabled.
 pub async fn live_sessions(tx: &mut Tx<'_>, ids: &[Uuid], now_ms: i64) -> Result<Vec<SessionRow>, Fault> {
-    const SQL: &str = "SELECT s.id, s.person, s.client, s.created_ms, s.seen_ms, s.expires_ms FROM sessions s JOIN people p ON p.id = s.person \
-                       WHERE s.ended_ms IS NULL AND p.disabled = 0 AND s.expires_ms > ";
-    let mut found = Vec::with_capacity(ids.len());
-    for chunk in ids.chunks(500) {
-        match tx {
-            Tx::Sqlite(tx) => {
-                let mut query = QueryBuilder::<Sqlite>::new(SQL);
-                query.push_bind(now_ms).push(" AND s.id IN (");
-                let mut list = query.separated(",");
-                for id in chunk {
-                    list.push_bind(*id);
-                }
-                query.push(")");
-                found.extend(query.build_query_as::<SessionRow>().fetch_all(&mut **tx).await?);
-            }
-            Tx::Postgres(tx) => {
-                let mut query = QueryBuilder::<sqlx::Postgres>::new(SQL);
-                query.push_bind(now_ms).push(" AND s.id = ANY(").push_bind(chunk.to_vec()).push(")");
-                found.extend(query.build_query_as::<SessionRow>().fetch_all(&mut **tx).await?);
-            }
-        }
-    }
-    Ok(found)
+    let rows = fetch_among!(tx, LiveRow, format!("{LIVE} AND s.id"), ids, "", now_ms)?;
+    Ok(rows.into_iter().map(|row| row.session).collect())
 }
 
 /// Notes that these sessions were used, at most every ten minutes each.
@@ -181,26 +168,8 @@ pub async fn insert_tickets(tx: &mut Tx<'_>, tickets: &[NewTicket], expires_ms: 
 
 /// Takes tickets out: whoever gets one here is the only one who does.
 pub async fn take_tickets(tx: &mut Tx<'_>, tickets: &[Vec<u8>], now_ms: i64) -> Result<Vec<TakenTicket>, Fault> {
-    let mut taken = Vec::with_capacity(tickets.len());
-    for chunk in tickets.chunks(500) {
-        match tx {
-            Tx::Sqlite(tx) => {
-                let mut query = QueryBuilder::<Sqlite>::new("DELETE FROM tickets WHERE expires_ms > ");
-                query.push_bind(now_ms).push(" AND ticket IN (");
-                let mut list = query.separated(",");
-                for ticket in chunk {
-                    list.push_bind(ticket.clone());
-                }
-                query.push(") RETURNING ticket, session, origin");
-                taken.extend(query.build_query_as::<TakenTicket>().fetch_all(&mut **tx).await?);
-            }
-            Tx::Postgres(tx) => {
-                let sql = "DELETE FROM tickets WHERE expires_ms > $1 AND ticket = ANY($2) RETURNING ticket, session, origin";
-                taken.extend(sqlx::query_as::<_, TakenTicket>(sql).bind(now_ms).bind(chunk.to_vec()).fetch_all(&mut **tx).await?);
-            }
-        }
-    }
-    Ok(taken)
+    const TAKE: &str = "DELETE FROM tickets WHERE expires_ms > $1 AND ticket";
+    Ok(fetch_among!(tx, TakenTicket, TAKE, tickets, " RETURNING ticket, session, origin", now_ms)?)
 }
 
 /// Forgets what is of no use any more.

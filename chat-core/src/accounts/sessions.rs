@@ -108,20 +108,28 @@ impl Accounts {
         Ok(signed_in)
     }
 
-    /// Whose token this is; `None`: nobody's, or its session has ended.
+    /// Whose tokens these are, in the order asked; `None`: nobody's, or its session has ended. When a gateway is lost they come
+    /// by the thousand: one statement for people's, and one more for what is left, which may be a screen's.
     ///
     /// # Errors
     /// A fault.
-    pub async fn check_session(&self, token: &str) -> Result<Option<Identity>, Fault> {
-        // Read before the session: what ends it after this has a later position.
+    pub async fn check_sessions(&self, tokens: &[String]) -> Result<Vec<Option<Identity>>, Fault> {
+        // Read before the sessions: what ends one after this has a later position.
         let control = self.directory.position();
-        let Some(token) = tokens::stored(token) else { return Ok(None) };
         let now_ms = clock::now_ms();
-        if let Some(row) = rows::session_by_token(&self.store, &token, now_ms).await? {
-            return Ok(self.identity(&row, control));
-        }
-        let screen = displays::rows::screen_by_token(&self.store, &token, now_ms).await?;
-        Ok(screen.map(|screen| displays::identity(&screen, control)))
+        let stored: Vec<Option<Vec<u8>>> = tokens.iter().map(|token| tokens::stored(token)).collect();
+        let known: Vec<Vec<u8>> = stored.iter().flatten().cloned().collect();
+        let people = rows::sessions_by_token(&self.store, &known, now_ms).await?;
+        let others: Vec<Vec<u8>> = known.into_iter().filter(|token| !people.contains_key(token)).collect();
+        let screens = displays::rows::screens_by_token(&self.store, &others, now_ms).await?;
+        let whose = |token: Option<Vec<u8>>| {
+            let token = token?;
+            match people.get(&token) {
+                Some(session) => self.identity(session, control),
+                None => screens.get(&token).map(|screen| displays::identity(screen, control)),
+            }
+        };
+        Ok(stored.into_iter().map(whose).collect())
     }
 
     /// Ends a session, whoever's it is (the edge shows that it is the caller's own).

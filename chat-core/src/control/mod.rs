@@ -52,7 +52,7 @@ impl Control {
     /// When the database fails.
     pub async fn open(store: &Store, stop: &CancellationToken) -> Result<Arc<Self>, Fault> {
         let mut tx = store.begin().await?;
-        if lock_heads(&mut tx, &[CONTROL]).await?.is_empty() {
+        if lock_heads(&mut tx, &[CONTROL]).await?.0.is_empty() {
             match create_head(&mut tx, CONTROL, CONTROL_KIND).await {
                 Ok(()) => tx.commit().await?,
                 // Another process was quicker.
@@ -81,8 +81,8 @@ impl Control {
     /// # Errors
     /// When the database fails.
     pub async fn record_all(tx: &mut Tx<'_>, by: u32, kinds: Vec<Kind>) -> Result<Vec<(u64, Kind)>, Fault> {
-        let head = lock_heads(tx, &[CONTROL]).await?.into_iter().next().ok_or_else(|| Fault::Corrupt("the control log is gone".into()))?;
-        let now_ms = tx.now_ms().await?;
+        let (heads, now_ms) = lock_heads(tx, &[CONTROL]).await?;
+        let head = heads.into_iter().next().ok_or_else(|| Fault::Corrupt("the control log is gone".into()))?;
         let time_ms = now_ms.max(head.time_ms);
         let mut seq = head.seq;
         let mut written = Vec::with_capacity(kinds.len());

@@ -7,7 +7,7 @@ use super::{NewPerson, PersonEntry, Roles};
 use crate::{
     execute,
     fault::Fault,
-    fetch_all, fetch_one, fetch_optional,
+    fetch_all, fetch_among, fetch_one, fetch_optional,
     store::{Store, Tx},
 };
 
@@ -85,29 +85,10 @@ pub async fn people(store: &Store) -> Result<Vec<PersonEntry>, Fault> {
 /// # Errors
 /// When the database fails.
 pub async fn people_of(store: &Store, ids: &[u32]) -> Result<Vec<PersonEntry>, Fault> {
-    const COLUMNS: &str = "SELECT id, name, organisation, roles, disabled FROM people WHERE id IN (";
-    let mut found = Vec::with_capacity(ids.len());
-    for chunk in ids.chunks(500) {
-        let rows: Vec<PersonRow> = match store {
-            Store::Sqlite { read, .. } => list::<Sqlite>(COLUMNS, chunk).build_query_as().fetch_all(read).await?,
-            Store::Postgres(pool) => list::<sqlx::Postgres>(COLUMNS, chunk).build_query_as().fetch_all(pool).await?,
-        };
-        found.extend(rows.into_iter().map(PersonRow::entry));
-    }
-    Ok(found)
-}
-
-fn list<D: sqlx::Database>(before: &str, ids: &[u32]) -> QueryBuilder<D>
-where
-    i64: for<'q> sqlx::Encode<'q, D> + sqlx::Type<D>,
-{
-    let mut query = QueryBuilder::new(before);
-    let mut list = query.separated(",");
-    for id in ids {
-        list.push_bind(i64::from(*id));
-    }
-    query.push(")");
-    query
+    const PEOPLE: &str = "SELECT id, name, organisation, roles, disabled FROM people WHERE id";
+    let ids: Vec<i64> = ids.iter().map(|id| i64::from(*id)).collect();
+    let rows = fetch_among!(store, PersonRow, PEOPLE, ids, "")?;
+    Ok(rows.into_iter().map(PersonRow::entry).collect())
 }
 
 /// What a person signs in with; `None`: no such person.

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use proto::v1::DisplayLink;
-use sqlx::{FromRow, QueryBuilder, Sqlite};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::{
     execute,
     fault::Fault,
-    fetch_all, fetch_one, fetch_optional,
+    fetch_all, fetch_among, fetch_one, fetch_optional,
     rights::Grant,
     store::{Store, Tx},
 };
@@ -70,6 +70,14 @@ pub struct ScreenRow {
     pub expires_ms: i64,
 }
 
+/// A screen's session that is good, with the token it is shown by.
+#[derive(FromRow)]
+struct LiveRow {
+    #[sqlx(flatten)]
+    screen: ScreenRow,
+    token: Vec<u8>,
+}
+
 pub async fn insert(tx: &mut Tx<'_>, row: &LinkRow, secret: &[u8]) -> Result<(), Fault> {
     execute!(
         tx,
@@ -120,11 +128,10 @@ pub async fn one(store: &Store, id: Uuid) -> Result<Option<LinkRow>, Fault> {
 
 /// These links, whatever became of them.
 pub async fn some(store: &Store, ids: &[Uuid]) -> Result<HashMap<Uuid, LinkRow>, Fault> {
-    let mut found = HashMap::with_capacity(ids.len());
-    for id in ids {
-        found.extend(one(store, *id).await?.map(|row| (row.id, row)));
-    }
-    Ok(found)
+    const LINKS: &str = "SELECT id, conversation, label, created_by, created_ms, expires_ms, seen_ms, ended_ms, ended_by \
+                         FROM display_links WHERE id";
+    let rows = fetch_among!(store, LinkRow, LINKS, ids, "")?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
 /// The link of a secret that is good now.
@@ -183,53 +190,26 @@ pub async fn end_session(tx: &mut Tx<'_>, session: Uuid, now_ms: i64) -> Result<
     Ok(row.map(|row| row.0))
 }
 
-/// The screen of a token, where neither its session nor its link has ended or expired.
-pub async fn screen_by_token(store: &Store, token: &[u8], now_ms: i64) -> Result<Option<ScreenRow>, Fault> {
-    Ok(fetch_optional!(
-        store,
-        ScreenRow,
-        "SELECT s.id, s.link, l.conversation, l.expires_ms FROM display_sessions s JOIN display_links l ON l.id = s.link \
-         WHERE s.token = $1 AND s.ended_ms IS NULL AND l.ended_ms IS NULL AND l.expires_ms > $2",
-        token,
-        now_ms
-    )?)
+/// Screens where neither session nor link has ended or expired (`$1`: now).
+const LIVE: &str = "SELECT s.id, s.link, l.conversation, l.expires_ms, s.token FROM display_sessions s \
+                    JOIN display_links l ON l.id = s.link WHERE s.ended_ms IS NULL AND l.ended_ms IS NULL AND l.expires_ms > $1";
+
+/// The screens of these tokens, as stored, by token; those that are not good are left out.
+pub async fn screens_by_token(store: &Store, tokens: &[Vec<u8>], now_ms: i64) -> Result<HashMap<Vec<u8>, ScreenRow>, Fault> {
+    let rows = fetch_among!(store, LiveRow, format!("{LIVE} AND s.token"), tokens, "", now_ms)?;
+    Ok(rows.into_iter().map(|row| (row.token, row.screen)).collect())
 }
 
 /// The screens of these sessions, where neither session nor link has ended or expired.
 pub async fn live_screens(tx: &mut Tx<'_>, sessions: &[Uuid], now_ms: i64) -> Result<Vec<ScreenRow>, Fault> {
-    let mut found = Vec::new();
-    for session in sessions {
-        let row = fetch_optional!(
-            tx,
-            ScreenRow,
-            "SELECT s.id, s.link, l.conversation, l.expires_ms FROM display_sessions s JOIN display_links l ON l.id = s.link \
-             WHERE s.id = $1 AND s.ended_ms IS NULL AND l.ended_ms IS NULL AND l.expires_ms > $2",
-            *session,
-            now_ms
-        )?;
-        found.extend(row);
-    }
-    Ok(found)
+    let rows = fetch_among!(tx, LiveRow, format!("{LIVE} AND s.id"), sessions, "", now_ms)?;
+    Ok(rows.into_iter().map(|row| row.screen).collect())
 }
 
 /// Which of these people have spoken in a conversation.
 pub async fn spoke(store: &Store, conversation: Uuid, people: &[u32]) -> Result<Vec<u32>, Fault> {
-    let rows: Vec<(i64,)> = match store {
-        Store::Postgres(pool) => {
-            let ids: Vec<i64> = people.iter().map(|person| i64::from(*person)).collect();
-            let sql = "SELECT person FROM speakers WHERE conversation = $1 AND person = ANY($2)";
-            sqlx::query_as(sql).bind(conversation).bind(ids).fetch_all(pool).await?
-        }
-        Store::Sqlite { read, .. } => {
-            let mut query = QueryBuilder::<Sqlite>::new("SELECT person FROM speakers WHERE conversation = ");
-            query.push_bind(conversation).push(" AND person IN (");
-            let mut list = query.separated(",");
-            people.iter().for_each(|person| {
-                list.push_bind(i64::from(*person));
-            });
-            query.push(")");
-            query.build_query_as().fetch_all(read).await?
-        }
-    };
+    const SPEAKERS: &str = "SELECT person FROM speakers WHERE conversation = $1 AND person";
+    let people: Vec<i64> = people.iter().map(|person| i64::from(*person)).collect();
+    let rows = fetch_among!(store, (i64,), SPEAKERS, people, "", conversation)?;
     Ok(rows.into_iter().map(|row| row.0 as u32).collect())
 }

@@ -7,11 +7,11 @@ use std::{pin::Pin, sync::Arc};
 use futures::{Stream, StreamExt as _};
 use proto::{
     internal::v1::{
-        CheckSessionRequest, CheckSessionResponse, ControlBatch, EndSessionRequest, EndSessionResponse, FollowControlRequest, HeadsRequest,
-        HeadsResponse, InvitedRequest, InvitedResponse, IssueTicketsRequest, IssueTicketsResponse, MarkReadRequest, MarkReadResponse,
-        ReadRequest, RedeemTicketsRequest, RedeemTicketsResponse, SignInByDisplayRequest, SignInByLinkRequest, SignInRequest,
-        SignInResponse, SignedIn, SubmitRequest, SubmitResponse, SubmitVerdict, WatchRequest, WatchResponse,
-        edge_service_server::EdgeService, sign_in_response::Outcome, submit_verdict,
+        CheckSessionsRequest, CheckSessionsResponse, CheckedSession, ControlBatch, EndSessionRequest, EndSessionResponse,
+        FollowControlRequest, HeadsRequest, HeadsResponse, InvitedRequest, InvitedResponse, IssueTicketsRequest, IssueTicketsResponse,
+        MarkReadRequest, MarkReadResponse, ReadRequest, RedeemTicketsRequest, RedeemTicketsResponse, SignInByDisplayRequest,
+        SignInByLinkRequest, SignInRequest, SignInResponse, SignedIn, SubmitRequest, SubmitResponse, SubmitVerdict, WatchRequest,
+        WatchResponse, edge_service_server::EdgeService, sign_in_response::Outcome, submit_verdict,
     },
     v1::{Page, PageRequest, Refusal, RefusalCode, page_request::Where},
 };
@@ -76,9 +76,11 @@ impl EdgeService for EdgeApi {
         Ok(signed_in(self.accounts.sign_in_by_display(request.into_inner()).await))
     }
 
-    async fn check_session(&self, request: Request<CheckSessionRequest>) -> Result<Response<CheckSessionResponse>, Status> {
-        let identity = self.accounts.check_session(&request.get_ref().token).await.map_err(failed("checking a session"))?;
-        Ok(Response::new(CheckSessionResponse { identity }))
+    async fn check_sessions(&self, request: Request<CheckSessionsRequest>) -> Result<Response<CheckSessionsResponse>, Status> {
+        let tokens = request.into_inner().tokens;
+        bounded(tokens.len())?;
+        let sessions = self.accounts.check_sessions(&tokens).await.map_err(failed("checking sessions"))?;
+        Ok(Response::new(CheckSessionsResponse { sessions: sessions.into_iter().map(|identity| CheckedSession { identity }).collect() }))
     }
 
     async fn end_session(&self, request: Request<EndSessionRequest>) -> Result<Response<EndSessionResponse>, Status> {

@@ -34,30 +34,45 @@ pub struct Written {
     pub appended: Vec<Appended>,
 }
 
+/// When it is looked up whether posts stand already, which is so only where somebody sends again what was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Before anything is judged.
+    First,
+    /// Only of what is refused: the unique index of events finds the rest, and then nothing of the batch is written. That saves
+    /// the look where, as nearly always, nothing stands.
+    Last,
+}
+
 /// Appends a batch of posts, of one conversation or many, each with its own verdict.
 ///
 /// # Errors
-/// A fault: nothing of the batch was written.
-pub async fn append(tx: &mut Tx<'_>, gatekeeper: &dyn Gatekeeper, batch: &[Submission]) -> Result<Written, Fault> {
+/// A fault: nothing of the batch was written. With [`Look::Last`], [`Fault::stands_already`]: look first.
+pub async fn append(tx: &mut Tx<'_>, gatekeeper: &dyn Gatekeeper, batch: &[Submission], look: Look) -> Result<Written, Fault> {
     let conversations: BTreeSet<Uuid> = batch.iter().map(|post| post.conversation).collect();
     let conversations: Vec<Uuid> = conversations.into_iter().collect();
-    let locked = rows::lock_heads(tx, &conversations).await?;
-    // Read after the lock: what this batch may do is decided at the instant that nobody else can.
-    let now_ms = tx.now_ms().await?;
+    // The time after the lock: what this batch may do is decided at the instant that nobody else can.
+    let (locked, now_ms) = rows::lock_heads(tx, &conversations).await?;
     gatekeeper.refresh(tx, &locked).await?;
 
-    let keys: Vec<_> = batch.iter().map(|post| (post.conversation, i64::from(post.author), post.client_id)).collect();
-    let speakers: BTreeSet<_> = keys.iter().map(|key| (key.0, key.1)).collect();
+    let keys: Vec<Key> = if look == Look::First { batch.iter().map(key).collect() } else { Vec::new() };
+    let slow: BTreeSet<Uuid> = locked.iter().filter(|head| gatekeeper.asks_last_spoke(head)).map(|head| head.conversation).collect();
+    let speakers: BTreeSet<_> =
+        batch.iter().filter(|post| slow.contains(&post.conversation)).map(|post| (post.conversation, i64::from(post.author))).collect();
     let targets: BTreeSet<_> = batch.iter().filter_map(|post| Some((post.conversation, post.target()? as i64))).collect();
     let mut desk = Desk {
         gatekeeper,
         now_ms,
-        standing: rows::standing(tx, &keys).await?.into_iter().map(|row| ((row.conversation, row.author, row.client_id), row)).collect(),
-        last_spoke: rows::speakers(tx, &speakers.into_iter().collect::<Vec<_>>())
-            .await?
-            .into_iter()
-            .map(|row| ((row.conversation, row.person), row.last_ms))
-            .collect(),
+        standing: standing(tx, &keys).await?,
+        last_spoke: if speakers.is_empty() {
+            HashMap::new()
+        } else {
+            rows::speakers(tx, &speakers.into_iter().collect::<Vec<_>>())
+                .await?
+                .into_iter()
+                .map(|row| ((row.conversation, row.person), row.last_ms))
+                .collect()
+        },
         targets: if targets.is_empty() {
             HashMap::new()
         } else {
@@ -73,9 +88,33 @@ pub async fn append(tx: &mut Tx<'_>, gatekeeper: &dyn Gatekeeper, batch: &[Submi
         spoke: BTreeMap::new(),
         marked: BTreeSet::new(),
     };
-    let verdicts = batch.iter().map(|post| desk.take(post)).collect();
+    let mut verdicts: Vec<Verdict> = batch.iter().map(|post| desk.take(post)).collect();
+    if look == Look::Last {
+        // What stands is answered with its first receipt, whatever would be said of it now.
+        let refused = batch.iter().zip(&verdicts).filter(|(post, verdict)| verdict.is_err() && desk.heads.contains_key(&post.conversation));
+        desk.standing.extend(standing(tx, &refused.map(|(post, _)| key(post)).collect::<Vec<_>>()).await?);
+        for (verdict, post) in verdicts.iter_mut().zip(batch).filter(|(verdict, _)| verdict.is_err()) {
+            if let Some(first) = desk.answered(post) {
+                *verdict = first;
+            }
+        }
+    }
     let appended = desk.write(tx).await?;
     Ok(Written { verdicts, appended })
+}
+
+/// What a post is known by: conversation, author, client_id.
+type Key = (Uuid, i64, Uuid);
+
+fn key(post: &Submission) -> Key {
+    (post.conversation, i64::from(post.author), post.client_id)
+}
+
+async fn standing(tx: &mut Tx<'_>, keys: &[Key]) -> Result<HashMap<Key, StandingRow>, Fault> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(rows::standing(tx, keys).await?.into_iter().map(|row| ((row.conversation, row.author, row.client_id), row)).collect())
 }
 
 /// Everything that a batch's posts are judged against, and what they make of it. Pure but for the last step.
@@ -83,7 +122,7 @@ struct Desk<'a> {
     gatekeeper: &'a dyn Gatekeeper,
     now_ms: i64,
     heads: HashMap<Uuid, HeadRow>,
-    standing: HashMap<(Uuid, i64, Uuid), StandingRow>,
+    standing: HashMap<Key, StandingRow>,
     last_spoke: HashMap<(Uuid, i64), i64>,
     targets: HashMap<(Uuid, i64), TargetRow>,
     rows: Vec<NewRow>,
@@ -93,20 +132,27 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    /// What was said to a post that stands already; `None`: it does not.
+    fn answered(&self, post: &Submission) -> Option<Verdict> {
+        let head = self.heads.get(&post.conversation)?;
+        let standing = self.standing.get(&key(post))?;
+        Some(if standing.digest == post.digest() {
+            Ok(receipt(head, post.client_id, standing.seq, standing.mseq, standing.time_ms))
+        } else {
+            Err(Refusal::of(RefusalCode::Conflict).field("client_id"))
+        })
+    }
+
     fn take(&mut self, post: &Submission) -> Verdict {
         let Some(mut head) = self.heads.get(&post.conversation).copied() else {
             return Err(Refusal::of(RefusalCode::NotFound).field("conversation"));
         };
+        // Sent again: the first receipt again, whatever has become of the conversation since.
+        if let Some(first) = self.answered(post) {
+            return first;
+        }
         let author = i64::from(post.author);
         let digest = post.digest();
-        if let Some(standing) = self.standing.get(&(post.conversation, author, post.client_id)) {
-            // Sent again: the first receipt again, whatever has become of the conversation since.
-            return if standing.digest == digest {
-                Ok(receipt(&head, post.client_id, standing.seq, standing.mseq, standing.time_ms))
-            } else {
-                Err(Refusal::of(RefusalCode::Conflict).field("client_id"))
-            };
-        }
         let target = match post.target() {
             None => None,
             Some(seq) => {
@@ -134,9 +180,6 @@ impl Desk<'_> {
             Kind::Comment(_) => {
                 head.mseq += 1;
                 head.comments += 1;
-                if last_spoke.is_none() {
-                    head.spoke += 1;
-                }
                 self.last_spoke.insert((post.conversation, author), time_ms);
                 let spoke = self.spoke.entry((post.conversation, author)).or_default();
                 *spoke = (time_ms, spoke.1 + 1);
@@ -216,12 +259,14 @@ impl Desk<'_> {
         // Side by side in the tables and their indexes, so that each page is looked for once.
         self.rows.sort_unstable_by_key(|row| (row.conversation, row.seq));
         rows::insert_events(tx, &self.rows).await?;
-        let changed: Vec<HeadRow> = self.events.keys().filter_map(|conversation| self.heads.get(conversation).copied()).collect();
-        rows::update_heads(tx, &changed, self.now_ms).await?;
         let spoke: Vec<_> = self.spoke.iter().map(|((conversation, person), (at, posts))| (*conversation, *person, *at, *posts)).collect();
         if !spoke.is_empty() {
-            rows::note_speakers(tx, &spoke).await?;
+            for (conversation, _) in rows::note_speakers(tx, &spoke).await? {
+                self.heads.entry(conversation).and_modify(|head| head.spoke += 1);
+            }
         }
+        let changed: Vec<HeadRow> = self.events.keys().filter_map(|conversation| self.heads.get(conversation).copied()).collect();
+        rows::update_heads(tx, &changed, self.now_ms).await?;
         let marked: Vec<_> = self.marked.iter().filter_map(|key| self.targets.get(key).copied()).collect();
         rows::mark_targets(tx, &marked).await?;
         Ok(changed.into_iter().zip(self.events.into_values()).map(|(head, events)| Appended { head, events }).collect())
@@ -233,8 +278,8 @@ impl Desk<'_> {
 /// # Errors
 /// What the change says, or a fault.
 pub async fn change(tx: &mut Tx<'_>, conversation: Uuid, change: &mut dyn Change) -> Result<Option<Appended>, Error> {
-    let Some(mut head) = rows::lock_heads(tx, &[conversation]).await?.into_iter().next() else { return Ok(None) };
-    let now_ms = tx.now_ms().await?;
+    let (heads, now_ms) = rows::lock_heads(tx, &[conversation]).await?;
+    let Some(mut head) = heads.into_iter().next() else { return Ok(None) };
     let Effect { events: kinds, moves_gate } = change.apply(tx, &head, now_ms).await?;
     if moves_gate {
         head.gate += 1;

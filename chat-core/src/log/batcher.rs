@@ -11,7 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     LogOptions,
-    append::{self, Verdict},
+    append::{self, Look, Verdict},
     entry::{Gatekeeper, Submission},
     relay::Relay,
 };
@@ -199,8 +199,18 @@ impl Lane {
     }
 
     async fn try_write(&self, posts: &[Submission]) -> Result<Vec<Verdict>, Fault> {
+        match self.try_write_looking(posts, Look::Last).await {
+            Err(fault) if fault.stands_already() => {
+                metrics::counter!("yitang_chat_core_batches_sent_again_total").increment(1);
+                self.try_write_looking(posts, Look::First).await
+            }
+            written => written,
+        }
+    }
+
+    async fn try_write_looking(&self, posts: &[Submission], look: Look) -> Result<Vec<Verdict>, Fault> {
         let mut tx = self.store.begin().await?;
-        let written = append::append(&mut tx, &*self.gatekeeper, posts).await?;
+        let written = append::append(&mut tx, &*self.gatekeeper, posts, look).await?;
         if !written.appended.is_empty() {
             tx.commit().await?;
         }

@@ -150,7 +150,10 @@ pub trait Gatekeeper: Send + Sync + 'static {
     /// heads are locked; free of statements for gates already known.
     async fn refresh(&self, tx: &mut Tx<'_>, heads: &[HeadRow]) -> Result<(), Fault>;
 
-    /// Judges one post. `last_spoke_ms`: when this author last posted here; `now_ms`: the database's clock under the lock.
+    /// Whether judging needs to know when somebody last spoke here, at the gate that was refreshed.
+    fn asks_last_spoke(&self, head: &HeadRow) -> bool;
+
+    /// Judges one post. `last_spoke_ms`: when this author last posted here, where that was asked for; `now_ms`: the database's clock under the lock.
     ///
     /// # Errors
     /// The refusal that the author is told.

@@ -7,7 +7,7 @@ use tokio::{sync::Mutex, time::Instant};
 use uuid::Uuid;
 
 use super::{LogOptions, entry::HeadRow};
-use crate::{clock, fault::Fault, fetch_all, fetch_one, store::Store};
+use crate::{clock, fault::Fault, fetch_all, fetch_among, fetch_one, store::Store};
 
 #[derive(Clone, Copy, FromRow)]
 struct ChangedRow {
@@ -79,28 +79,8 @@ impl Heads {
     /// # Errors
     /// When the database fails.
     pub async fn of(&self, conversations: &[Uuid]) -> Result<Vec<HeadRow>, Fault> {
-        let mut heads = Vec::with_capacity(conversations.len());
-        match &self.store {
-            Store::Postgres(pool) => {
-                let sql =
-                    "SELECT conversation, epoch, kind, seq, mseq, gate, time_ms, spoke, comments FROM heads WHERE conversation = ANY($1)";
-                heads.extend(sqlx::query_as::<_, HeadRow>(sql).bind(conversations).fetch_all(pool).await?);
-            }
-            Store::Sqlite { read, .. } => {
-                for chunk in conversations.chunks(500) {
-                    let mut query = sqlx::QueryBuilder::<sqlx::Sqlite>::new(
-                        "SELECT conversation, epoch, kind, seq, mseq, gate, time_ms, spoke, comments FROM heads WHERE conversation IN (",
-                    );
-                    let mut list = query.separated(",");
-                    chunk.iter().for_each(|id| {
-                        list.push_bind(*id);
-                    });
-                    query.push(")");
-                    heads.extend(query.build_query_as::<HeadRow>().fetch_all(read).await?);
-                }
-            }
-        }
-        Ok(heads)
+        const HEADS: &str = "SELECT conversation, epoch, kind, seq, mseq, gate, time_ms, spoke, comments FROM heads WHERE conversation";
+        Ok(fetch_among!(self.store, HeadRow, HEADS, conversations, "")?)
     }
 
     /// The database's clock on PostgreSQL; the process's on SQLite.

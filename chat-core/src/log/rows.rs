@@ -1,23 +1,19 @@
 //! The statements of appending, written for each database: many rows in one statement, never one by one.
 
+use std::collections::HashMap;
+
 use sqlx::{AssertSqlSafe, FromRow, QueryBuilder, Sqlite};
 use uuid::Uuid;
 
 use super::entry::{HeadRow, TargetRow};
-use crate::{fault::Fault, store::Tx};
+use crate::{
+    clock,
+    fault::Fault,
+    fetch_among,
+    store::{Tx, portions},
+};
 
 const HEAD: &str = "conversation, epoch, kind, seq, mseq, gate, time_ms, spoke, comments";
-
-/// Rows of one statement on SQLite, which prepares one for each number of them: always the same few, so that they are found
-/// again; and never more than the 32,766 values that it binds.
-fn portions<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let length = [100, 50, 20, 10, 5, 1].into_iter().find(|length| *length <= rest.len())?;
-        let (portion, after) = rest.split_at(length);
-        rest = after;
-        Some(portion)
-    })
-}
 
 /// An event to insert.
 #[derive(Clone, Debug)]
@@ -54,46 +50,55 @@ pub struct SpeakerRow {
     pub last_ms: i64,
 }
 
-/// Locks the heads, in the order of their ids so that two batches never wait for one another in a circle.
-pub async fn lock_heads(tx: &mut Tx<'_>, conversations: &[Uuid]) -> Result<Vec<HeadRow>, Fault> {
-    match tx {
-        Tx::Postgres(tx) => {
-            let sql = format!("SELECT {HEAD} FROM heads WHERE conversation = ANY($1) ORDER BY conversation FOR UPDATE");
-            Ok(sqlx::query_as(AssertSqlSafe(sql)).bind(conversations).fetch_all(&mut **tx).await?)
-        }
-        Tx::Sqlite(tx) => {
-            let mut heads = Vec::with_capacity(conversations.len());
-            for chunk in portions(conversations) {
-                let mut query = QueryBuilder::<Sqlite>::new(format!("SELECT {HEAD} FROM heads WHERE conversation IN ("));
-                let mut list = query.separated(",");
-                chunk.iter().for_each(|id| {
-                    list.push_bind(*id);
-                });
-                query.push(")");
-                heads.extend(query.build_query_as::<HeadRow>().fetch_all(&mut **tx).await?);
-            }
-            Ok(heads)
-        }
+/// A head, and the database's clock after it was locked.
+#[derive(FromRow)]
+struct LockedRow {
+    #[sqlx(flatten)]
+    head: HeadRow,
+    now_ms: i64,
+}
+
+/// Locks the heads, in the order of their ids so that two batches never wait for one another in a circle. With the time, in
+/// milliseconds since 1970, read when nobody else can append to them any more; 0 where none of them is known.
+pub async fn lock_heads(tx: &mut Tx<'_>, conversations: &[Uuid]) -> Result<(Vec<HeadRow>, i64), Fault> {
+    if let Tx::Sqlite(_) = tx {
+        // The one writer has locked everything by beginning.
+        let heads = fetch_among!(tx, HeadRow, format!("SELECT {HEAD} FROM heads WHERE conversation"), conversations, "")?;
+        return Ok((heads, clock::now_ms()));
     }
+    // The clock is read as each row comes out of the locking: the last reading is after the last lock.
+    let lock = format!("WITH locked AS (SELECT {HEAD} FROM heads WHERE conversation");
+    let read = format!(
+        " ORDER BY conversation FOR UPDATE) SELECT {HEAD}, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms FROM locked"
+    );
+    let rows = fetch_among!(tx, LockedRow, lock, conversations, read)?;
+    let now_ms = rows.iter().map(|row| row.now_ms).max().unwrap_or_default();
+    Ok((rows.into_iter().map(|row| row.head).collect(), now_ms))
 }
 
 /// What already stands under these (conversation, author, client_id).
 pub async fn standing(tx: &mut Tx<'_>, keys: &[(Uuid, i64, Uuid)]) -> Result<Vec<StandingRow>, Fault> {
     match tx {
         Tx::Postgres(tx) => {
-            let (conversations, authors, ids) = three(keys);
-            Ok(sqlx::query_as(
-                // Lateral and limited: one look into one partition's index for each key, whatever the planner believes about
-                // tables that grew faster than it was told. A plain join may become a walk through all events.
-                "SELECT e.* FROM unnest($1::uuid[], $2::bigint[], $3::uuid[]) AS k(c, a, i) CROSS JOIN LATERAL \
-                 (SELECT conversation, author, client_id, seq, mseq, time_ms, digest FROM events \
-                 WHERE conversation = k.c AND author = k.a AND client_id = k.i LIMIT 1) AS e",
-            )
-            .bind(conversations)
-            .bind(authors)
-            .bind(ids)
-            .fetch_all(&mut **tx)
-            .await?)
+            let mut rows = Vec::new();
+            for (conversation, keys) in looks(keys, |key| key.0) {
+                let sql = probe(
+                    conversation.is_some(),
+                    "bigint[], $3::uuid[]",
+                    "a, i",
+                    "SELECT conversation, author, client_id, seq, mseq, time_ms, digest FROM events",
+                    "author = k.a AND client_id = k.i",
+                );
+                let query = sqlx::query_as(AssertSqlSafe(sql));
+                let query = match conversation {
+                    Some(conversation) => query.bind(conversation),
+                    None => query.bind(keys.iter().map(|key| key.0).collect::<Vec<_>>()),
+                };
+                let authors: Vec<i64> = keys.iter().map(|key| key.1).collect();
+                let ids: Vec<Uuid> = keys.iter().map(|key| key.2).collect();
+                rows.extend(query.bind(authors).bind(ids).fetch_all(&mut **tx).await? as Vec<StandingRow>);
+            }
+            Ok(rows)
         }
         Tx::Sqlite(tx) => {
             let mut rows = Vec::new();
@@ -117,15 +122,19 @@ pub async fn standing(tx: &mut Tx<'_>, keys: &[(Uuid, i64, Uuid)]) -> Result<Vec
 pub async fn speakers(tx: &mut Tx<'_>, keys: &[(Uuid, i64)]) -> Result<Vec<SpeakerRow>, Fault> {
     match tx {
         Tx::Postgres(tx) => {
-            let (conversations, people): (Vec<Uuid>, Vec<i64>) = keys.iter().copied().unzip();
-            Ok(sqlx::query_as(
-                "SELECT s.* FROM unnest($1::uuid[], $2::bigint[]) AS k(c, p) CROSS JOIN LATERAL \
-                 (SELECT conversation, person, last_ms FROM speakers WHERE conversation = k.c AND person = k.p LIMIT 1) AS s",
-            )
-            .bind(conversations)
-            .bind(people)
-            .fetch_all(&mut **tx)
-            .await?)
+            let mut rows = Vec::new();
+            for (conversation, keys) in looks(keys, |key| key.0) {
+                let sql =
+                    probe(conversation.is_some(), "bigint[]", "n", "SELECT conversation, person, last_ms FROM speakers", "person = k.n");
+                let query = sqlx::query_as(AssertSqlSafe(sql));
+                let query = match conversation {
+                    Some(conversation) => query.bind(conversation),
+                    None => query.bind(keys.iter().map(|key| key.0).collect::<Vec<_>>()),
+                };
+                let numbers: Vec<i64> = keys.iter().map(|key| key.1).collect();
+                rows.extend(query.bind(numbers).fetch_all(&mut **tx).await? as Vec<SpeakerRow>);
+            }
+            Ok(rows)
         }
         Tx::Sqlite(tx) => {
             let mut rows = Vec::new();
@@ -148,12 +157,18 @@ pub async fn targets(tx: &mut Tx<'_>, keys: &[(Uuid, i64)]) -> Result<Vec<Target
     const COLUMNS: &str = "conversation, seq, author, time_ms, kind, version, gone";
     match tx {
         Tx::Postgres(tx) => {
-            let (conversations, seqs): (Vec<Uuid>, Vec<i64>) = keys.iter().copied().unzip();
-            let sql = format!(
-                "SELECT e.* FROM unnest($1::uuid[], $2::bigint[]) AS k(c, s) CROSS JOIN LATERAL \
-                 (SELECT {COLUMNS} FROM events WHERE conversation = k.c AND seq = k.s LIMIT 1) AS e"
-            );
-            Ok(sqlx::query_as(AssertSqlSafe(sql)).bind(conversations).bind(seqs).fetch_all(&mut **tx).await?)
+            let mut rows = Vec::new();
+            for (conversation, keys) in looks(keys, |key| key.0) {
+                let sql = probe(conversation.is_some(), "bigint[]", "n", &format!("SELECT {COLUMNS} FROM events"), "seq = k.n");
+                let query = sqlx::query_as(AssertSqlSafe(sql));
+                let query = match conversation {
+                    Some(conversation) => query.bind(conversation),
+                    None => query.bind(keys.iter().map(|key| key.0).collect::<Vec<_>>()),
+                };
+                let numbers: Vec<i64> = keys.iter().map(|key| key.1).collect();
+                rows.extend(query.bind(numbers).fetch_all(&mut **tx).await? as Vec<TargetRow>);
+            }
+            Ok(rows)
         }
         Tx::Sqlite(tx) => {
             let mut rows = Vec::new();
@@ -271,22 +286,23 @@ pub async fn update_heads(tx: &mut Tx<'_>, heads: &[HeadRow], now_ms: i64) -> Re
     Ok(())
 }
 
-/// Notes who posted where: (conversation, person, when, how many more).
-pub async fn note_speakers(tx: &mut Tx<'_>, rows: &[(Uuid, i64, i64, i64)]) -> Result<(), Fault> {
+/// Notes who posted where: (conversation, person, when, how many more). Gives those who had not spoken there before.
+pub async fn note_speakers(tx: &mut Tx<'_>, rows: &[(Uuid, i64, i64, i64)]) -> Result<Vec<(Uuid, i64)>, Fault> {
     const ON_CONFLICT: &str = " ON CONFLICT (conversation, person) DO UPDATE SET last_ms = excluded.last_ms, \
-                               posts = speakers.posts + excluded.posts";
+                               posts = speakers.posts + excluded.posts RETURNING conversation, person, posts";
+    let mut noted: Vec<(Uuid, i64, i64)> = Vec::with_capacity(rows.len());
     match tx {
         Tx::Postgres(tx) => {
             let sql = format!(
                 "INSERT INTO speakers (conversation, person, last_ms, posts) \
                  SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[]){ON_CONFLICT}"
             );
-            sqlx::query(AssertSqlSafe(sql))
+            noted = sqlx::query_as(AssertSqlSafe(sql))
                 .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
                 .bind(rows.iter().map(|row| row.1).collect::<Vec<_>>())
                 .bind(rows.iter().map(|row| row.2).collect::<Vec<_>>())
                 .bind(rows.iter().map(|row| row.3).collect::<Vec<_>>())
-                .execute(&mut **tx)
+                .fetch_all(&mut **tx)
                 .await?;
         }
         Tx::Sqlite(tx) => {
@@ -296,11 +312,14 @@ pub async fn note_speakers(tx: &mut Tx<'_>, rows: &[(Uuid, i64, i64, i64)]) -> R
                     values.push_bind(row.0).push_bind(row.1).push_bind(row.2).push_bind(row.3);
                 });
                 query.push(ON_CONFLICT);
-                query.build().execute(&mut **tx).await?;
+                noted.extend(query.build_query_as::<(Uuid, i64, i64)>().fetch_all(&mut **tx).await?);
             }
         }
     }
-    Ok(())
+    // Whose posts there are just these is there for the first time.
+    let posts: HashMap<(Uuid, i64), i64> = rows.iter().map(|row| ((row.0, row.1), row.3)).collect();
+    let new = noted.into_iter().filter(|row| posts.get(&(row.0, row.1)) == Some(&row.2));
+    Ok(new.map(|row| (row.0, row.1)).collect())
 }
 
 /// Writes on comments what edits, recalls and hides made of them.
@@ -318,10 +337,34 @@ pub async fn mark_targets(tx: &mut Tx<'_>, rows: &[TargetRow]) -> Result<(), Fau
     Ok(())
 }
 
-fn three(keys: &[(Uuid, i64, Uuid)]) -> (Vec<Uuid>, Vec<i64>, Vec<Uuid>) {
-    let conversations = keys.iter().map(|key| key.0).collect();
-    let authors = keys.iter().map(|key| key.1).collect();
-    (conversations, authors, keys.iter().map(|key| key.2).collect())
+/// Up to so many conversations are looked into one by one. A statement that is told which conversation it is about opens one
+/// partition; one that learns it row by row opens all 64, which costs as much as a dozen such statements.
+const ONE_BY_ONE: usize = 8;
+
+/// Keys of a batch by conversation, where there are few; together (`None`) where there are many. A batch is made of what came
+/// one after another, so keys of one conversation may stand apart.
+fn looks<K: Copy>(keys: &[K], conversation: impl Fn(&K) -> Uuid) -> Vec<(Option<Uuid>, Vec<K>)> {
+    let mut found: Vec<(Option<Uuid>, Vec<K>)> = Vec::new();
+    for key in keys {
+        let of = Some(conversation(key));
+        match found.iter().position(|(known, _)| *known == of) {
+            Some(place) => found[place].1.push(*key),
+            None if found.len() == ONE_BY_ONE => return vec![(None, keys.to_vec())],
+            None => found.push((of, vec![*key])),
+        }
+    }
+    found
+}
+
+/// The statement that looks keys up, each by one probe of one partition's index, whatever the planner believes about tables
+/// that grew faster than it was told: a plain join may become a walk through all events. `$1` is the conversation, or a list of
+/// them; the lists from `$2` on (`types`) are called `k(names)` in `matches`.
+fn probe(one: bool, types: &str, names: &str, select: &str, matches: &str) -> String {
+    let (conversations, column, conversation) = if one { ("", "", "$1") } else { ("$1::uuid[], ", "c, ", "k.c") };
+    format!(
+        "SELECT e.* FROM unnest({conversations}$2::{types}) AS k({column}{names}) CROSS JOIN LATERAL \
+         ({select} WHERE conversation = {conversation} AND {matches} LIMIT 1) AS e"
+    )
 }
 
 #[cfg(test)]
@@ -329,13 +372,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_statement_of_any_number_of_rows_is_made_of_a_few_lengths() {
-        let rows: Vec<u32> = (0..1_000).collect();
-        for count in 0..rows.len() {
-            let portions: Vec<&[u32]> = portions(&rows[..count]).collect();
-            assert_eq!(portions.concat(), rows[..count]);
-            assert!(portions.iter().all(|portion| [100, 50, 20, 10, 5, 1].contains(&portion.len())));
-        }
+    fn few_conversations_are_looked_into_one_by_one_and_many_together() {
+        let keys = |of: &[u128]| of.iter().zip(0..).map(|(id, number)| (Uuid::from_u128(*id), number)).collect::<Vec<(Uuid, i64)>>();
+        let few = looks(&keys(&[1, 2, 1]), |key| key.0);
+        assert_eq!(
+            few,
+            [
+                (Some(Uuid::from_u128(1)), keys(&[1, 2, 1]).iter().filter(|key| key.0.as_u128() == 1).copied().collect::<Vec<_>>()),
+                (Some(Uuid::from_u128(2)), vec![(Uuid::from_u128(2), 1)])
+            ]
+        );
+        let ids: Vec<u128> = (1..=ONE_BY_ONE as u128 + 1).collect();
+        assert_eq!(looks(&keys(&ids), |key| key.0), [(None, keys(&ids))]);
+        assert_eq!(looks(&keys(&ids[1..]), |key| key.0).len(), ONE_BY_ONE);
     }
 
     #[test]

@@ -109,6 +109,10 @@ impl Gatekeeper for Rights {
         Ok(())
     }
 
+    fn asks_last_spoke(&self, head: &HeadRow) -> bool {
+        self.at(head).is_some_and(|rules| rules.is_slow())
+    }
+
     fn judge(
         &self,
         head: &HeadRow,

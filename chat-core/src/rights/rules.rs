@@ -184,6 +184,12 @@ impl Rules {
         }
     }
 
+    /// Whether somebody's last comment bears on their next one.
+    #[must_use]
+    pub fn is_slow(&self) -> bool {
+        matches!(self, Self::Consultation(rules) if rules.slow_mode_s > 0)
+    }
+
     fn slow_mode(&self, asker: Asker<'_>, last_spoke_ms: Option<i64>) -> Result<(), Refusal> {
         let (Self::Consultation(rules), Some(last_ms)) = (self, last_spoke_ms) else { return Ok(()) };
         let wait_ms = last_ms + i64::from(rules.slow_mode_s) * 1_000 - asker.now_ms;

@@ -1,6 +1,7 @@
 //! The database: PostgreSQL or SQLite behind one face. Texts of statements are shared wherever both understand them
 //! (`$1` does on both); appending and locking are written for each, in `log`.
 
+mod lists;
 mod macros;
 mod options;
 mod upkeep;
@@ -14,6 +15,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+pub use lists::portions;
 pub use options::StoreOptions;
 pub use upkeep::{DatabaseFacts, FileLock};
 

@@ -4,8 +4,8 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use proto::{
     internal::v1::{
-        Identity, IssueTicketsRequest, RedeemTicketsRequest, Submission, SubmitRequest, TicketFor, TicketShown, WatchAsk, WatchRequest,
-        edge_service_client::EdgeServiceClient, submit_verdict,
+        CheckSessionsRequest, Identity, IssueTicketsRequest, RedeemTicketsRequest, Submission, SubmitRequest, TicketFor, TicketShown,
+        WatchAsk, WatchRequest, edge_service_client::EdgeServiceClient, submit_verdict,
     },
     v1::{Receipt, RefusalCode},
 };
@@ -28,6 +28,7 @@ pub(super) fn client(upstream: &Upstream) -> EdgeServiceClient<Upstream> {
 
 /// Gathers, for one node, each kind of call that many sockets make at once.
 pub(super) struct Calls {
+    pub(super) checks: Gatherer<String, Option<Identity>>,
     pub(super) submits: Gatherer<Submission, Receipt>,
     pub(super) watches: Gatherer<WatchAsk, Watched>,
     pub(super) tickets: Gatherer<TicketFor, String>,
@@ -39,6 +40,7 @@ impl Calls {
         let client = client(upstream);
         let attempt = Duration::from_millis(options.attempt_ms);
         Self {
+            checks: Gatherer::paced("session", options, checks(client.clone(), attempt)),
             submits: Gatherer::new("submit", options, submits(client.clone(), attempt)),
             watches: Gatherer::paced("watch", options, watches(client.clone(), attempt)),
             tickets: Gatherer::paced("ticket", options, tickets(client.clone(), attempt)),
@@ -53,6 +55,16 @@ pub(super) async fn attempt<T>(within: Duration, call: impl Future<Output = Resu
         Ok(answer) => Ok(answer?.into_inner()),
         Err(_) => Err(Failure::node(format!("no answer within {} ms", within.as_millis()))),
     }
+}
+
+fn checks(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<String, Option<Identity>> {
+    Arc::new(move |tokens| {
+        let mut client = client.clone();
+        Box::pin(async move {
+            let answer = attempt(within, client.check_sessions(CheckSessionsRequest { tokens })).await?;
+            Ok(answer.sessions.into_iter().map(|checked| Ok(checked.identity)).collect())
+        })
+    })
 }
 
 fn submits(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<Submission, Receipt> {

@@ -5,9 +5,9 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use prost::Message as _;
 use proto::{
     internal::v1::{
-        CheckSessionRequest, EndSessionRequest, HeadsRequest, HeadsResponse, Identity, InvitedRequest, InvitedResponse, MarkReadRequest,
-        ReadMark, ReadRequest, SignInByDisplayRequest, SignInByLinkRequest, SignInRequest, SignInResponse, SignedIn, Submission, TicketFor,
-        TicketShown, WatchAsk, WatchVerdict, sign_in_response,
+        EndSessionRequest, HeadsRequest, HeadsResponse, Identity, InvitedRequest, InvitedResponse, MarkReadRequest, ReadMark, ReadRequest,
+        SignInByDisplayRequest, SignInByLinkRequest, SignInRequest, SignInResponse, SignedIn, Submission, TicketFor, TicketShown, WatchAsk,
+        WatchVerdict, sign_in_response,
     },
     v1::{Page, Receipt, Refusal, RefusalCode},
 };
@@ -160,21 +160,18 @@ impl ChatCores {
             .await
     }
 
-    /// Who this session token belongs to; `None`: nobody, or not any more.
+    /// Who this session token belongs to; `None`: nobody, or not any more; batched.
     ///
     /// # Errors
     /// `UNAVAILABLE`.
     pub async fn check_session(&self, token: &str) -> Answer<Option<Identity>> {
-        let request = CheckSessionRequest { token: token.to_owned() };
-        let answer = self
-            .inner
+        self.inner
             .nodes
             .call(hash(token.as_bytes()), self.call_deadline(), |node| {
-                let (mut client, request, within) = (client(&node.upstream), request.clone(), self.attempt());
-                self.at_home(async move { attempt(within, client.check_session(request)).await })
+                let token = token.to_owned();
+                async move { node.calls.checks.ask(token, 64).await }
             })
-            .await?;
-        Ok(answer.identity)
+            .await
     }
 
     /// Ends a session.

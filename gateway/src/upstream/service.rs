@@ -52,7 +52,8 @@ impl Upstream {
             .http2_keep_alive_interval(Duration::from_millis(options.keepalive_ms))
             .keep_alive_timeout(Duration::from_millis(options.keepalive_ms))
             .keep_alive_while_idle(true)
-            .http2_adaptive_window(true)
+            .initial_stream_window_size(proto::http2::STREAM_WINDOW)
+            .initial_connection_window_size(proto::http2::CONNECTION_WINDOW)
             .tcp_nodelay(true)
             .connect_lazy();
         Self { name: Arc::from(uri), key: None, kind: Kind::Remote(channel) }.with_key(key)

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use prost::Message as _;
 use proto::{
     internal::v1::{
-        Announcement, CheckSessionRequest, CheckSessionResponse, ControlBatch, ControlEvent, EndSessionRequest, EndSessionResponse,
+        Announcement, CheckSessionsRequest, CheckSessionsResponse, ControlBatch, ControlEvent, EndSessionRequest, EndSessionResponse,
         FollowControlRequest, Head, HeadsRequest, HeadsResponse, Hint, Identity, InvitedRequest, InvitedResponse, IssueTicketsRequest,
         IssueTicketsResponse, MarkReadRequest, MarkReadResponse, ReadRequest, RedeemTicketsRequest, RedeemTicketsResponse, Redeemed,
         RulesChanged, SessionEnded, SignInByDisplayRequest, SignInByLinkRequest, SignInRequest, SignInResponse, SubmitRequest,
@@ -251,8 +251,8 @@ impl EdgeService for Core {
     async fn invited(&self, _: Request<InvitedRequest>) -> Result<Response<InvitedResponse>, Status> {
         Err(Status::unimplemented("the sockets' core"))
     }
-    async fn check_session(&self, _: Request<CheckSessionRequest>) -> Result<Response<CheckSessionResponse>, Status> {
-        Ok(Response::new(CheckSessionResponse::default()))
+    async fn check_sessions(&self, _: Request<CheckSessionsRequest>) -> Result<Response<CheckSessionsResponse>, Status> {
+        Ok(Response::new(CheckSessionsResponse::default()))
     }
     async fn end_session(&self, _: Request<EndSessionRequest>) -> Result<Response<EndSessionResponse>, Status> {
         Ok(Response::new(EndSessionResponse {}))

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context as _;
 use parking_lot::Mutex;
 use proto::{
-    internal::v1::{CheckSessionRequest, Submission, SubmitRequest, edge_service_client::EdgeServiceClient, submit_verdict::Verdict},
+    internal::v1::{CheckSessionsRequest, Submission, SubmitRequest, edge_service_client::EdgeServiceClient, submit_verdict::Verdict},
     metadata,
     v1::{
         Batch, Comment, FollowRequest, OpenDirectRequest, Position, Post, conversation_service_client::ConversationServiceClient,
@@ -63,10 +63,13 @@ impl ChatCore {
         let mut this = Self { channel, key: key.to_owned(), people: Vec::new() };
         let mut edge = this.edge();
         let mut people = Vec::with_capacity(sessions.len());
-        for session in sessions {
-            let request = this.asked(CheckSessionRequest { token: session.token.clone() }, None)?;
-            let identity = edge.check_session(request).await?.into_inner().identity.context("a session that is not good")?;
-            people.push(Person { person: identity.person, session: identity.session });
+        for chunk in sessions.chunks(500) {
+            let tokens = chunk.iter().map(|session| session.token.clone()).collect();
+            let answer = edge.check_sessions(this.asked(CheckSessionsRequest { tokens }, None)?).await?.into_inner();
+            for checked in answer.sessions {
+                let identity = checked.identity.context("a session that is not good")?;
+                people.push(Person { person: identity.person, session: identity.session });
+            }
         }
         this.people = people;
         Ok(this)

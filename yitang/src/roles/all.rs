@@ -8,9 +8,8 @@ use backbone::{Backbone, MemoryBackbone};
 use chat_core::{ChatCore, seed};
 use gateway::{ChatCores, Gateway, Upstream};
 use presence::Presence;
-use tokio::net::TcpListener;
 
-use super::{gateway::serve, start_core};
+use super::{gateway::serve, listener::listen, start_core};
 use crate::{
     admin::{self, Health},
     lifecycle,
@@ -26,7 +25,7 @@ pub async fn all(mut settings: Settings) -> anyhow::Result<()> {
     let metrics = admin::record()?;
     // Before anything is written: a second one on the same data would find the port taken.
     let address = settings.listen.gateway;
-    let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+    let listener = listen(address)?;
     let mut options = settings.gateway_options()?;
     // Presence need not wait for others before it calls its counts complete.
     options.hub.gateways = 1;

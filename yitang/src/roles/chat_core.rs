@@ -11,11 +11,11 @@ use std::{
 use anyhow::Context as _;
 use backbone::Backbone;
 use chat_core::ChatCore;
-use tokio::{net::TcpListener, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use super::grpc;
+use super::{grpc, listener::listen};
 use crate::{
     admin::{self, Health},
     lifecycle,
@@ -42,7 +42,7 @@ pub async fn chat_core(settings: Settings) -> anyhow::Result<()> {
     let backbone = super::connect_backbone(&settings.redis)?;
     let _lock = settings.chat_core_options().store.lock()?;
     let core = Arc::new(start_core(&settings, backbone).await?);
-    let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+    let listener = listen(address)?;
     let stop = CancellationToken::new();
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let asking = tokio::spawn(ask_database(Arc::clone(&core), database, reporter.clone()));

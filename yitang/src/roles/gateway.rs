@@ -6,6 +6,7 @@ use anyhow::{Context as _, ensure};
 use gateway::{ChatCores, Gateway, Upstream, upstream::UpstreamOptions};
 use tokio::net::TcpListener;
 
+use super::listener::listen;
 use crate::{
     admin::{self, Health},
     lifecycle,
@@ -31,7 +32,7 @@ pub async fn gateway(settings: Settings) -> anyhow::Result<()> {
     });
     admin::serve(settings.listen.gateway_admin, metrics, health.clone()).await?;
     let address = settings.listen.gateway;
-    let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+    let listener = listen(address)?;
     let mut serving = serve(&gateway, listener);
     tracing::info!(%address, "the gateway serves");
 

@@ -25,7 +25,8 @@ pub fn serve(
         let server = Server::builder()
             .http2_keepalive_interval(Some(keepalive))
             .http2_keepalive_timeout(Some(keepalive))
-            .http2_adaptive_window(Some(true))
+            .initial_stream_window_size(proto::http2::STREAM_WINDOW)
+            .initial_connection_window_size(proto::http2::CONNECTION_WINDOW)
             .add_routes(routes)
             .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop.clone().cancelled_owned());
         // Streams never end by themselves, so waiting for them has a limit.

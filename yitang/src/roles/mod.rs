@@ -5,6 +5,7 @@ mod backbone;
 mod chat_core;
 mod gateway;
 mod grpc;
+mod listener;
 mod presence;
 
 pub use all::all;

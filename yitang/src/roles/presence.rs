@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use presence::Presence;
-use tokio::net::TcpListener;
+
 use tokio_util::sync::CancellationToken;
 
-use super::grpc;
+use super::{grpc, listener::listen};
 use crate::{
     admin::{self, Health},
     lifecycle,
@@ -25,7 +24,7 @@ pub async fn presence(settings: Settings) -> anyhow::Result<()> {
     admin::serve(settings.listen.presence_admin, metrics, health.clone()).await?;
     let address = settings.listen.presence;
     let presence = Presence::start(settings.presence_options());
-    let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+    let listener = listen(address)?;
     let stop = CancellationToken::new();
     let mut serving = tokio::spawn(grpc::serve(listener, presence.routes(), &settings.lifecycle, stop.clone()));
     tracing::info!(%address, "presence serves");
