@@ -12,6 +12,7 @@ use std::{
 use anyhow::Context as _;
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpListener};
 use proto::v1::{Batch, Comment, Event, Events as EventList, ServerFrame, batch, event, server_frame};
+use socket2::{Domain, Socket, Type};
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKE: Token = Token(usize::MAX - 1);
@@ -22,7 +23,7 @@ const WAKE: Token = Token(usize::MAX - 1);
 /// When it cannot listen.
 pub fn run(listen: SocketAddr, room: &str) -> anyhow::Result<()> {
     let mut poll = Poll::new()?;
-    let mut listener = TcpListener::bind(listen).with_context(|| format!("listening on {listen}"))?;
+    let mut listener = listener(listen).with_context(|| format!("listening on {listen}"))?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let waker = Waker::new(poll.registry(), WAKE)?;
     println!("listening {}", listener.local_addr()?);
@@ -67,6 +68,17 @@ pub fn run(listen: SocketAddr, room: &str) -> anyhow::Result<()> {
             println!("sent {seq} {sent}");
         }
     }
+}
+
+/// Listens with as long a queue as the system allows: thousands come within a second, and a connection that a full queue
+/// turned away would be counted as the server's slowness.
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(65_535)?;
+    Ok(TcpListener::from_std(socket.into()))
 }
 
 /// A whole server frame with one comment in it.

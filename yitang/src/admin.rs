@@ -66,8 +66,10 @@ pub fn record() -> anyhow::Result<PrometheusHandle> {
     Ok(handle)
 }
 
-/// Memory and open files, as the system counts them.
+/// Memory and open files as the system counts them, and tasks as the runtime does.
 fn report_process() {
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    metrics::gauge!("yitang_process_tasks").set(tasks as f64);
     if let Ok(files) = std::fs::read_dir("/proc/self/fd") {
         metrics::gauge!("yitang_process_open_files").set(files.count() as f64);
     }

@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 
 /// So many sends within one window are a flood; fewer are people who answer one another, and wait for nothing.
 const FLOOD: usize = 4;
-/// A window is at least so many times as long as its writing took: a third of a core for the room, the rest for others.
-const SHARE: u64 = 3;
+/// A window is at least so many times as long as its writing took: a quarter of a core for the room, the rest for others.
+const SHARE: u64 = 4;
+/// Sends that a core may not have written yet while nothing is gathered: what was said goes on its way.
+const AHEAD: u32 = 2;
 
 /// How the sockets' cores got on with what they were last sent: the worst of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +47,20 @@ impl Window {
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         Self { bounds, width_ms: bounds.least_ms.into(), rest_ms: 0, sends: VecDeque::new(), flooding: false }
+    }
+
+    /// Sends that a core may not have written yet when the next one goes. What is gathered waits for the writing of what was
+    /// gathered before it: begun earlier, it would only stand in the core's queue, with less in it.
+    #[must_use]
+    pub fn ahead(&self) -> u32 {
+        if self.flooding { 0 } else { AHEAD }
+    }
+
+    /// Whether more events are sure to go within the window: what else is to be told may wait for them.
+    #[must_use]
+    pub fn expects(&self, now_ms: u64) -> bool {
+        let last = self.sends.back().copied().unwrap_or_default();
+        self.flooding && now_ms < last + 2 * self.width_ms.max(self.rest_ms)
     }
 
     /// When what waits now may go.
@@ -155,7 +171,7 @@ mod tests {
     #[test]
     fn the_window_widens_as_the_cores_fall_behind_and_narrows_again() {
         let (_, told) = run(BOUNDS, 60, &flood(4_000));
-        assert_eq!(told.last(), Some(&180), "three times the writing");
+        assert_eq!(told.last(), Some(&240), "four times the writing");
         let (_, told) = run(BOUNDS, 400, &flood(8_000));
         assert_eq!(told.last(), Some(&500), "never above the most");
         let mut window = Window::new(BOUNDS);
@@ -172,6 +188,16 @@ mod tests {
             send(Load::default());
         });
         assert_eq!(send(Load::default()), 50);
+    }
+
+    #[test]
+    fn a_flood_is_expected_to_go_on_for_two_windows_and_waits_for_its_writing() {
+        let mut window = Window::new(BOUNDS);
+        assert!(!window.expects(0) && window.ahead() == AHEAD);
+        (0..4).for_each(|now_ms| {
+            window.send(now_ms, 5, Load::default());
+        });
+        assert_eq!((window.expects(102), window.expects(103), window.ahead()), (true, false, 0));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::{
     calls::{attempt, client},
     control_follower,
     failure::Failure,
+    heat::Heat,
     marks::{CarryMarks, Marks},
     nodes::{Nodes, hash},
     reads::Reads,
@@ -46,6 +47,7 @@ struct Inner {
     control: ControlFeed,
     reads: Arc<Reads>,
     marks: Marks,
+    heat: Heat,
     home: Handle,
     _stop: DropGuard,
 }
@@ -71,6 +73,7 @@ impl ChatCores {
         let inner = Inner {
             reads: Reads::new(options.reads_most),
             marks: Marks::new(&options, carry_marks(Arc::clone(&nodes), &options)),
+            heat: Heat::new(),
             home: Handle::current(),
             options,
             nodes,
@@ -245,11 +248,16 @@ impl ChatCores {
     pub async fn submit(&self, submission: Submission) -> Answer<Receipt> {
         let key = submission.post.as_ref().map_or(0, |post| hash(post.conversation.as_bytes()));
         let bytes = submission.encoded_len();
+        // Where everybody speaks at once nobody sees twelve milliseconds, and each call, each commit and each hint is then for
+        // several posts.
+        let hot_ms = self.inner.options.hot_gather_ms;
+        let hot = hot_ms > 0 && self.inner.heat.note(key, crate::clock::now_ms() as u64);
+        let patience = if hot { Duration::from_millis(hot_ms) } else { Duration::ZERO };
         self.inner
             .nodes
             .call(key, Duration::from_millis(self.inner.options.submit_deadline_ms), |node| {
                 let submission = submission.clone();
-                async move { node.calls.submits.ask(submission, bytes).await }
+                async move { node.calls.submits.ask_patiently(submission, bytes, patience).await }
             })
             .await
     }

@@ -18,6 +18,8 @@ pub(super) type Carry<A, R> = Arc<dyn Fn(Vec<A>) -> BoxFuture<'static, Result<Ve
 struct Waiting<A, R> {
     ask: A,
     bytes: usize,
+    /// It may wait so long for others to go with.
+    patience: Duration,
     answer: oneshot::Sender<Result<R, Failure>>,
 }
 
@@ -66,8 +68,15 @@ impl<A: Send + 'static, R: Send + 'static> Gatherer<A, R> {
 
     /// Asks, together with whatever else is being asked. The ask goes on when this is dropped.
     pub(super) async fn ask(&self, ask: A, bytes: usize) -> Result<R, Failure> {
+        self.ask_patiently(ask, bytes, Duration::ZERO).await
+    }
+
+    /// The same, waiting so long for others to go with where none that is in a hurry comes.
+    pub(super) async fn ask_patiently(&self, ask: A, bytes: usize, patience: Duration) -> Result<R, Failure> {
         let (answer, answered) = oneshot::channel();
-        self.sender.try_send(Waiting { ask, bytes, answer }).map_err(|_| Failure::Refused(Refusal::of(RefusalCode::Overloaded)))?;
+        self.sender
+            .try_send(Waiting { ask, bytes, patience, answer })
+            .map_err(|_| Failure::Refused(Refusal::of(RefusalCode::Overloaded)))?;
         answered.await.unwrap_or_else(|_| Err(Failure::node("the call was given up")))
     }
 }
@@ -77,17 +86,21 @@ struct Batch<A, R> {
     answers: Vec<oneshot::Sender<Result<R, Failure>>>,
     bytes: usize,
     since: Instant,
+    /// As long as the least patient of them waits, from `since`.
+    patience: Duration,
 }
 
 impl<A, R> Batch<A, R> {
     fn new() -> Self {
-        Self { asks: Vec::new(), answers: Vec::new(), bytes: 0, since: Instant::now() }
+        Self { asks: Vec::new(), answers: Vec::new(), bytes: 0, since: Instant::now(), patience: Duration::ZERO }
     }
 
     fn push(&mut self, waiting: Waiting<A, R>) {
         if self.asks.is_empty() {
-            self.since = Instant::now();
+            (self.since, self.patience) = (Instant::now(), waiting.patience);
         }
+        // Those that came later have waited less: the first one's time is kept, which is never too long for anybody.
+        self.patience = self.patience.min(waiting.patience);
         self.bytes += waiting.bytes;
         self.asks.push(waiting.ask);
         self.answers.push(waiting.answer);
@@ -110,7 +123,10 @@ async fn run<A: Send + 'static, R: Send + 'static>(
     let mut not_before = Instant::now();
     while open || !batch.asks.is_empty() || !in_flight.is_empty() {
         let slot_free = in_flight.len() < bounds.in_flight;
-        let due_at = |batch: &Batch<A, R>, idle: bool| (batch.since + if idle { Duration::ZERO } else { bounds.gather }).max(not_before);
+        let due_at = |batch: &Batch<A, R>, idle: bool| {
+            let gather = if idle { Duration::ZERO } else { bounds.gather };
+            (batch.since + gather.max(batch.patience)).max(not_before)
+        };
         let wake = due_at(&batch, in_flight.is_empty());
         tokio::select! {
             biased;
@@ -245,7 +261,7 @@ mod tests {
         let asks: Vec<_> = (0..count)
             .map(|ask| {
                 let (answer, answered) = oneshot::channel();
-                assert!(gatherer.sender.try_send(Waiting { ask, bytes: 1, answer }).is_ok(), "there is room");
+                assert!(gatherer.sender.try_send(Waiting { ask, bytes: 1, patience: Duration::ZERO, answer }).is_ok(), "there is room");
                 answered
             })
             .collect();
@@ -273,6 +289,28 @@ mod tests {
         // A full batch waits for nothing.
         wave(&gatherer, 512).await;
         assert_eq!(*sizes.lock(), [1, 300, 1, 512]);
+    }
+
+    #[tokio::test]
+    async fn who_is_patient_waits_for_others_unless_one_in_a_hurry_comes() {
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let carry: Carry<u32, u32> = {
+            let sizes = sizes.clone();
+            Arc::new(move |asks| {
+                sizes.lock().push(asks.len());
+                Box::pin(async move { Ok(asks.into_iter().map(Ok).collect()) })
+            })
+        };
+        let gatherer = Gatherer::new("test", &bounded(8, 1), carry);
+        let patient = |ask| gatherer.ask_patiently(ask, 1, Duration::from_millis(60));
+        let started = Instant::now();
+        let (first, second) = tokio::join!(patient(1), patient(2));
+        assert_eq!((first.unwrap(), second.unwrap()), (1, 2));
+        assert!(started.elapsed() >= Duration::from_millis(60), "{:?}", started.elapsed());
+        let hour = gatherer.ask_patiently(3, 1, Duration::from_secs(3_600));
+        let (third, fourth) = tokio::join!(hour, gatherer.ask(4, 1));
+        assert_eq!((third.unwrap(), fourth.unwrap()), (3, 4));
+        assert_eq!(*sizes.lock(), [2, 2]);
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ mod control_follower;
 mod failure;
 mod forward;
 mod gather;
+mod heat;
 mod marks;
 mod nodes;
 mod options;

@@ -26,6 +26,9 @@ pub struct UpstreamOptions {
     pub batch_bytes: usize,
     /// While a call is in flight, later things are gathered for so long before the next call starts beside it.
     pub gather_ms: u64,
+    /// Posts to a conversation that is flooded with them (more than four in 50 ms through this gateway) are gathered for so long
+    /// before they are passed on together; 0: never. All others go at once.
+    pub hot_gather_ms: u64,
     /// Tickets and questions of who may watch, when they come by the thousand, are gathered for so long at most.
     pub storm_gather_ms: u64,
     /// Calls of one kind in flight to one node.
@@ -57,6 +60,7 @@ impl Default for UpstreamOptions {
             batch_most: 512,
             batch_bytes: 1024 * 1024,
             gather_ms: 2,
+            hot_gather_ms: 12,
             storm_gather_ms: 100,
             in_flight_most: 4,
             waiting_most: 65_536,

@@ -77,6 +77,9 @@ pub fn run() -> anyhow::Result<()> {
     loop {
         generator.seats.connect_due(&mut generator.found);
         generator.seats.churn_due(&mut generator.found);
+        for late in generator.seats.give_up_due() {
+            generator.broke(late, "not in after 20 s");
+        }
         generator.desk.post_due(&mut generator.seats);
         let patience = generator.desk.patience().min(generator.seats.patience()).max(Duration::from_micros(1));
         match poll.poll(&mut events, Some(patience)) {

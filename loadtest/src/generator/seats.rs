@@ -24,6 +24,8 @@ use super::{
 const SAMPLE: usize = 1_000;
 /// A socket that failed so often in a row gives up.
 const ATTEMPTS: u8 = 40;
+/// A line that is not in by then is broken off and made anew, as people do who wait for a page.
+const GIVE_UP: Duration = Duration::from_secs(20);
 
 struct Socket {
     line: Option<Line>,
@@ -51,6 +53,8 @@ pub struct Seats {
     tls: Option<Arc<rustls::ClientConfig>>,
     first: VecDeque<usize>,
     again: BinaryHeap<Reverse<(Instant, usize)>>,
+    /// Lines on their way in, by when they began.
+    coming: VecDeque<(Instant, usize)>,
     allowance: f64,
     refilled: Instant,
     live: u32,
@@ -91,6 +95,7 @@ impl Seats {
             tls: plan.ca.as_deref().map(trust).transpose()?,
             first: (0..sockets.len()).collect(),
             again: BinaryHeap::new(),
+            coming: VecDeque::new(),
             retry: Retry { min_ms: 200, jitter_ms: 1_000, max_ms: 10_000 },
             allowance: 0.0,
             refilled: now,
@@ -174,8 +179,25 @@ impl Seats {
             self.live += 1;
         } else {
             self.connecting += 1;
+            self.coming.push_back((self.sockets[number].started, number));
         }
         Ok(())
+    }
+
+    /// Lines that have been on their way in for too long.
+    pub fn give_up_due(&mut self) -> Vec<usize> {
+        let now = Instant::now();
+        let mut late = Vec::new();
+        while let Some((started, number)) = self.coming.front().copied()
+            && now - started >= GIVE_UP
+        {
+            self.coming.pop_front();
+            let socket = &self.sockets[number];
+            if socket.started == started && socket.line.is_some() && !socket.connection.live() {
+                late.push(number);
+            }
+        }
+        late
     }
 
     /// Writes what waits, then reads once. `None`: it is not connected.
@@ -285,8 +307,10 @@ impl Seats {
         while self.churn_allowance >= 1.0 {
             self.churn_allowance -= 1.0;
             let number = rand::random_range(0..self.sockets.len());
-            // Who posts stays, so that all posts end.
-            if self.plan.seats[number].posts.is_none() && self.sockets[number].came_in && self.cut(number) {
+            // Who posts stays, so that all posts end; and who is on the way back already comes back by that.
+            let live = self.sockets[number].line.is_some() && self.sockets[number].connection.live();
+            if live && self.plan.seats[number].posts.is_none() {
+                self.cut(number);
                 found.reconnected += 1;
                 let jitter = Duration::from_millis(rand::random_range(0..=away.as_millis() as u64));
                 self.again.push(Reverse((now + away / 2 + jitter, number)));

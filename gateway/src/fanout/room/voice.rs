@@ -19,8 +19,6 @@ const TYPING: Duration = Duration::from_secs(5);
 /// Kind of state, within a room.
 const ROOM_STATE: u8 = 0;
 const TYPING_STATE: u8 = 1;
-/// Sends of one room that a core may not have written yet; more gather here instead, and the window widens by itself.
-const AHEAD: u32 = 2;
 /// A core that is behind is looked at again after so long.
 const BEHIND_MS: u64 = 5;
 /// While no chat-core is heard, so often.
@@ -34,7 +32,7 @@ impl Room {
     }
 
     fn core_is_behind(&self) -> bool {
-        self.lags.iter().any(|lag| lag.ahead() > AHEAD)
+        self.lags.iter().any(|lag| lag.ahead() > self.window.ahead())
     }
 
     /// How the cores got on with what they were last sent: the worst of them.
@@ -117,8 +115,12 @@ impl Room {
         self.sockets[core] != Spoken::default()
     }
 
-    /// Says what changed besides, where it did not go with events already.
+    /// Says what changed besides, where it did not go with events already. In a flood it waits for the next events: in a write
+    /// of its own to every socket it would cost as much as they do.
     pub(super) async fn tell_state(&mut self) {
+        if !self.out.is_empty() || self.window.expects(self.age_ms()) {
+            return;
+        }
         for (kind, message) in self.states_due() {
             let made = |dialect: Dialect| (self.speaking(dialect) > 0).then(|| Frame::of(dialect.subprotocol(), &message));
             let frames = Spoken::of(made);

@@ -78,12 +78,18 @@ impl Bench {
             folder: self.folder.join("stages").join(scenario),
             yitang: &self.yitang,
             cpus: &self.servers,
+            role_cpus: None,
             gateway_cpus: None,
             gateways: Some(gateways),
             sqlite: false,
             within: Vec::new(),
             settings: Vec::new(),
         }
+    }
+
+    /// The same with PostgreSQL and Redis on the generators' core, for scenarios whose figure is what the servers take.
+    fn beside_the_database(&self, scenario: &str) -> Wanted<'_> {
+        Wanted { cpus: &self.generators, role_cpus: Some(&self.servers), ..self.wanted(scenario, 1) }
     }
 
     fn both_cores(&self) -> String {
@@ -110,7 +116,11 @@ impl Bench {
             more.extend(["--server-cpus", &self.servers, "--generator-cpus", cpus].map(str::to_owned));
         }
         more.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        let figures = self.run(cpus, scenario, part, &more, &stage.key)?;
+        let mut figures = self.run(cpus, scenario, part, &more, &stage.key)?;
+        for (name, value) in stage.stored()? {
+            figures[name] = value.into();
+        }
+        std::fs::write(parts::file(&self.folder, part, "json"), serde_json::to_string_pretty(&figures)?)?;
         if let Some(statements) = stage.statements() {
             std::fs::write(parts::file(&self.folder, part, "statements.txt"), statements)?;
         }
@@ -151,7 +161,13 @@ fn floor(bench: &Bench) -> anyhow::Result<()> {
 /// Everybody comes as fast as may be: a ticket, the upgrade, the sign-in, the subscription.
 fn connect(bench: &Bench) -> anyhow::Result<()> {
     let stage = Stage::start(&bench.wanted("connect", 1))?;
-    bench.load(&stage, "connect", "connect", MOST, &["--viewers", &MOST.to_string(), "--connects-per-s", "20000"])?;
+    bench.load(
+        &stage,
+        "connect",
+        "connect",
+        MOST,
+        &["--viewers", &MOST.to_string(), "--connects-per-s", "20000", "--connecting-most", "250"],
+    )?;
     bench.together("connect", Some("connect"), &[])
 }
 
@@ -206,6 +222,10 @@ fn steady(bench: &Bench) -> anyhow::Result<()> {
     for (part, window_ms) in [("steady-on", 50), ("steady-off", 0)] {
         let mut wanted = bench.wanted(part, 1);
         wanted.settings = vec![setting("gateway.hub.window_ms", window_ms)];
+        if window_ms == 0 {
+            // Posts that are passed on together would come back together: nothing is gathered here.
+            wanted.settings.push(setting("gateway.upstream.hot_gather_ms", 0));
+        }
         let stage = Stage::start(&wanted)?;
         bench.load(&stage, "steady", part, 221, &arguments)?;
     }
@@ -243,7 +263,7 @@ fn flood(bench: &Bench) -> anyhow::Result<()> {
 
 /// 100 groups of 50.
 fn rooms(bench: &Bench) -> anyhow::Result<()> {
-    let stage = Stage::start(&bench.wanted("rooms", 1))?;
+    let stage = Stage::start(&bench.beside_the_database("rooms"))?;
     let arguments = ["--viewers", "5000", "--people", "50", "--posts-per-s", "200", "--seconds", "20"];
     bench.load(&stage, "rooms", "rooms", 5_000, &arguments)?;
     bench.together("rooms", Some("rooms"), &[])
@@ -251,7 +271,7 @@ fn rooms(bench: &Bench) -> anyhow::Result<()> {
 
 /// 1,000 pairs.
 fn direct(bench: &Bench) -> anyhow::Result<()> {
-    let stage = Stage::start(&bench.wanted("direct", 1))?;
+    let stage = Stage::start(&bench.beside_the_database("direct"))?;
     let arguments = ["--viewers", "2000", "--posts-per-s", "5000", "--seconds", "15"];
     bench.load(&stage, "direct", "direct", 2_000, &arguments)?;
     bench.together("direct", Some("direct"), &[])
@@ -288,7 +308,7 @@ fn post(bench: &Bench) -> anyhow::Result<()> {
     for (name, database, conversations) in
         [("postgres_many", "postgres", "1000"), ("postgres_one", "postgres", "0"), ("sqlite_many", "sqlite", "1000")]
     {
-        let mut wanted = bench.wanted(name, 1);
+        let mut wanted = bench.beside_the_database(name);
         wanted.sqlite = database == "sqlite";
         wanted.settings = fast_authors();
         let stage = Stage::start(&wanted)?;

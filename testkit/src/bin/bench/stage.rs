@@ -26,6 +26,8 @@ pub struct Wanted<'a> {
     pub yitang: &'a Path,
     /// The core of all of it, as for taskset.
     pub cpus: &'a str,
+    /// The roles' core, where PostgreSQL and Redis are on another.
+    pub role_cpus: Option<&'a str>,
     /// The gateways' core, where they have one for themselves.
     pub gateway_cpus: Option<&'a str>,
     /// `yitang all` on SQLite; or roles with so many gateways.
@@ -49,6 +51,8 @@ pub struct Stage {
     yitang: PathBuf,
     /// Arguments and settings that find the database.
     database: (Vec<String>, Vec<(String, String)>),
+    /// Where the database's files are.
+    data: PathBuf,
     /// PostgreSQL's URL.
     pub url: Option<String>,
     /// The consultation that is open; none is known with `yitang all`.
@@ -90,6 +94,7 @@ impl Stage {
             redis: None,
             postgres: None,
             yitang: wanted.yitang.to_owned(),
+            data: PathBuf::from(&data),
             database: (vec!["--data".to_owned(), data], Vec::new()),
             url: None,
             consultation: None,
@@ -129,6 +134,9 @@ impl Stage {
         let core_settings = plans.iter().find(|plan| plan.arguments[0] == "chat-core").context("a chat-core")?.settings.clone();
         let seeded = run(wanted.yitang, &["seed-demo".to_owned()], &core_settings)?;
         let consultation = seeded.trim().rsplit(' ').next().map(str::to_owned);
+        if let Some(cpus) = wanted.role_cpus {
+            pin(cpus)?;
+        }
         let processes = |name: &str| -> anyhow::Result<Vec<RoleProcess>> {
             let of_role = plans.iter().filter(|plan| plan.arguments[0] == name);
             let start = |plan: &RolePlan| match wanted.within.split_first() {
@@ -155,6 +163,7 @@ impl Stage {
             chat_core,
             presence,
             redis: Some(redis),
+            data: postgres.as_ref().map_or_else(|| wanted.folder.clone(), |postgres| postgres.folder().to_owned()),
             postgres,
             yitang: wanted.yitang.to_owned(),
             database: (Vec::new(), core_settings),
@@ -204,6 +213,34 @@ impl Stage {
     #[must_use]
     pub fn first_gateway(&self) -> Option<u32> {
         self.gateways.first().and_then(RoleProcess::pid)
+    }
+
+    /// What receipts of this run rest on: `stored_in`, `file_system`, and the database's own settings. SQLite's are what the
+    /// service opens it with, as `yitang doctor` finds them.
+    ///
+    /// # Errors
+    /// When the database does not say.
+    pub fn stored(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let output = Command::new("stat").args(["-f", "-c", "%T"]).arg(&self.data).output().context("running stat")?;
+        let mut stored = vec![("file_system".to_owned(), String::from_utf8_lossy(&output.stdout).trim().to_owned())];
+        if self.postgres.is_some() {
+            stored.push(("stored_in".to_owned(), "PostgreSQL".to_owned()));
+            for name in ["fsync", "synchronous_commit", "full_page_writes"] {
+                let url = self.url.as_deref().context("PostgreSQL")?;
+                stored.push((name.to_owned(), psql(url, &format!("SHOW {name}"))?.trim().to_owned()));
+            }
+        } else {
+            stored.push(("stored_in".to_owned(), "SQLite".to_owned()));
+            let arguments: Vec<String> = std::iter::once("doctor".to_owned()).chain(self.database.0.iter().cloned()).collect();
+            let output = Command::new(&self.yitang).args(&arguments).envs(self.database.1.iter().cloned()).output()?;
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            for name in ["journal_mode", "synchronous"] {
+                let found = said.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+                let value = found.with_context(|| format!("the doctor does not tell {name}: {said}"))?;
+                stored.push((name.to_owned(), value.trim_end_matches(':').to_owned()));
+            }
+        }
+        Ok(stored)
     }
 
     /// What PostgreSQL was asked, the costliest first: total ms, calls, text. `None` where it does not count.
