@@ -220,7 +220,7 @@ fn consultation(bench: &Bench) -> anyhow::Result<()> {
 fn steady(bench: &Bench) -> anyhow::Result<()> {
     let arguments = ["--viewers", "221", "--posts-per-s", "200", "--seconds", "10", "--posters", "40", "--floor"];
     for (part, window_ms) in [("steady-on", 50), ("steady-off", 0)] {
-        let mut wanted = bench.wanted(part, 1);
+        let mut wanted = bench.beside_the_database(part);
         wanted.settings = vec![setting("gateway.hub.window_ms", window_ms)];
         if window_ms == 0 {
             // Posts that are passed on together would come back together: nothing is gathered here.
