@@ -70,6 +70,7 @@ impl ChatCore {
         let consultations = Arc::new(Consultations { conversations: conversations.clone(), call_every_s: options.call_every_s });
         let displays = Arc::new(Displays { conversations: conversations.clone(), options: options.displays });
         consultations.keep_schedule(options.schedule_ms, &tracker, &stop);
+        tracker.spawn(store.clone().fold_logs(stop.clone()));
         Ok(Self {
             store,
             accounts,

@@ -15,6 +15,14 @@ use crate::{
 
 const HEAD: &str = "conversation, epoch, kind, seq, mseq, gate, time_ms, spoke, comments";
 
+// What follows a list of keys on SQLite. Joined in this order, each key is one probe of an index; as a list of row values
+// (`(a, b) IN (VALUES …)`) it would be a walk through the table.
+const STANDING_SQLITE: &str = ") SELECT conversation, author, client_id, seq, mseq, time_ms, digest FROM k CROSS JOIN events \
+                               ON client_id = k.i AND conversation = k.c AND author = k.a";
+const SPEAKERS_SQLITE: &str = ") SELECT conversation, person, last_ms FROM k CROSS JOIN speakers ON conversation = k.c AND person = k.p";
+const TARGETS_SQLITE: &str =
+    ") SELECT conversation, seq, author, time_ms, kind, version, gone FROM k CROSS JOIN events ON conversation = k.c AND seq = k.s";
+
 /// An event to insert.
 #[derive(Clone, Debug)]
 pub struct NewRow {
@@ -103,14 +111,11 @@ pub async fn standing(tx: &mut Tx<'_>, keys: &[(Uuid, i64, Uuid)]) -> Result<Vec
         Tx::Sqlite(tx) => {
             let mut rows = Vec::new();
             for chunk in portions(keys) {
-                let mut query = QueryBuilder::<Sqlite>::new(
-                    "SELECT conversation, author, client_id, seq, mseq, time_ms, digest FROM events \
-                     WHERE client_id IS NOT NULL AND (conversation, author, client_id) IN (",
-                );
+                let mut query = QueryBuilder::<Sqlite>::new("WITH k(c, a, i) AS (");
                 query.push_values(chunk, |mut row, (conversation, author, id)| {
                     row.push_bind(*conversation).push_bind(*author).push_bind(*id);
                 });
-                query.push(")");
+                query.push(STANDING_SQLITE);
                 rows.extend(query.build_query_as::<StandingRow>().fetch_all(&mut **tx).await?);
             }
             Ok(rows)
@@ -139,12 +144,11 @@ pub async fn speakers(tx: &mut Tx<'_>, keys: &[(Uuid, i64)]) -> Result<Vec<Speak
         Tx::Sqlite(tx) => {
             let mut rows = Vec::new();
             for chunk in portions(keys) {
-                let mut query =
-                    QueryBuilder::<Sqlite>::new("SELECT conversation, person, last_ms FROM speakers WHERE (conversation, person) IN (");
+                let mut query = QueryBuilder::<Sqlite>::new("WITH k(c, p) AS (");
                 query.push_values(chunk, |mut row, (conversation, person)| {
                     row.push_bind(*conversation).push_bind(*person);
                 });
-                query.push(")");
+                query.push(SPEAKERS_SQLITE);
                 rows.extend(query.build_query_as::<SpeakerRow>().fetch_all(&mut **tx).await?);
             }
             Ok(rows)
@@ -173,11 +177,11 @@ pub async fn targets(tx: &mut Tx<'_>, keys: &[(Uuid, i64)]) -> Result<Vec<Target
         Tx::Sqlite(tx) => {
             let mut rows = Vec::new();
             for chunk in portions(keys) {
-                let mut query = QueryBuilder::<Sqlite>::new(format!("SELECT {COLUMNS} FROM events WHERE (conversation, seq) IN ("));
+                let mut query = QueryBuilder::<Sqlite>::new("WITH k(c, s) AS (");
                 query.push_values(chunk, |mut row, (conversation, seq)| {
                     row.push_bind(*conversation).push_bind(*seq);
                 });
-                query.push(")");
+                query.push(TARGETS_SQLITE);
                 rows.extend(query.build_query_as::<TargetRow>().fetch_all(&mut **tx).await?);
             }
             Ok(rows)
@@ -370,6 +374,10 @@ fn probe(one: bool, types: &str, names: &str, select: &str, matches: &str) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        fetch_all,
+        store::{Store, StoreOptions},
+    };
 
     #[test]
     fn few_conversations_are_looked_into_one_by_one_and_many_together() {
@@ -385,6 +393,22 @@ mod tests {
         let ids: Vec<u128> = (1..=ONE_BY_ONE as u128 + 1).collect();
         assert_eq!(looks(&keys(&ids), |key| key.0), [(None, keys(&ids))]);
         assert_eq!(looks(&keys(&ids[1..]), |key| key.0).len(), ONE_BY_ONE);
+    }
+
+    #[tokio::test]
+    async fn on_sqlite_each_key_is_a_probe_of_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("test.db").display());
+        let store = Store::open(&StoreOptions { url, ..StoreOptions::default() }).await.unwrap();
+        store.migrate().await.unwrap();
+        for (keys, select) in [("k(c, a, i)", STANDING_SQLITE), ("k(c, p)", SPEAKERS_SQLITE), ("k(c, s)", TARGETS_SQLITE)] {
+            let row = if keys.contains('i') { "(x'01', 1, x'02')" } else { "(x'01', 1)" };
+            let sql = format!("EXPLAIN QUERY PLAN WITH {keys} AS (VALUES {row}, {row}{select}");
+            let plan: Vec<(i64, i64, i64, String)> = fetch_all!(store, (i64, i64, i64, String), AssertSqlSafe(sql.clone())).unwrap();
+            let steps: Vec<String> = plan.into_iter().map(|row| row.3).collect();
+            let probe = steps.iter().find(|step| step.starts_with("SEARCH")).unwrap_or_else(|| panic!("{sql}: {steps:?}"));
+            assert!(probe.matches("=?").count() == keys.matches(',').count() + 1, "{sql}: {steps:?}");
+        }
     }
 
     #[test]

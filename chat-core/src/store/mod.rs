@@ -15,6 +15,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use tokio_util::sync::CancellationToken;
+
 pub use lists::portions;
 pub use options::StoreOptions;
 pub use upkeep::{DatabaseFacts, FileLock};
@@ -23,6 +25,9 @@ use crate::fault::Fault;
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// How often SQLite's log is folded into its file. Nothing to fold costs nothing.
+const FOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// One of two, whichever database it is.
 pub enum Either<S, P> {
@@ -91,9 +96,9 @@ impl Store {
             .busy_timeout(Duration::from_millis(options.lock_timeout_ms))
             .foreign_keys(true)
             .pragma("cache_size", "-65536")
-            // 32 MiB of log before its pages go into the file: in a flood the same pages are written again and again, and at
-            // SQLite's own 4 MiB nearly every commit would end with two more syncs.
-            .pragma("wal_autocheckpoint", "8192")
+            // The log's pages go into the file beside the writer (`fold_logs`). Where that does not keep up, the writer does it
+            // itself at 128 MiB; at SQLite's own 4 MiB nearly every commit of a flood would end with two more syncs.
+            .pragma("wal_autocheckpoint", "32768")
             .disable_statement_logging();
         let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(acquire).connect_with(connect.clone()).await?;
         let read = SqlitePoolOptions::new().max_connections(options.connections).acquire_timeout(acquire).connect_with(connect).await?;
@@ -110,6 +115,19 @@ impl Store {
             Self::Postgres(pool) => POSTGRES.run(pool).await?,
         }
         Ok(())
+    }
+
+    /// Folds SQLite's write-ahead log into its file every second until `stop`, beside the writer, which does not wait for it;
+    /// nothing on PostgreSQL.
+    pub async fn fold_logs(self, stop: CancellationToken) {
+        let Self::Sqlite { read, .. } = &self else { return };
+        let mut every = tokio::time::interval(FOLD_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(every.tick()).await.is_some() {
+            if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(read).await {
+                tracing::warn!(%error, "SQLite's log is not folded into its file");
+            }
+        }
     }
 
     /// For the macros: where single statements that read are run.

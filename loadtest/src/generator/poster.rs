@@ -135,13 +135,16 @@ fn content(run: &str, Pending { of, bytes, kind }: Pending) -> Content {
     }
 }
 
-/// The same for the same post, as a UUIDv7 in form.
+/// Where the times of client_ids begin, milliseconds since 1970.
+const FIRST_MS: u64 = 1_764_000_000_000;
+
+/// The same for the same post: a UUIDv7, which sorts by the time that it was made. Posts are made in the order of their numbers,
+/// so that is their time here.
 fn client_id(run: &str, index: u32) -> String {
     let run = run.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |state, byte| (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&run.to_be_bytes());
-    bytes[12..].copy_from_slice(&index.to_be_bytes());
-    uuid::Builder::from_custom_bytes(bytes).with_version(uuid::Version::SortRand).into_uuid().to_string()
+    let mut random = [0; 10];
+    random[2..].copy_from_slice(&run.to_be_bytes());
+    uuid::Builder::from_unix_timestamp_millis(FIRST_MS + u64::from(index), &random).into_uuid().to_string()
 }
 
 #[cfg(test)]
@@ -205,6 +208,8 @@ mod tests {
     fn client_ids_are_uuids_of_their_own() {
         assert_ne!(client_id("run", 1), client_id("run", 2));
         assert_ne!(client_id("run", 1), client_id("other", 1));
+        assert_eq!(client_id("run", 1), client_id("run", 1));
+        assert!(client_id("run", 255) < client_id("run", 256), "they sort as they were made");
         assert_eq!(uuid::Uuid::parse_str(&client_id("run", 1)).expect("a UUID").get_version_num(), 7);
     }
 }
