@@ -11,15 +11,30 @@ export interface Coming extends BrowserContextOptions {
   before?: (context: BrowserContext) => Promise<void>;
 }
 
-export function url(): string {
-  const known = process.env["YITANG_URL"] ?? process.env["E2E_URL"];
-  if (!known) throw new Error("no service was started");
-  return known.replace(/\/$/, "");
+/** The service that a worker's tests have to themselves. */
+export interface Home {
+  /** Where its page is, for browsers. */
+  url: string;
+  /** Where it listens, for programs: past the cable. */
+  direct: string;
+  /** Where the cable is told what to do; none to a service that ran before. */
+  cable?: string;
 }
+
+function home(): Home {
+  const homes = JSON.parse(process.env["E2E_HOMES"] ?? "[]") as Home[];
+  // A worker that is made anew after a failure has the place of the one before.
+  const mine = homes[Number(process.env["TEST_PARALLEL_INDEX"] ?? 0)];
+  if (!mine) throw new Error("no service was started");
+  return mine;
+}
+
+export const url = (): string => home().url;
+export const direct = (): string => home().direct;
 
 /** Cuts or mends the network between this page and the service. */
 export async function network(page: Page, state: "cut" | "dead" | "whole"): Promise<void> {
-  const cable = process.env["E2E_CABLE"];
+  const { cable } = home();
   if (cable) await fetch(`${cable}/${state}`);
   else await page.context().setOffline(state !== "whole");
 }

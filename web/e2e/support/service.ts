@@ -27,10 +27,15 @@ export function executable(name: "yitang" | "up-local" | "loadtest" = "yitang"):
   return built[0];
 }
 
+/** Given to somebody who may not listen there yet. */
+const given = new Set<number>();
+
 /** A free port below those that outgoing connections take. */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
+    if (given.has(port)) continue;
+    given.add(port);
     const free = await new Promise<boolean>((resolve) => {
       const server = createServer();
       server.once("error", () => resolve(false));

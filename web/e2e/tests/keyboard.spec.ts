@@ -1,10 +1,9 @@
 import { type Locator, expect, test } from "@playwright/test";
 import { program } from "../support/log";
-import { DESK, Person, unlike, url } from "../support/page";
+import { DESK, Person, direct, unlike, url } from "../support/page";
 import { Keys } from "../support/keys";
 
 test("with a keyboard alone: signing in, entering, posting, answering, every sheet, and leaving; the focus is always seen", async ({ browser }) => {
-  test.setTimeout(90_000);
   const page = await (await browser.newContext({ ...DESK, baseURL: url() })).newPage();
   const keys = new Keys(page);
   await page.goto("/");
@@ -79,7 +78,7 @@ test("with a keyboard alone: signing in, entering, posting, answering, every she
 test("the focus stays on its comment while others flood in and the rows around it are taken for others", async ({ browser }) => {
   const reader = await Person.comes(browser, "member52", DESK);
   await reader.enters();
-  const speaker = await program(process.env["E2E_DIRECT"] ?? url(), "member53");
+  const speaker = await program(direct(), "member53");
   const say = async (text: string) => {
     const content = { case: "comment" as const, value: { text, replyTo: 0n } };
     await speaker.services.conversations.sendPost({ conversation: reader.conversation, clientId: crypto.randomUUID(), content });

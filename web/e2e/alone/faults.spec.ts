@@ -6,8 +6,9 @@ import { type Gateway, type Service, Topology, WholeService, until } from "../su
 import { type Testimony, observe, setClock, shiftClock, testimony } from "../support/witness";
 
 const DAY_MS = 86_400_000;
-/** A cut line is noticed at once; to say so takes a moment. */
-const NOTICE_MS = 2_500;
+/** A cut line is noticed at once; to say so takes a moment, on a busy machine a longer one. A page that notices by the silence
+ * alone takes half a minute. */
+const NOTICE_MS = 5_000;
 
 // The whole of it once in one process, where the gateway that is killed must come back itself, and once on the roles of
 // docker-compose.yml, where the other gateway takes over, and where the network is gone for a whole minute.
@@ -26,7 +27,7 @@ for (const { name, start, awayMs, dead } of places) {
     test.afterAll(() => service?.stop());
 
     test("a network away, a killed gateway, a reload and a wrong clock: nothing is lost, doubled or out of order, and the page says what is so", async ({ browser }) => {
-      test.setTimeout(240_000);
+      test.setTimeout(360_000);
       const meeting = await Meeting.begin(browser, service);
       const { writer, other, line } = meeting;
 
@@ -170,7 +171,7 @@ class Meeting {
 
   /** All that was written stands on both screens, and nothing is on its way. */
   async allIsSent(): Promise<void> {
-    const patience = { timeout: 45_000 };
+    const patience = { timeout: 60_000 };
     await expect(this.writer.page.getByRole("status").filter({ hasText: "已连接" })).toBeAttached(patience);
     await expect(this.writer.page.locator("article.outgoing")).toHaveCount(0, patience);
     await expect(this.writer.page.getByText(/已断开|重新连接/)).toHaveCount(0);
