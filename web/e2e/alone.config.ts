@@ -1,4 +1,4 @@
-// What floods, kills and lets minutes pass: one test after the other, each with services of its own and the whole machine.
+// What floods: with a service of its own and the whole machine, after the others.
 import { defineConfig } from "@playwright/test";
 import suite from "./playwright.config";
 

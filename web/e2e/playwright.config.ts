@@ -6,7 +6,7 @@ const PATIENCE_MS = 30_000;
 
 export default defineConfig({
   testDir: "tests",
-  // Two files at a time, each with a service of its own. What needs the whole machine is in `alone` (alone.config.ts).
+  // Two files at a time, each with a service of its own. What floods is in `alone` (alone.config.ts).
   workers: process.env["YITANG_URL"] ? 1 : 2,
   fullyParallel: false,
   timeout: 120_000,
