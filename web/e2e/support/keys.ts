@@ -30,7 +30,7 @@ export class Keys {
 
   /** The focus stands on something that is on the screen and marked by more than a colour of its text. */
   async isSeen(): Promise<void> {
-    await expect.poll(() => this.page.evaluate(whatIsWrong), { timeout: 3_000 }).toBe("");
+    await expect.poll(() => this.page.evaluate(whatIsWrong)).toBe("");
   }
 
   async isIn(target: Locator): Promise<void> {

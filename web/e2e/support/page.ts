@@ -11,15 +11,30 @@ export interface Coming extends BrowserContextOptions {
   before?: (context: BrowserContext) => Promise<void>;
 }
 
-export function url(): string {
-  const known = process.env["YITANG_URL"] ?? process.env["E2E_URL"];
-  if (!known) throw new Error("no service was started");
-  return known.replace(/\/$/, "");
+/** The service that a worker's tests have to themselves. */
+export interface Home {
+  /** Where its page is, for browsers. */
+  url: string;
+  /** Where it listens, for programs: past the cable. */
+  direct: string;
+  /** Where the cable is told what to do; none to a service that ran before. */
+  cable?: string;
 }
+
+function home(): Home {
+  const homes = JSON.parse(process.env["E2E_HOMES"] ?? "[]") as Home[];
+  // A worker that is made anew after a failure has the place of the one before.
+  const mine = homes[Number(process.env["TEST_PARALLEL_INDEX"] ?? 0)];
+  if (!mine) throw new Error("no service was started");
+  return mine;
+}
+
+export const url = (): string => home().url;
+export const direct = (): string => home().direct;
 
 /** Cuts or mends the network between this page and the service. */
 export async function network(page: Page, state: "cut" | "dead" | "whole"): Promise<void> {
-  const cable = process.env["E2E_CABLE"];
+  const { cable } = home();
   if (cable) await fetch(`${cable}/${state}`);
   else await page.context().setOffline(state !== "whole");
 }
@@ -77,6 +92,31 @@ export class Person {
     await expect(this.log.locator("article.comment").filter({ hasText: text })).toHaveCount(1);
   }
 
+  /** Scrolls back, away from the newest, and waits until the list rests. */
+  async readsBack(px: number): Promise<void> {
+    await expect(async () => {
+      await this.log.hover();
+      await this.page.mouse.wheel(0, -px);
+      await expect(this.toNewest).toBeVisible({ timeout: 3_000 });
+    }).toPass();
+    await this.log.evaluate(rests);
+  }
+
+  /** The first comment that stands wholly in the list, and where. */
+  readsAt(): Promise<{ id: string; at: number } | undefined> {
+    return this.log.evaluate((list) => {
+      const { top, bottom } = list.getBoundingClientRect();
+      const rows = [...list.querySelectorAll("article.comment")].map((row) => ({ id: row.id, box: row.getBoundingClientRect() }));
+      const seen = rows.filter(({ box }) => box.top >= top && box.top < bottom).sort((a, b) => a.box.top - b.box.top);
+      return seen[0] && { id: seen[0].id, at: seen[0].box.top - top };
+    });
+  }
+
+  /** Leads to the newest, while one reads back. */
+  get toNewest() {
+    return this.page.getByRole("button", { name: /新发言|回到最新/ });
+  }
+
   /** The id of the consultation that is open on the page. */
   get conversation(): string {
     return new URL(this.page.url()).pathname.split("/")[2] ?? "";
@@ -97,6 +137,22 @@ export class Person {
 /** Unlike any other comment of this or an earlier run. */
 export function unlike(text: string): string {
   return `${text}（${Math.random().toString(36).slice(2, 8)}）`;
+}
+
+/** Runs in the page: done when what is read has stood still for a while; the wheel may still be rolling. */
+async function rests(list: Element): Promise<void> {
+  const place = () => {
+    const { top } = list.getBoundingClientRect();
+    const boxes = [...list.querySelectorAll("article.comment")].map((row) => ({ id: row.id, at: row.getBoundingClientRect().top - top }));
+    const first = boxes.filter(({ at }) => at >= 0).sort((one, other) => one.at - other.at)[0];
+    return first && `${first.id} ${Math.round(first.at)}`;
+  };
+  for (let still = 0, before = place(); still < 10; ) {
+    await new Promise(requestAnimationFrame);
+    const now = place();
+    still = now !== undefined && now === before ? still + 1 : 0;
+    before = now;
+  }
 }
 
 /** Runs in the page. */

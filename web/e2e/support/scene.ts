@@ -2,12 +2,11 @@
 import { type Browser, type BrowserContext, type BrowserContextOptions, type Page, expect } from "@playwright/test";
 import { type Client, ConsultationState } from "@yitang/sdk";
 import { program } from "./log";
-import { Person, url } from "./page";
+import { Person, direct, url } from "./page";
 
 /** A newcomer is a member who has not read the welcome yet. */
 export type Who = "nobody" | "newcomer" | "member" | "staff";
 export type Locale = "zh-CN" | "en";
-export const LOCALES: Locale[] = ["zh-CN", "en"];
 export const SIZES = ["normal", "large", "huge"] as const;
 export const THEMES = ["light", "dark", "contrast"] as const;
 export type Size = (typeof SIZES)[number];
@@ -66,9 +65,8 @@ async function say(programs: Map<string, Client>, consultation: string, said: [s
 
 /** Makes it; twice makes another conversation in the same open consultation. */
 export async function setScene(browser: Browser): Promise<Scene> {
-  const direct = process.env["E2E_DIRECT"] ?? url();
   const programs = new Map<string, Client>();
-  for (const login of new Set([...SAID, ...SAID_BEFORE].map(([one]) => one))) programs.set(login, await program(direct, login));
+  for (const login of new Set([...SAID, ...SAID_BEFORE].map(([one]) => one))) programs.set(login, await program(direct(), login));
   const staff = programs.get("staff1") as Client;
   const { consultations } = staff.services;
   const open = (await consultations.listConsultations({ limit: 100 })).consultations.find((one) => /老旧小区/.test(one.title));
@@ -182,7 +180,7 @@ export async function dressed(
 /** Goes there, and waits until all of it stands. */
 export async function visit(page: Page, scene: Scene, place: Place): Promise<void> {
   await page.goto(place.path(scene));
-  await expect(page.locator("h1").first()).toBeVisible({ timeout: 8_000 });
+  await expect(page.locator("h1").first()).toBeVisible();
   if (/^room/.test(place.name)) {
     await expect(page.locator("article.comment").first()).toBeVisible();
     await expect(page.getByRole("status").filter({ hasText: /已连接|Connected/ })).toBeAttached();
@@ -195,11 +193,15 @@ export async function visit(page: Page, scene: Scene, place: Place): Promise<voi
   }
   // A scene that was set before said it too.
   if (place.name === "hall") await expect(page.getByText(SAID[7]?.[1] ?? "").last()).toBeVisible();
-  // Names come after what was said.
-  await expect(page.getByText(/^…$/)).toHaveCount(0);
-  await expect(page.getByText(/正在载入|Loading…/)).toHaveCount(0);
+  await settles(page);
   await page.evaluate(() => document.fonts.ready);
   await place.open?.(page, WORDS);
+}
+
+/** Waits for what comes late: names come after what was said. */
+export async function settles(page: Page): Promise<void> {
+  await expect(page.getByText(/^…$/)).toHaveCount(0);
+  await expect(page.getByText(/正在载入|Loading…/)).toHaveCount(0);
 }
 
 /** Goes to every page in turn, and gives what was found wrong there; a page that cannot be shown is wrong too. */
@@ -223,10 +225,21 @@ export async function everywhere(
   return found;
 }
 
-/** Sets size and theme as the settings do, without a reload. */
+/** Sets size and theme as the settings do, without a reload, and waits until no colour is on its way any more. */
 export async function dress(page: Page, size: Size, theme: Theme): Promise<void> {
   await page.evaluate(([chosenSize, chosenTheme]) => {
     document.documentElement.dataset["size"] = chosenSize;
     document.documentElement.dataset["theme"] = chosenTheme;
   }, [size, theme] as const);
+  await stands(page);
+}
+
+/** Waits until what was changed is drawn and nothing that ends by itself moves or fades. */
+export async function stands(page: Page): Promise<void> {
+  await page.evaluate(async () => {
+    const drawn = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+    const passing = () => document.getAnimations().filter((one) => one.playState === "running" && one.effect?.getComputedTiming().endTime !== Infinity);
+    do await drawn();
+    while (passing().length > 0);
+  });
 }

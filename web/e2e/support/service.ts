@@ -27,10 +27,15 @@ export function executable(name: "yitang" | "up-local" | "loadtest" = "yitang"):
   return built[0];
 }
 
+/** Given to somebody who may not listen there yet. */
+const given = new Set<number>();
+
 /** A free port below those that outgoing connections take. */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);
+    if (given.has(port)) continue;
+    given.add(port);
     const free = await new Promise<boolean>((resolve) => {
       const server = createServer();
       server.once("error", () => resolve(false));
@@ -172,7 +177,9 @@ export class WholeService extends Service {
     service.#admin = await freePort();
     const data = join(service.folder, "data");
     const listen = ["--listen", `127.0.0.1:${port}`, "--admin", `127.0.0.1:${service.#admin}`, "--data", data];
-    const settings = ["--set", `gateway.edge.public_url=${service.url}`, "--set", `gateway.edge.origins=${origins}`];
+    // All may be called again at once, by a test that is tried again.
+    const set = [`gateway.edge.public_url=${service.url}`, `gateway.edge.origins=${origins}`, "chat_core.call_every_s=1"];
+    const settings = set.flatMap((one) => ["--set", one]);
     service.#args = ["all", "--demo", ...listen, ...settings];
     await service.#launch().catch(async (error: unknown) => {
       await service.stop();

@@ -51,7 +51,7 @@ test("the call comes as a banner without a reload, leads into the room, and is p
   await staff.page.getByRole("dialog").getByRole("button", { name: "通知全体参会人员" }).click();
   // Others that are open may call too; the newest call is the one that is shown.
   const banner = (person: Person) => person.page.getByRole("complementary", { name: "协商通知" }).filter({ hasText: /老旧小区/ });
-  await expect(banner(member)).toBeVisible({ timeout: 5_000 });
+  await expect(banner(member)).toBeVisible();
   await banner(member).getByRole("link", { name: "进入协商" }).click();
   await member.isLive();
   await expect(banner(member)).toHaveCount(0);

@@ -11,21 +11,7 @@ test("what was read opens without a network; what is written then is kept, and g
   await member.sees(said);
   // The shell is on the device, and so is the room, which is kept every few seconds.
   await member.page.evaluate(async () => void (await navigator.serviceWorker.ready));
-  await expect
-    .poll(() =>
-      member.page.evaluate(
-        (text) =>
-          new Promise<boolean>((resolve) => {
-            const opening = indexedDB.open("yitang-shelf");
-            opening.onsuccess = () => {
-              const all = opening.result.transaction("rooms").objectStore("rooms").getAll();
-              all.onsuccess = () => resolve(JSON.stringify(all.result, (_, value) => (typeof value === "bigint" ? String(value) : value)).includes(text));
-            };
-          }),
-        said,
-      ),
-    )
-    .toBe(true);
+  await expect.poll(() => member.page.evaluate(shelfHas, said)).toBe(true);
   const room = member.page.url();
   await member.page.context().setOffline(true);
   await member.page.reload();
@@ -62,3 +48,18 @@ test("it can be installed: a manifest, its icons, and a worker that never answer
   expect(kept).toContain("/");
   expect(kept.filter((path) => path.startsWith("/api") || path.startsWith("/yitang") || path.startsWith("/ws"))).toEqual([]);
 });
+
+/** Runs in the page: whether a room that is kept on the device holds a text. */
+async function shelfHas(text: string): Promise<boolean> {
+  // To open what is not there would make it, and not as the page does.
+  if (!(await indexedDB.databases()).some(({ name }) => name === "yitang-shelf")) return false;
+  const done = <T>(request: IDBRequest<T>) =>
+    new Promise<T>((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+  const database = await done(indexedDB.open("yitang-shelf"));
+  const rooms: unknown[] = await done(database.transaction("rooms").objectStore("rooms").getAll());
+  database.close();
+  return JSON.stringify(rooms, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)).includes(text);
+}

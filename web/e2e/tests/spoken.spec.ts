@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Locator, expect, test } from "@playwright/test";
 import { program } from "../support/log";
-import { PHONE, Person, network, url } from "../support/page";
+import { PHONE, Person, direct, network, url } from "../support/page";
 import { type Scene, setScene } from "../support/scene";
 
 const FILE = fileURLToPath(new URL("../../../docs/accessibility.md", import.meta.url));
@@ -55,7 +55,6 @@ function lasting(snapshot: string): string {
 }
 
 test("the room read out is as docs/accessibility.md tells it, from signing in to a comment that waits", async ({ browser }) => {
-  test.setTimeout(90_000);
   const stranger = await (await browser.newContext({ ...PHONE, baseURL: url() })).newPage();
   await stranger.goto("/sign-in");
   await expect(stranger.getByText("演示系统")).toBeVisible();
@@ -81,7 +80,7 @@ test("the room read out is as docs/accessibility.md tells it, from signing in to
   await tells("answering", page.locator("form").last());
 
   // A flood is a number every few seconds, and no torrent.
-  const speaker = await program(process.env["E2E_DIRECT"] ?? url(), "member47");
+  const speaker = await program(direct(), "member47");
   const say = async (said: string) => {
     const content = { case: "comment" as const, value: { text: said, replyTo: 0n } };
     await speaker.services.conversations.sendPost({ conversation: scene.spoken, clientId: crypto.randomUUID(), content });

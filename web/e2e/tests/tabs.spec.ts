@@ -60,7 +60,7 @@ class Tab {
 
   async isOnline(): Promise<void> {
     const standing = () => [(window as unknown as Here).client.connection.phase, (window as unknown as Here).room.phase, (window as unknown as Here).room.refusal?.message];
-    await expect.poll(() => this.page.evaluate(standing), { timeout: 15_000 }).toEqual(["online", "live", undefined]);
+    await expect.poll(() => this.page.evaluate(standing)).toEqual(["online", "live", undefined]);
   }
 
   /** Written down, not necessarily sent. */
@@ -80,7 +80,7 @@ class Tab {
   }
 
   async sees(mark: string, texts: string[]): Promise<void> {
-    await expect.poll(async () => (await this.reads(mark)).map(({ text }) => text).sort(), { timeout: 15_000 }).toEqual([mark, ...texts].sort());
+    await expect.poll(async () => (await this.reads(mark)).map(({ text }) => text).sort()).toEqual([mark, ...texts].sort());
     const seqs = (await this.reads(mark)).map(({ seq }) => seq);
     expect(seqs).toEqual([...seqs].sort((a, b) => a - b));
   }
@@ -149,12 +149,14 @@ test.describe("tabs of one browser", () => {
     const [first, second] = (await opens(2)) as [Tab, Tab];
     // Chromium freezes hidden tabs alone, and Playwright's are never hidden: the page is told what the browser would tell it.
     // One that stands still for real is the next test's.
-    await first.page.evaluate(() => document.dispatchEvent(new Event("freeze")));
-    const began = Date.now();
+    // It lets go at once, while it still may run, so that nobody has to find out.
+    const phase = await first.page.evaluate(() => {
+      document.dispatchEvent(new Event("freeze"));
+      return (window as unknown as Here).client.connection.phase;
+    });
+    expect(phase).toBe("connecting");
     await second.says("while it is frozen");
     await second.sees(mark, ["while it is frozen"]);
-    // It was told, and did not have to find out.
-    expect(Date.now() - began).toBeLessThan(3_000);
     expect(second.sockets.size).toBe(1);
     expect(await first.phase()).toBe("connecting");
     expect((await first.reads(mark)).length).toBe(1);
@@ -164,7 +166,7 @@ test.describe("tabs of one browser", () => {
     await expect.poll(() => sockets([first, second])).toBe(1);
   });
 
-  test("one that is held still without a warning is replaced within seconds, and nothing is lost or doubled", async () => {
+  test("one that is held still without a warning is replaced, and nothing is lost or doubled", async () => {
     const [first, second] = (await opens(2)) as [Tab, Tab];
     await first.says("before");
     await second.sees(mark, ["before"]);
@@ -173,10 +175,8 @@ test.describe("tabs of one browser", () => {
     const paused = new Promise((resolve) => devtools.once("Debugger.paused", resolve));
     await devtools.send("Debugger.pause");
     await paused;
-    const began = Date.now();
     await second.says("to one that does not hear");
     await second.sees(mark, ["before", "to one that does not hear"]);
-    expect(Date.now() - began).toBeLessThan(10_000);
     expect(second.sockets.size).toBe(1);
     await devtools.send("Debugger.disable");
     await first.sees(mark, ["before", "to one that does not hear"]);

@@ -13,7 +13,7 @@ import { Posting } from "./posting.js";
 import { Room, type RoomHost } from "./room.js";
 import { type Services, servicesOf } from "./services.js";
 import { Signal } from "./signal.js";
-import { type OutboxStore, defaultStore } from "./store.js";
+import { type OutboxStore, SafeStore, defaultStore } from "./store.js";
 import { type Tabs, browserTabs } from "./tabs/platform.js";
 import { SharedLine } from "./tabs/shared.js";
 
@@ -29,7 +29,8 @@ export interface ClientOptions {
   /** Where there is no WebSocket (Node before 22): `WebSocket` of `@yitang/sdk/node`. */
   webSocket?: SocketConstructor;
   fetch?: typeof fetch;
-  /** Where posts are kept until their receipt: IndexedDB in a browser; elsewhere memory, unless another is given. */
+  /** Where posts are kept until their receipt: IndexedDB in a browser; elsewhere memory, unless another is given. Where it
+   * fails, they stay in memory until it works again: see `durable`. */
   store?: OutboxStore;
   subprotocols?: Subprotocol[];
   /** Until a socket has signed in, milliseconds. */
@@ -69,7 +70,7 @@ export class Client implements RoomHost {
   session: SessionInfo | undefined;
   readonly #options: ClientOptions;
   readonly #rooms = new Map<string, Room>();
-  readonly #store: OutboxStore;
+  readonly #store: SafeStore;
   readonly #posting: Posting;
   #line: Line | undefined;
   readonly #shared: SharedLine | undefined;
@@ -85,9 +86,9 @@ export class Client implements RoomHost {
     this.http = new Http({ url, token: options.token, fetch: call, timeoutMs: answerMs });
     this.services = servicesOf(this.http.options);
     const client = this;
-    this.#store = options.store ?? defaultStore();
+    this.#store = SafeStore.around(options.store ?? defaultStore());
     // A disk that came back may hold what could not be loaded before; `durable` may have changed.
-    this.#store.changed?.on(() => void (this.#started && this.#lead()));
+    this.#store.changed.on(() => void (this.#started && this.#lead()));
     this.#posting = new Posting(this.#store, {
       request: (frame) => this.request(frame),
       get online() {
@@ -104,7 +105,8 @@ export class Client implements RoomHost {
     if (tabs) {
       this.#shared = new SharedLine(tabs, url, () => this.session?.person ?? 0, answerMs, this.#host(), (host) => this.#direct(host), {
         changed: (change) => this.#posting.take(change),
-        all: () => this.outbox.list(),
+        // What is still being written down is this tab's own.
+        all: () => this.outbox.list().filter((post) => post.notBeforeMs < Infinity),
         leads: () => void this.#lead(),
         signedOut: () => void this.#signedOutElsewhere(),
       });
@@ -115,10 +117,10 @@ export class Client implements RoomHost {
   get outbox(): Outbox {
     return this.#posting.outbox;
   }
-  /** Whether posts without a receipt outlive this page or program. False where a browser's disk is full, forbidden or
-   * broken, and where the store is memory: then leaving loses what is unsent. */
+  /** Whether posts without a receipt outlive this page or program. False where the disk is full, forbidden or broken, and
+   * where the store is memory: then leaving loses what is unsent. `outboxChanged` tells when this may have changed. */
   get durable(): boolean {
-    return this.#store.durable ?? true;
+    return this.#store.durable;
   }
   /** A post has changed its state. */
   get outboxChanged(): Signal<Outgoing | undefined> {

@@ -24,6 +24,7 @@ export interface Outgoing {
   /** Who wrote it: another person on the same device never sends it. */
   person: number;
   conversation: string;
+  /** When it was written, by the device's clock, and later than any that was written before it. */
   createdMs: number;
   content: PostContent;
   state: PostState;
@@ -68,32 +69,38 @@ export class Outbox {
     return this.list().filter(isUnsent).length;
   }
 
-  /** What a store had kept. What was on its way then is to be sent again. */
+  /** What a store had kept, each in its place among those that are here. What is here is newer than what the store says
+   * of it. What was on its way then is to be sent again. */
   load(posts: Outgoing[]): void {
-    const known = [...this.#posts.values()];
-    const kept = posts
-      .filter((post) => !this.#posts.has(post.clientId))
-      .map((post): Outgoing => ({ ...post, state: post.state === "refused" ? "refused" : "waiting", notBeforeMs: 0 }))
-      .sort((a, b) => a.createdMs - b.createdMs);
-    this.#posts.clear();
-    for (const post of [...kept, ...known]) this.#posts.set(post.clientId, post);
+    for (const post of posts) {
+      if (!this.#posts.has(post.clientId)) this.#posts.set(post.clientId, { ...post, state: isUnsent(post) ? "waiting" : post.state, notBeforeMs: 0 });
+    }
+    this.#arrange();
     this.#version += 1;
   }
 
-  /** A new post. With `notBeforeMs` Infinity it holds its place, and goes when `retry` says so. */
+  /** A new post, written after all that are here, whatever the device's clock says. With `notBeforeMs` Infinity it holds its
+   * place, and goes when `put` or `retry` says so. */
   add(post: Pick<Outgoing, "clientId" | "person" | "conversation" | "createdMs" | "content">, notBeforeMs = 0): Outgoing {
-    return this.#set({ ...post, state: "waiting", seq: 0, notBeforeMs, tries: 0 });
+    let createdMs = post.createdMs;
+    for (const other of this.#posts.values()) createdMs = Math.max(createdMs, other.createdMs + 1);
+    return this.#set({ ...post, createdMs, state: "waiting", seq: 0, notBeforeMs, tries: 0 });
   }
 
-  /** A post as another tab has it. */
+  /** A post as another tab has it, or as it stands after it was written down. */
   put(post: Outgoing): Outgoing {
-    return this.#set(post);
+    const isNew = !this.#posts.has(post.clientId);
+    this.#set(post);
+    if (isNew) this.#arrange();
+    return post;
   }
 
   /** What may go out now: the first unanswered post of each conversation, so that what one person says stays in the
    * order it was said. They count as sent. */
   take(nowMs: number): Outgoing[] {
+    // An older one that was found late waits for the answer to what is on the line already.
     const seen = new Set<string>();
+    for (const post of this.#posts.values()) if (post.state === "sending") seen.add(post.conversation);
     const out: Outgoing[] = [];
     for (const post of this.#posts.values()) {
       if (!isUnsent(post)) continue;
@@ -155,6 +162,13 @@ export class Outbox {
     return dropped;
   }
 
+  /** In the order they were written; of one moment, in the order they came. */
+  #arrange(): void {
+    const posts = [...this.#posts.values()].sort((a, b) => a.createdMs - b.createdMs);
+    this.#posts.clear();
+    for (const post of posts) this.#posts.set(post.clientId, post);
+  }
+
   #set(post: Outgoing): Outgoing {
     this.#posts.set(post.clientId, post);
     this.#version += 1;
@@ -167,7 +181,8 @@ export function isUnsent(post: Outgoing): boolean {
   return post.state === "waiting" || post.state === "sending";
 }
 
-/** Whether a post must stand in the store: all that have not reached the log. */
+/** Whether a post must stand in the store: all that have not reached the log, so that what was said of them is said again
+ * after a reload. */
 export function isKept(post: Outgoing): boolean {
-  return isUnsent(post) || post.state === "refused";
+  return post.state !== "shown";
 }

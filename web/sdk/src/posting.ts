@@ -5,7 +5,7 @@ import { ReceiptState } from "./gen/socket_pb.js";
 import type { ClientFrameBody, ServerFrameBody } from "./link.js";
 import { Outbox, type Outgoing, type PostContent, isKept, isUnsent } from "./outbox.js";
 import { Signal } from "./signal.js";
-import type { OutboxStore } from "./store.js";
+import type { SafeStore } from "./store.js";
 import { uuidv7 } from "./uuid.js";
 
 /** What tabs tell each other of the outbox. */
@@ -31,15 +31,26 @@ export class Posting {
   readonly outbox = new Outbox();
   readonly changed = new Signal<Outgoing | undefined>();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Until all that was posted is written down, and told to the other tabs. */
+  #written: Promise<unknown> = Promise.resolve();
+  /** What left the outbox while the store was being read: what it says of that is old. One set for each reading. */
+  readonly #left = new Set<Set<string>>();
 
   constructor(
-    private readonly store: OutboxStore,
+    private readonly store: SafeStore,
     private readonly host: PostingHost,
   ) {}
 
   /** Takes in what the store has kept. */
   async load(person: number): Promise<void> {
-    this.outbox.load(await this.store.load(person));
+    const left = new Set<string>();
+    this.#left.add(left);
+    try {
+      const kept = await this.store.load(person);
+      this.outbox.load(kept.filter(({ clientId }) => !left.has(clientId)));
+    } finally {
+      this.#left.delete(left);
+    }
     this.changed.emit(undefined);
   }
 
@@ -48,11 +59,9 @@ export class Posting {
     const { clientId } = this.outbox.add({ clientId: uuidv7(), person, conversation, createdMs: Date.now(), content }, Infinity);
     const post = { ...(this.outbox.get(clientId) as Outgoing), notBeforeMs: 0 };
     this.changed.emit(post);
-    await this.store.put(post);
-    // Thrown away while it was being written down.
-    if (!this.outbox.get(clientId)) await this.store.remove(clientId);
-    else this.#move(this.outbox.put(post));
-    this.flush();
+    // A disk may take longer over an earlier one: posts are told to other tabs, and go, in the order they were written.
+    this.#written = Promise.all([this.store.put(post), this.#written]).then(() => this.#isWritten(post));
+    await this.#written;
     return this.outbox.get(clientId) ?? post;
   }
 
@@ -67,7 +76,7 @@ export class Posting {
 
   /** Throws a post away that has not reached the log. */
   async discard(clientId: string): Promise<void> {
-    this.outbox.drop(clientId);
+    this.#drop(clientId);
     this.host.share({ drop: clientId });
     this.changed.emit(undefined);
     await this.store.remove(clientId);
@@ -97,15 +106,17 @@ export class Posting {
   delivered(conversation: string, seq: number): void {
     if (this.outbox.size === 0) return;
     for (const post of this.outbox.list(conversation)) {
-      if (post.state === "shown" && post.seq <= seq && this.outbox.drop(post.clientId)) this.changed.emit(post);
+      if (post.state === "shown" && post.seq <= seq && this.#drop(post.clientId)) this.changed.emit(post);
     }
   }
 
   /** Another tab has told of a change. */
   take(change: OutboxChange): void {
     if ("drop" in change) {
-      this.outbox.drop(change.drop);
+      this.#drop(change.drop);
       this.changed.emit(undefined);
+      // This tab's store may hold a copy of its own, for a disk that fails.
+      void this.store.remove(change.drop);
     } else {
       let { put } = change;
       if (this.host.sends && isUnsent(put)) {
@@ -116,6 +127,7 @@ export class Posting {
       }
       this.outbox.put(put);
       this.changed.emit(put);
+      if (!isKept(put)) void this.store.remove(put.clientId);
       this.#forget(put);
     }
     this.flush();
@@ -148,12 +160,13 @@ export class Posting {
       const { position, state } = answer.value;
       const done = this.outbox.receipt(clientId, Number(position?.seq ?? 0n), state === ReceiptState.HELD);
       if (done) this.#move(done);
-      await this.store.remove(clientId);
+      if (done && isKept(done)) await this.store.put(done);
+      else await this.store.remove(clientId);
       if (done) this.#forget(done);
     } catch (error) {
       if (error instanceof RefusalError && !endsSession(error)) {
         const refused = this.outbox.refused(clientId, error, Date.now());
-        if (refused && isKept(refused)) await this.store.put(refused);
+        if (refused) await this.store.put(refused);
         if (refused) this.#move(refused);
       } else {
         this.outbox.unanswered(clientId);
@@ -166,6 +179,13 @@ export class Posting {
     this.flush();
   }
 
+  async #isWritten(post: Outgoing): Promise<void> {
+    // Thrown away while it was being written down.
+    if (!this.outbox.get(post.clientId)) await this.store.remove(post.clientId);
+    else this.#move(this.outbox.put(post));
+    this.flush();
+  }
+
   #move(post: Outgoing): void {
     this.changed.emit(post);
     this.host.share({ put: post });
@@ -175,8 +195,13 @@ export class Posting {
   #forget(post: Outgoing): void {
     if (post.state !== "shown") return;
     const seq = this.host.deliveredOf(post.conversation);
-    if (seq === undefined) this.outbox.drop(post.clientId);
+    if (seq === undefined) this.#drop(post.clientId);
     else this.delivered(post.conversation, seq);
+  }
+
+  #drop(clientId: string): boolean {
+    for (const left of this.#left) left.add(clientId);
+    return this.outbox.drop(clientId);
   }
 }
 

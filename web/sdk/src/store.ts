@@ -15,7 +15,7 @@ export interface OutboxStore {
 
 /** Keeps posts as long as the program runs, and no longer. */
 export class MemoryStore implements OutboxStore {
-  readonly durable = false;
+  readonly durable: boolean = false;
   readonly #posts = new Map<string, Outgoing>();
   async load(person: number): Promise<Outgoing[]> {
     return [...this.#posts.values()].filter((post) => post.person === person);
@@ -112,7 +112,7 @@ const DISK_MS = 2_000;
 const AGAIN_MS = 5_000;
 
 /** A disk first, memory where it fails: full, forbidden (private windows of some), deleted under the page, or without an
- * answer. What the disk does not have yet is written there as soon as it works again. */
+ * answer. What the disk does not have yet is written there as soon as it works again. It never throws. */
 export class SafeStore implements OutboxStore {
   readonly changed = new Signal();
   readonly #memory = new MemoryStore();
@@ -124,11 +124,18 @@ export class SafeStore implements OutboxStore {
     private readonly disk: OutboxStore,
     private readonly diskMs: number = DISK_MS,
     private readonly againMs: number = AGAIN_MS,
-  ) {}
+  ) {
+    disk.changed?.on(() => this.changed.emit());
+  }
+
+  /** Around a store that may fail; one that is safe already is taken as it is. */
+  static around(store: OutboxStore): SafeStore {
+    return store instanceof SafeStore ? store : new SafeStore(store);
+  }
 
   /** Whether what is kept here outlives a reload. */
   get durable(): boolean {
-    return !this.#broken;
+    return !this.#broken && (this.disk.durable ?? true);
   }
 
   async load(person: number): Promise<Outgoing[]> {

@@ -95,6 +95,26 @@ describe("Client", () => {
     expect(client.outbox.get(rude.clientId)).toMatchObject({ state: "refused", refusal: { code: RefusalCode.MUTED } });
   });
 
+  it("a comment held for a moderator stays held over a reload, is not sent again, and holds nothing back", async () => {
+    const service = new FakeService();
+    const store = new MemoryStore();
+    service.hold = (text) => text === "to be looked at";
+    const first = await connect(service, store);
+    const { clientId } = await first.client.post(ROOM, comment("to be looked at"));
+    await settle();
+    expect((await first.client.settled(clientId)).state).toBe("held");
+    await first.client.stop();
+    service.hold = () => false;
+    const second = await connect(service, store);
+    await second.client.post(ROOM, comment("and on"));
+    await settle(1_000);
+    expect(second.client.outbox.list().map((post) => [post.clientId, post.state])).toEqual([[clientId, "held"]]);
+    expect(second.client.outbox.unsent).toBe(0);
+    expect(texts(second.room)).toEqual(["and on"]);
+    await second.client.discard(clientId);
+    expect(await store.load(7)).toEqual([]);
+  });
+
   it("a batch that never came is found by the tops and paged", async () => {
     const service = new FakeService();
     const { room } = await connect(service);

@@ -19,6 +19,8 @@ export class FakeService {
   lose: (frame: ServerFrame["frame"]) => boolean = () => false;
   /** Posts are asked of this before they are appended. */
   refuse: (text: string) => { code: RefusalCode; wait?: number } | undefined = () => undefined;
+  /** Posts are asked of this before they are appended: true keeps one for a moderator. */
+  hold: (text: string) => boolean = () => false;
   /** After so many more answers to posts, the line breaks instead. */
   breakAtPost: () => boolean = () => false;
   gapFrom = Infinity;
@@ -220,6 +222,10 @@ export class FakeSocket implements SocketLike {
         if (refused) {
           const value = create(RefusalSchema, { code: refused.code, messageZh: "不行。", messageEn: "No.", retryAfterMs: refused.wait ?? 0 });
           return this.tell(id, { case: "refusal", value } as never);
+        }
+        if (service.hold(text)) {
+          const position = { conversation: ROOM, epoch: service.epoch, seq: 0n };
+          return this.tell(id, { case: "receipt", value: { clientId, position, state: ReceiptState.HELD } } as never);
         }
         const seq = service.receipts.get(clientId) ?? Number(service.append(7, text).seq);
         service.receipts.set(clientId, seq);

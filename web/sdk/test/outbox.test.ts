@@ -12,6 +12,17 @@ const post = (clientId: string, conversation = "a", createdMs = 0) => ({
   content: { case: "comment" as const, text: clientId, replyTo: 0 },
 });
 
+const kept = (one: ReturnType<typeof post>): Outgoing => ({ ...one, state: "waiting", seq: 0, notBeforeMs: 0, tries: 0 });
+/** The order in which all of one conversation goes out, where each is answered at once. */
+function goesOut(outbox: Outbox): string[] {
+  const order: string[] = [];
+  for (let [sent] = outbox.take(0); sent; [sent] = outbox.take(0)) {
+    order.push(sent.clientId);
+    outbox.receipt(sent.clientId, order.length, false);
+  }
+  return order;
+}
+
 describe("Outbox", () => {
   it("what one person says in a conversation stays in the order it was said", () => {
     const outbox = new Outbox();
@@ -46,6 +57,42 @@ describe("Outbox", () => {
     expect(outbox.take(0)[0]).toMatchObject({ clientId: "1", state: "sending", tries: 2 });
   });
 
+  it("what a store had kept goes in its place among what is here: the newest of another tab never before older ones", () => {
+    const outbox = new Outbox();
+    for (const [id, at] of [["mine 1", 10], ["mine 2", 30]] as const) outbox.add(post(id, "a", at));
+    outbox.load([post("theirs 2", "a", 40), post("mine 2", "a", 30), post("theirs 1", "a", 20)].map(kept));
+    expect(outbox.list().map(({ clientId }) => clientId)).toEqual(["mine 1", "theirs 1", "mine 2", "theirs 2"]);
+    outbox.put(kept(post("told late", "a", 25)));
+    expect(goesOut(outbox)).toEqual(["mine 1", "theirs 1", "told late", "mine 2", "theirs 2"]);
+  });
+
+  it("of one moment, they stay in the order they came", () => {
+    const outbox = new Outbox();
+    for (const id of ["b", "a"]) outbox.put(kept(post(id, "a", 5)));
+    outbox.load(["d", "c"].map((id) => kept(post(id, "a", 5))));
+    expect(goesOut(outbox)).toEqual(["b", "a", "d", "c"]);
+  });
+
+  it("what is on the line is answered before an older one that was found late goes out", () => {
+    const outbox = new Outbox();
+    outbox.add(post("new", "a", 20));
+    outbox.add(post("elsewhere", "b", 20));
+    outbox.take(0);
+    outbox.load([kept(post("old", "a", 10))]);
+    expect(outbox.get("new")).toMatchObject({ state: "sending", tries: 1 });
+    expect(outbox.take(0)).toEqual([]);
+    outbox.receipt("new", 1, false);
+    expect(outbox.take(0).map(({ clientId }) => clientId)).toEqual(["old"]);
+  });
+
+  it("a clock that is put back changes no order, over a reload neither", () => {
+    const outbox = new Outbox();
+    for (const [id, at] of [["1", 86_400_000], ["2", 5], ["3", 6]] as const) outbox.add(post(id, "a", at));
+    const again = new Outbox();
+    again.load(outbox.list().reverse());
+    expect(goesOut(again)).toEqual(["1", "2", "3"]);
+  });
+
   it("whatever happens, each post ends shown once or refused, under one client_id", () => {
     const events = fc.array(fc.constantFrom("line", "later", "refuse", "receipt"), { maxLength: 60 });
     fc.assert(
@@ -78,20 +125,23 @@ describe("Outbox", () => {
 });
 
 describe("the store", () => {
-  it("a post outlives the page, with why it was refused", async () => {
+  it("a post outlives the page, with what was said of it", async () => {
     const store = new IndexedDbStore();
     const outbox = new Outbox();
-    await store.put(outbox.add(post("2", "a", 2)));
-    await store.put(outbox.add(post("1", "a", 1)));
+    for (const [id, conversation] of [["4", "a"], ["3", "b"], ["2", "c"], ["1", "d"]] as const) outbox.add(post(id, conversation));
     outbox.take(0);
-    await store.put(outbox.refused("2", refusal(RefusalCode.CLOSED), 0) as Outgoing);
+    outbox.refused("3", refusal(RefusalCode.CLOSED), 0);
+    outbox.receipt("2", 0, true);
+    for (const one of outbox.list()) await store.put(one);
     await store.put({ ...outbox.add(post("x")), person: 8 });
 
     const again = new Outbox();
     again.load(await new IndexedDbStore().load(7));
-    expect(again.list().map((kept) => [kept.clientId, kept.state])).toEqual([["1", "waiting"], ["2", "refused"]]);
+    expect(again.list().map((one) => [one.clientId, one.state])).toEqual([["4", "waiting"], ["3", "refused"], ["2", "held"], ["1", "waiting"]]);
+    expect(again.get("3")?.refusal?.messageZh).toBe("不行。");
+    expect(again.unsent).toBe(2);
     await store.remove("1");
-    expect((await store.load(7)).map((kept) => kept.clientId)).toEqual(["2"]);
+    expect((await store.load(7)).map((one) => one.clientId)).toEqual(["2", "3", "4"]);
   });
 
   it("where the browser refuses a disk, posts are kept in memory, and the store says so", async () => {

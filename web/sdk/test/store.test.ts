@@ -14,6 +14,7 @@ const ids = async (store: OutboxStore, person = 7) => (await store.load(person))
 
 /** A disk that can be broken. */
 class Fragile extends MemoryStore implements OutboxStore {
+  override readonly durable = true;
   fails: undefined | "full" | "mute";
   #ask<T>(act: () => Promise<T>): Promise<T> {
     if (this.fails === "full") return Promise.reject(new DOMException("full", "QuotaExceededError"));
@@ -97,6 +98,30 @@ describe("a disk that fails", () => {
     disk.fails = undefined;
     await vi.advanceTimersByTimeAsync(10_000);
     expect(service.receipts.has("left behind")).toBe(true);
+    expect(await ids(disk)).toEqual([]);
+    await client.stop();
+  });
+});
+
+describe("a store of the program's own", () => {
+  it("that fails is as a disk that fails: the client goes on, says so, and nothing is left uncaught", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date", "performance"] });
+    const disk = new Fragile();
+    disk.fails = "full";
+    const service = new FakeService();
+    const client = new Client({ url: "http://hall.test", webSocket: service.socketClass, fetch: service.fetch, store: disk, random: () => 0 });
+    let told = 0;
+    client.outboxChanged.on(() => (told += 1));
+    await client.start();
+    await vi.advanceTimersByTimeAsync(100);
+    expect([client.connection.phase, client.durable]).toEqual(["online", false]);
+    expect(told).toBeGreaterThan(0);
+    await client.post(ROOM, { case: "comment", text: "同意", replyTo: 0 });
+    await vi.advanceTimersByTimeAsync(100);
+    expect(service.log).toHaveLength(1);
+    disk.fails = undefined;
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(client.durable).toBe(true);
     expect(await ids(disk)).toEqual([]);
     await client.stop();
   });

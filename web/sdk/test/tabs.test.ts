@@ -227,11 +227,13 @@ describe("tabs of one browser", () => {
         await world.tab();
         const frozen = new Set<Opened>();
         const posted: string[] = [];
+        const by = new Map<Opened, string[]>();
         for (const [what, which] of happened) {
           const open = [...world.open];
           const one = open[which % open.length] as Opened;
           if (what === "post" && !frozen.has(one)) {
             posted.push(`p${posted.length}`);
+            by.set(one, [...(by.get(one) ?? []), `p${posted.length - 1}`]);
             await one.client.post(ROOM, comment(`p${posted.length - 1}`));
           } else if (what === "other") world.service.append(9, "o");
           else if (what === "break") world.service.breakLines();
@@ -255,6 +257,7 @@ describe("tabs of one browser", () => {
           await settle(1_000);
         }
         expect(world.log.filter((text) => text.startsWith("p")).sort()).toEqual(posted.slice().sort());
+        for (const said of by.values()) expect(world.log.filter((text) => said.includes(text))).toEqual(said);
         for (const { room, client } of world.open) {
           expect(client.connection.phase).toBe("online");
           expect(texts(room)).toEqual(world.log);
@@ -270,6 +273,74 @@ describe("tabs of one browser", () => {
 });
 
 describe("the outbox of several tabs", () => {
+  it("a tab that takes over sends what it finds on the disk in its place", async () => {
+    const first = await world.tab();
+    const second = await world.tab();
+    world.service.silent = true;
+    await second.client.post(ROOM, comment("1"));
+    await settle(10);
+    // Written down by a third tab, which had no time to tell of it.
+    const { createdMs } = second.client.outbox.list()[0] ?? { createdMs: 0 };
+    const untold = new Outbox().add({ clientId: "untold", person: 7, conversation: ROOM, createdMs: createdMs + 1, content: comment("2") });
+    await world.store.put(untold);
+    await world.crash(first);
+    world.service.silent = false;
+    await settle(1_000);
+    expect(world.log).toEqual(["1", "2"]);
+  });
+
+  it("what another tab threw away or sent does not come back when the tab that wrote it takes over", async () => {
+    const first = await world.tab();
+    const second = await world.tab();
+    await second.client.post(ROOM, comment("sent"));
+    await settle();
+    world.service.silent = true;
+    const { clientId } = await second.client.post(ROOM, comment("thrown away"));
+    await settle(10);
+    await first.client.discard(clientId);
+    await settle(10);
+    await world.crash(first);
+    const seen: string[] = [];
+    second.client.outboxChanged.on(() => seen.push(...second.client.outbox.list().map(({ state }) => state)));
+    world.service.silent = false;
+    await settle(1_000);
+    expect(second.client.connection.phase).toBe("online");
+    expect(world.service.receipts.has(clientId)).toBe(false);
+    expect(world.log).toEqual(["sent"]);
+    expect(seen).toEqual([]);
+  });
+
+  it("a disk that is slow over one post keeps another tab from sending those after it first", async () => {
+    await world.tab();
+    const second = await world.tab();
+    const put = world.store.put.bind(world.store);
+    world.store.put = async (kept) => {
+      world.store.put = put;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await put(kept);
+    };
+    for (const text of ["1", "2"]) void second.client.post(ROOM, comment(text));
+    await settle(1_000);
+    expect(world.log).toEqual(["1", "2"]);
+  });
+
+  it("a tab that takes over and cannot read the disk goes on without it, and says so", async () => {
+    const first = await world.tab();
+    const second = await world.tab();
+    await settle();
+    world.store.load = () => Promise.reject(new DOMException("no", "InvalidStateError"));
+    world.store.put = () => Promise.reject(new DOMException("no", "InvalidStateError"));
+    let told = 0;
+    second.client.outboxChanged.on(() => (told += 1));
+    await world.crash(first);
+    await settle(1_000);
+    expect([second.client.connection.phase, second.client.durable]).toEqual(["online", false]);
+    expect(told).toBeGreaterThan(0);
+    await second.client.post(ROOM, comment("without a disk"));
+    await settle();
+    expect(world.log).toEqual(["without a disk"]);
+  });
+
   it("what a tab that was deposed says it is sending, the one that leads sends itself", async () => {
     const { client } = await world.tab();
     const post = { ...new Outbox().add({ clientId: "of the one before", person: 7, conversation: ROOM, createdMs: 1, content: comment("once more") }), state: "sending" as const };
