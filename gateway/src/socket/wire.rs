@@ -5,6 +5,7 @@ use std::{
     io::{self, Read, Write},
 };
 
+use rustix::net::SendFlags;
 use rustls::ServerConnection;
 use tokio::net::TcpStream;
 
@@ -96,7 +97,14 @@ impl Wire {
     /// # Errors
     /// `WouldBlock`: nothing is; what the system says.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let Some(tls) = &self.tls else { return self.tcp.try_write(bytes) };
+        let Some(tls) = &self.tls else {
+            // Straight to the kernel: what tokio remembers of the socket lies elsewhere in memory, and need only be looked at
+            // where nothing is taken, so that it knows to wait.
+            return match rustix::net::send(&self.tcp, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Err(rustix::io::Errno::WOULDBLOCK) => self.tcp.try_write(bytes),
+                sent => Ok(sent?),
+            };
+        };
         let mut tls = tls.borrow_mut();
         // Nothing is encrypted while cipher text waits: it could not be dropped again when the socket proves too slow.
         if !flush(&mut tls, &self.tcp)? {

@@ -351,6 +351,10 @@ impl Connection {
                 happened.push(Happening::Closed(0));
             }
             Some(F::Refusal(refusal)) if self.stage == Stage::Live => happened.push(Happening::Refused(frame.re, Box::new(refusal))),
+            // A resume token is good for minutes; who was away for longer comes back with a ticket.
+            Some(F::Refusal(_)) if self.stage == Stage::SigningIn && place.resume_token.take().is_some() => {
+                happened.push(Happening::Closed(3005));
+            }
             Some(F::Refusal(refusal)) => {
                 happened.push(Happening::Wrong(format!("refused: {}", refusal.code().as_str_name())));
                 happened.push(Happening::Closed(0));
