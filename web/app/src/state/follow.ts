@@ -18,7 +18,7 @@ export interface Follow {
   /** Handlers for the scrolling element. */
   scrolled(): void;
   hand(event?: Event): void;
-  pressed(): void;
+  grabbed(): void;
 }
 
 export function useFollow(scroller: Ref<HTMLElement | null>, told: { moved(): void; nearStart(): void; resized(): void }): Follow {
@@ -53,7 +53,7 @@ export function useFollow(scroller: Ref<HTMLElement | null>, told: { moved(): vo
   function fingerLifted(): void {
     finger = undefined;
   }
-  function pressed(): void {
+  function grabbed(): void {
     handDown = true;
   }
   function lifted(): void {
@@ -89,5 +89,5 @@ export function useFollow(scroller: Ref<HTMLElement | null>, told: { moved(): vo
     for (const event of LIFTS) removeEventListener(event, lifted);
     for (const event of FINGERS) removeEventListener(event, fingerLifted);
   });
-  return { atEnd, scrolled, hand, pressed };
+  return { atEnd, scrolled, hand, grabbed };
 }

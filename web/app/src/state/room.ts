@@ -127,12 +127,8 @@ export function useRoom(id: string) {
     }
     const wait = pace.waitMs(readsBack) - (performance.now() - drawnAt);
     if (wait <= 8) frame = requestAnimationFrame(draw);
-    else {
-      timer = setTimeout(() => {
-        timer = undefined;
-        frame = requestAnimationFrame(draw);
-      }, wait);
-    }
+    // In a flood not within the frame: between what is made here and its painting a key can be heard.
+    else timer = setTimeout(draw, wait);
   }
 
   async function load(version = 0): Promise<void> {

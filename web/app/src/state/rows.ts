@@ -11,6 +11,9 @@ export type Row =
   | { key: string; seq: number; kind: "start" }
   | { key: string; seq: number; kind: "outgoing"; post: Outgoing };
 
+/** What stands between comments. */
+export type Line = Exclude<Row, { kind: "comment" | "outgoing" }>;
+
 /** A pause in the conversation after which the time is told. */
 const PAUSE_MS = 5 * 60_000;
 
