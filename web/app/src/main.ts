@@ -9,8 +9,6 @@ import "./styles/tokens.css";
 import "./styles/base.css";
 import { i18n } from "./words";
 
-void useSettings().then(() => {
-  createApp(App).use(i18n).component("RouterLink", RouterLink).mount("#app");
-  void router.start();
-});
+// The seal of index.html stands until there is a page to put in its place.
+void Promise.all([useSettings(), router.start()]).finally(() => createApp(App).use(i18n).component("RouterLink", RouterLink).mount("#app"));
 install();
