@@ -4,7 +4,7 @@
 // list that stands at its end goes to the new end in one drawing, past all that came between.
 import { type PropType, type SlotsType, type VNode, computed, defineComponent, h, onMounted, onUnmounted, onUpdated, shallowRef, watch } from "vue";
 import { ACTION_ITEMS_LENGTH_CHANGE, UPDATE_SIZE_EVENT, UPDATE_VIRTUAL_STATE, createContainerDriver, createListLayout, createVirtualStore } from "virtua/unstable_core";
-import type { Row } from "../state/rows";
+import { type Row, goneBefore } from "../state/rows";
 import { Slots } from "../state/slots";
 
 // The core tells no types. These are what is used of it; its version is pinned.
@@ -65,10 +65,16 @@ export default defineComponent({
 
     watch(
       () => props.rows,
-      (rows) => {
-        store.$update(ACTION_ITEMS_LENGTH_CHANGE, rows.length, props.shift);
-        if (!props.atEnd || props.shift) return;
-        store.$update(ACTION_SCROLL, Math.max(0, store.$getTotalSize() - store.$getViewportSize()));
+      (rows, before) => {
+        if (!props.atEnd || props.shift) return store.$update(ACTION_ITEMS_LENGTH_CHANGE, rows.length, props.shift);
+        // The oldest may go while new ones come: still one drawing, and what was measured stays with its row.
+        const gone = goneBefore(before, rows);
+        const total = store.$getTotalSize();
+        if (gone > 0) store.$update(ACTION_ITEMS_LENGTH_CHANGE, before.length - gone, true);
+        // By so much the store moves by itself.
+        const moved = store.$getTotalSize() - total;
+        store.$update(ACTION_ITEMS_LENGTH_CHANGE, rows.length);
+        store.$update(ACTION_SCROLL, Math.max(0, store.$getTotalSize() - store.$getViewportSize()) - moved);
         store.$update(ACTION_SCROLL_END);
       },
     );
@@ -89,10 +95,12 @@ export default defineComponent({
 
     /** An element that has another row than before is measured anew. */
     const watched = new Map<Element, { index: number; stop: () => void }>();
+    /** The rows of the elements that stand in the document. */
+    let standing: number[] = [];
     function observe(): void {
       const elements = frame.value?.children ?? [];
       const left = new Set(watched.keys());
-      shown.value.forEach((index, place) => {
+      standing.forEach((index, place) => {
         const element = elements[place];
         if (!element) return;
         left.delete(element);
@@ -129,7 +137,7 @@ export default defineComponent({
     return () => {
       void version.value;
       const { rows, kept } = props;
-      const indexes = shown.value;
+      const indexes = (standing = shown.value);
       const places = slots.place(indexes.map((index) => rows[index]?.key ?? ""), rows[kept]?.key);
       const cells = indexes.map((index, place): VNode => {
         const item = rows[index];

@@ -21,8 +21,11 @@ export function targetOf(element: EventTarget | null): Target | undefined {
   return button && seq > 0 ? { seq, act: button.dataset["act"] ?? "" } : undefined;
 }
 
+/** A finger that begins to pull the list is heard of by who follows its end, before rows come again. */
+const PULL_MS = 150;
+
 export function usePress(told: { held(now: boolean): void; act(target: Target): void }) {
-  let down: { x: number; y: number; target: Target | undefined } | undefined;
+  let down: { x: number; y: number; target: Target | undefined; isLifted: boolean } | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let isHeld = false;
 
@@ -32,33 +35,43 @@ export function usePress(told: { held(now: boolean): void; act(target: Target): 
     isHeld = now;
     told.held(now);
   }
-  function over(): void {
-    down = undefined;
-    stopListening();
-    hold(false);
-  }
-  function lifted(event: PointerEvent): void {
-    if (!down) return;
-    if (Math.hypot(event.clientX - down.x, event.clientY - down.y) > SLIDE_PX) return over();
+  function after(ms: number, act: () => void): void {
     clearTimeout(timer);
-    timer = setTimeout(over, CLICK_MS);
+    timer = setTimeout(act, ms);
   }
   function stopListening(): void {
     removeEventListener("pointerup", lifted);
-    removeEventListener("pointercancel", over);
+    removeEventListener("pointercancel", cancelled);
+  }
+  function over(): void {
+    down = undefined;
+    hold(false);
+  }
+  function lifted(event: PointerEvent): void {
+    stopListening();
+    if (!down) return;
+    if (Math.hypot(event.clientX - down.x, event.clientY - down.y) > SLIDE_PX) return over();
+    down.isLifted = true;
+    after(CLICK_MS, over);
+  }
+  function cancelled(): void {
+    stopListening();
+    down = undefined;
+    after(PULL_MS, over);
   }
 
   function pressed(event: PointerEvent): void {
     if (!event.isPrimary || event.button > 0) return;
-    down = { x: event.clientX, y: event.clientY, target: targetOf(event.target) };
+    down = { x: event.clientX, y: event.clientY, target: targetOf(event.target), isLifted: false };
     addEventListener("pointerup", lifted);
-    addEventListener("pointercancel", over);
+    addEventListener("pointercancel", cancelled);
     hold(true);
-    timer = setTimeout(() => hold(false), HOLD_MOST_MS);
+    after(HOLD_MOST_MS, () => hold(false));
   }
   function clicked(event: MouseEvent): void {
-    // A click of a keyboard or of a screen reader has no finger before it.
-    const target = down ? down.target : targetOf(event.target);
+    // A click of a keyboard or of a screen reader has no finger before it; a scrollbar's is never lifted.
+    const isFingers = down?.isLifted && event.detail > 0;
+    const target = isFingers ? down?.target : targetOf(event.target);
     over();
     if (target) told.act(target);
   }

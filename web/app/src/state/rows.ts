@@ -33,6 +33,13 @@ export function rowIndex(rows: Row[], seq: number): number {
   return -1;
 }
 
+/** How many rows of `before` stood in front of the first comment that `now` has, and are gone. */
+export function goneBefore(before: Row[], now: Row[]): number {
+  const first = now.findIndex((row) => row.kind === "comment");
+  const row = now[first];
+  return row ? Math.max(0, rowIndex(before, row.seq) - first) : 0;
+}
+
 /** What is held of a log: every event from `oldest` to `delivered`. */
 export interface Log {
   epoch: number;

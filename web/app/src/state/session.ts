@@ -30,6 +30,8 @@ export const myself = computed(() => me.value?.person?.id ?? client.session?.per
 export type Standing = "in" | "out" | "unknown";
 let restoring: Promise<Standing> | undefined;
 let knownOut = false;
+/** Done when what was kept unsent has been read, and the line has set out; at once where nobody is signed in yet. */
+export let lineStarts: Promise<void> = Promise.resolve();
 /** `me` is what was kept of the last visit: the service has not been reached yet. */
 let remembered = false;
 
@@ -44,7 +46,7 @@ export function restore(): Promise<Standing> {
     client.session = kept.session;
     me.value = kept.me;
     remembered = true;
-    void client.start().catch(() => undefined);
+    lineStarts = client.start().catch(() => undefined);
     return Promise.resolve("in");
   }
   restoring ??= client
