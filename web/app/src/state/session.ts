@@ -30,8 +30,8 @@ export const myself = computed(() => me.value?.person?.id ?? client.session?.per
 export type Standing = "in" | "out" | "unknown";
 let restoring: Promise<Standing> | undefined;
 let knownOut = false;
-/** Done when what was kept unsent has been read, and the line has set out; at once where nobody is signed in yet. */
-export let lineStarts: Promise<void> = Promise.resolve();
+/** Done when the ticket for the line has been asked for; undefined: nobody was remembered, so no line has set out. */
+export let settingOut: Promise<void> | undefined;
 /** `me` is what was kept of the last visit: the service has not been reached yet. */
 let remembered = false;
 
@@ -46,7 +46,14 @@ export function restore(): Promise<Standing> {
     client.session = kept.session;
     me.value = kept.me;
     remembered = true;
-    lineStarts = client.start().catch(() => undefined);
+    settingOut = new Promise((resolve) => {
+      const stop = client.connectionChanged.on(({ phase, tries }) => {
+        if (phase !== "online" && tries === 0) return;
+        stop();
+        resolve();
+      });
+    });
+    void client.start().catch(() => undefined);
     return Promise.resolve("in");
   }
   restoring ??= client
