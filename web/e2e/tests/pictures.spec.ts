@@ -44,6 +44,7 @@ test.beforeAll(async ({ browser }) => {
 });
 
 async function take(page: Page, name: string): Promise<number> {
+  await page.waitForFunction(() => [...document.images].every((image) => image.complete));
   const picture = await page.screenshot({ animations: "disabled", caret: "hide" });
   const small = withPalette(picture);
   writeFileSync(join(folder, `${name}.png`), small);

@@ -54,6 +54,7 @@ export function restore(): Promise<Standing> {
       });
     });
     void client.start().catch(() => undefined);
+    void people.loadOrganisations().catch(() => undefined);
     return Promise.resolve("in");
   }
   restoring ??= client
