@@ -3,6 +3,7 @@ import vue from "@vitejs/plugin-vue";
 import { defineConfig } from "vite";
 import { budget } from "./build/budget.ts";
 import { compressed } from "./build/compressed.ts";
+import { early } from "./build/early.ts";
 import { worker } from "./build/worker.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -15,6 +16,8 @@ const proxy = {
   "/ws": { target: service.replace(/^http/, "ws"), ws: true },
 };
 const KIB = 1024;
+/** Ours that every page has. What JSON on the socket needs is not among it: few speak it. */
+const COMMON = /web[\\/](sdk[\\/]src[\\/](?!json\.)|app[\\/]src[\\/](parts[\\/](CommentText|Icon|StateTag)\.|words[\\/](?!en\.)|state[\\/](client|people|session|settings|shelf|tell|text|title|toasts)\.))|node_modules[\\/]@bufbuild[\\/]protobuf[\\/](?!.*(json|text-format))/;
 
 export default defineConfig({
   plugins: [
@@ -23,6 +26,7 @@ export default defineConfig({
       { name: "room", page: /pages\/Room\.vue$/, most: 120 * KIB },
       { name: "hall", page: /pages\/Hall\.vue$/, most: 120 * KIB },
     ]),
+    early(/pages\/Room\.vue$/),
     worker(["/seal.svg", "/manifest.webmanifest"]),
     compressed(["seal.svg", "manifest.webmanifest"]),
   ],
@@ -49,6 +53,18 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
+    rolldownOptions: {
+      output: {
+        // A browser asks for six files at a time, and on a slow line each time costs half a second: what every page needs is
+        // in few. Libraries are apart, for they stay the same over many versions of the page.
+        advancedChunks: {
+          groups: [
+            { name: "libraries", test: /node_modules[\\/](@vue|vue|vue-i18n|@intlify)[\\/]/ },
+            { name: "common", test: COMMON },
+          ],
+        },
+      },
+    },
   },
   server: { proxy },
   preview: { proxy },

@@ -8,6 +8,8 @@ export interface Chunk {
   imports: string[];
   isEntry: boolean;
   facadeModuleId: string | null;
+  /** Vite's: what styles come with it. */
+  viteMetadata?: { importedCss: Set<string> };
 }
 
 /** Files of script that a browser loads before `page` stands: the entry, the page's chunk, and what both import. */

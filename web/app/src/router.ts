@@ -38,12 +38,14 @@ type Way = "push" | "replace" | "stay";
 async function go(to: To, way: Way, top = 0): Promise<void> {
   const mine = (going += 1);
   const { route: next, page } = resolve(pages, nowhere, hrefOf(to));
+  // While it is asked who comes, the page comes.
+  const loading = load(page, next);
   // A link straight into a consultation survives signing in.
   if (!next.meta.open && (await restore()) === "out") {
     if (mine !== going) return;
     return go({ name: "sign-in", query: next.fullPath === "/" ? {} : { to: next.fullPath } }, way === "push" ? "push" : "replace");
   }
-  const component = await load(page, next);
+  const component = await loading;
   if (!component || mine !== going) return;
   if (way === "push") history.replaceState({ ...(history.state as object | null), top: scrollY }, "");
   if (way === "push") history.pushState({}, "", next.fullPath);

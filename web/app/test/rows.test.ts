@@ -1,7 +1,7 @@
 import { ConsultationState, type Entry, Outbox, type Outgoing, Timeline } from "@yitang/sdk";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Log, RowBook, outgoingRows, rowIndex } from "../src/state/rows";
+import { type Log, RowBook, goneBefore, outgoingRows, rowIndex } from "../src/state/rows";
 
 const ME = 7;
 const comment = (seq: number, author: number, text: string, timeMs = 0): Entry => ({
@@ -127,6 +127,18 @@ describe("rows", () => {
     expect(book.take({ ...log(entries), oldest: 6 })).toBe(true);
     expect(keysOf(book.rows)).toEqual(["c6", "c7", "c8", "c9"]);
     expect(book.rows.at(-2)).toBe(kept);
+  });
+
+  it("how many rows went from the front is known, whatever came at the end", () => {
+    const entries = Array.from({ length: 9 }, (_, index) => comment(index + 1, 9, String(index)));
+    const book = new RowBook(ME, 0);
+    book.take(log(entries.slice(0, 6), true));
+    const before = book.rows.slice();
+    book.take({ ...log(entries), oldest: 4 });
+    // The beginning, the day, and three comments.
+    expect(goneBefore(before, book.rows)).toBe(5);
+    expect(goneBefore(before, before)).toBe(0);
+    expect(goneBefore(before, [])).toBe(0);
   });
 
   it("a comment's row is found by its seq, whatever stands between", () => {

@@ -1,6 +1,7 @@
 import { ConsultationState, type Consultation, type ConsultationBrief } from "@yitang/sdk";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Chunk, firstLoad } from "../build/budget";
+import { earlyTags } from "../build/early";
 import { BLOCK, type Block, grow } from "../src/state/blocks";
 import { dropEdit, keepDraft, loadDraft, loadNew } from "../src/state/drafts";
 import { hereLines } from "../src/state/here";
@@ -185,5 +186,14 @@ describe("the budget of script", () => {
     const chunks = [chunk("index.js", ["vue.js"]), chunk("vue.js"), chunk("Room.js", ["virtua.js", "vue.js"], "/src/pages/Room.vue"), chunk("virtua.js"), chunk("Sheet.js")];
     expect(firstLoad(chunks, /Room\.vue$/).map((one) => one.fileName)).toEqual(["index.js", "vue.js", "Room.js", "virtua.js"]);
     expect(() => firstLoad(chunks, /Hall\.vue$/)).toThrow();
+  });
+  it("what comes with the page is named in the document once", () => {
+    const room = { ...chunk("Room.js", ["vue.js"], "/src/pages/Room.vue"), viteMetadata: { importedCss: new Set(["Room.css"]) } };
+    const chunks = [chunk("index.js", ["vue.js"]), chunk("vue.js"), room, chunk("Sheet.js")];
+    const html = '<script type="module" src="/index.js"></script><link rel="modulepreload" href="/vue.js">';
+    expect(earlyTags(html, chunks, /Room\.vue$/)).toEqual([
+      '<link rel="preload" as="style" crossorigin href="/Room.css">',
+      '<link rel="modulepreload" crossorigin href="/Room.js">',
+    ]);
   });
 });

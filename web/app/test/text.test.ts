@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isLong, piecesOf, signOf, startOf } from "../src/state/text";
+import { anew, isLong, piecesOf, signOf, startOf } from "../src/state/text";
 
 describe("a comment's text", () => {
   it("links are made of web addresses only, and end where the sentence does", () => {
@@ -37,5 +37,17 @@ describe("a comment's text", () => {
 
   it("a sign is the name's first character", () => {
     expect([signOf("曹勇泽"), signOf(" li"), signOf("𠮷野"), signOf("")]).toEqual(["曹", "L", "𠮷", ""]);
+  });
+});
+
+describe("what a screen reader is told", () => {
+  it("changes with every sentence, also where the same is said again and again", () => {
+    const said = "同意";
+    const heard = [anew("", said)];
+    for (let time = 0; time < 4; time += 1) heard.push(anew(heard.at(-1) ?? "", said));
+    for (const [index, words] of heard.entries()) {
+      expect(words.trim()).toBe(said);
+      expect(words).not.toBe(heard[index - 1]);
+    }
   });
 });

@@ -44,6 +44,8 @@ test.beforeAll(async ({ browser }) => {
 });
 
 async function take(page: Page, name: string): Promise<number> {
+  // Images are there, and what is chosen from the list of organisations, which comes after the page.
+  await page.waitForFunction(() => [...document.images].every((image) => image.complete) && [...document.querySelectorAll("select")].every((one) => one.selectedIndex >= 0));
   const picture = await page.screenshot({ animations: "disabled", caret: "hide" });
   const small = withPalette(picture);
   writeFileSync(join(folder, `${name}.png`), small);

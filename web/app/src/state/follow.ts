@@ -18,7 +18,7 @@ export interface Follow {
   /** Handlers for the scrolling element. */
   scrolled(): void;
   hand(event?: Event): void;
-  pressed(): void;
+  grabbed(event: PointerEvent): void;
 }
 
 export function useFollow(scroller: Ref<HTMLElement | null>, told: { moved(): void; nearStart(): void; resized(): void }): Follow {
@@ -26,6 +26,7 @@ export function useFollow(scroller: Ref<HTMLElement | null>, told: { moved(): vo
   let lastTop = 0;
   let handAt = 0;
   let handDown = false;
+  let pulled: ((event: PointerEvent) => void) | undefined;
 
   let pulledAt = 0;
   let finger: { id: number; y: number } | undefined;
@@ -53,10 +54,18 @@ export function useFollow(scroller: Ref<HTMLElement | null>, told: { moved(): vo
   function fingerLifted(): void {
     finger = undefined;
   }
-  function pressed(): void {
-    handDown = true;
+  /** A hand that holds the scrollbar, or pulls; one that only presses a button in a row moves nothing. */
+  function grabbed(event: PointerEvent): void {
+    handDown = event.target === scroller.value;
+    const { clientX, clientY } = event;
+    pulled = ({ clientX: x, clientY: y }) => {
+      if (Math.hypot(x - clientX, y - clientY) > FINGER_PX) handDown = true;
+    };
+    addEventListener("pointermove", pulled, { passive: true });
   }
   function lifted(): void {
+    if (pulled) removeEventListener("pointermove", pulled);
+    pulled = undefined;
     if (handDown) hand();
     handDown = false;
   }
@@ -85,9 +94,10 @@ export function useFollow(scroller: Ref<HTMLElement | null>, told: { moved(): vo
   });
   onUnmounted(() => {
     sizes?.disconnect();
+    if (pulled) removeEventListener("pointermove", pulled);
     document.removeEventListener("visibilitychange", scrolled);
     for (const event of LIFTS) removeEventListener(event, lifted);
     for (const event of FINGERS) removeEventListener(event, fingerLifted);
   });
-  return { atEnd, scrolled, hand, pressed };
+  return { atEnd, scrolled, hand, grabbed };
 }

@@ -4,7 +4,7 @@ import { i18n } from "../words";
 import { nameOf } from "./people";
 import type { Row } from "./rows";
 import { number } from "./tell";
-import { startOf } from "./text";
+import { anew, startOf } from "./text";
 
 const { t } = i18n.global;
 const EVERY_MS = 4_000;
@@ -36,8 +36,8 @@ export function useHeard(rows: () => Row[], me: () => number) {
     }
     told = Math.max(newest, 0);
     if (count === 0 || !last) return;
-    heard.value =
-      count === 1 ? t("room.said", { name: nameOf(last.author), text: startOf(last.text, WORDS_MOST) }) : t("room.heard", { n: number(count) });
+    const words = count === 1 ? t("room.said", { name: nameOf(last.author), text: startOf(last.text, WORDS_MOST) }) : t("room.heard", { n: number(count) });
+    heard.value = anew(heard.value, words);
   }, EVERY_MS);
   onUnmounted(() => clearInterval(teller));
   return heard;

@@ -29,7 +29,7 @@ export interface RoomView {
 }
 
 /** Events held while one follows the newest, and while one reads back: a page that runs all day weighs what it did. */
-const FOLLOWING_MOST = 4_000;
+const FOLLOWING_MOST = 2_000;
 const READING_MOST = 50_000;
 /** Kept on the device so often while one looks. */
 const KEEP_MS = 5_000;
@@ -127,12 +127,8 @@ export function useRoom(id: string) {
     }
     const wait = pace.waitMs(readsBack) - (performance.now() - drawnAt);
     if (wait <= 8) frame = requestAnimationFrame(draw);
-    else {
-      timer = setTimeout(() => {
-        timer = undefined;
-        frame = requestAnimationFrame(draw);
-      }, wait);
-    }
+    // In a flood not within the frame: between what is made here and its painting a key can be heard.
+    else timer = setTimeout(draw, wait);
   }
 
   async function load(version = 0): Promise<void> {
@@ -227,6 +223,11 @@ export function useRoom(id: string) {
   function readingBack(now: boolean): void {
     readsBack = now;
     room.keepMost = now ? READING_MOST : FOLLOWING_MOST;
+    // Back at the newest, what was read goes at once, in the drawing that goes there.
+    if (now || !room.follower.trim(FOLLOWING_MOST)) return;
+    clearTimeout(timer);
+    cancelAnimationFrame(frame);
+    draw();
   }
   const indexOf = (seq: number) => book?.indexOf(seq) ?? -1;
   return { room, view, consultation, wrong, load, post, reach, reachTime, reachUnread, indexOf, readingBack };

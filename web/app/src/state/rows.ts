@@ -11,6 +11,9 @@ export type Row =
   | { key: string; seq: number; kind: "start" }
   | { key: string; seq: number; kind: "outgoing"; post: Outgoing };
 
+/** What stands between comments. */
+export type Line = Exclude<Row, { kind: "comment" | "outgoing" }>;
+
 /** A pause in the conversation after which the time is told. */
 const PAUSE_MS = 5 * 60_000;
 
@@ -28,6 +31,13 @@ export function rowIndex(rows: Row[], seq: number): number {
     else high = middle - 1;
   }
   return -1;
+}
+
+/** How many rows of `before` stood in front of the first comment that `now` has, and are gone. */
+export function goneBefore(before: Row[], now: Row[]): number {
+  const first = now.findIndex((row) => row.kind === "comment");
+  const row = now[first];
+  return row ? Math.max(0, rowIndex(before, row.seq) - first) : 0;
 }
 
 /** What is held of a log: every event from `oldest` to `delivered`. */

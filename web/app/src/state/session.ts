@@ -30,14 +30,33 @@ export const myself = computed(() => me.value?.person?.id ?? client.session?.per
 export type Standing = "in" | "out" | "unknown";
 let restoring: Promise<Standing> | undefined;
 let knownOut = false;
+/** Done when the ticket for the line has been asked for; undefined: nobody was remembered, so no line has set out. */
+export let settingOut: Promise<void> | undefined;
 /** `me` is what was kept of the last visit: the service has not been reached yet. */
 let remembered = false;
 
-/** Whether this browser has a session; asked once, where it was told. Without a network, the last one stands: what was
+/** Whether this browser has a session. Who was here last goes on at once, without a question before the first comment: the
+ * line's own sign-in tells whether the session still stands, and whose it is. Without a network that is as well: what was
  * read opens, what is written is kept, and both are made good when the line comes. */
 export function restore(): Promise<Standing> {
   if (me.value) return Promise.resolve("in");
   if (knownOut) return Promise.resolve("out");
+  const kept = recall();
+  if (kept) {
+    client.session = kept.session;
+    me.value = kept.me;
+    remembered = true;
+    settingOut = new Promise((resolve) => {
+      const stop = client.connectionChanged.on(({ phase, tries }) => {
+        if (phase !== "online" && tries === 0) return;
+        stop();
+        resolve();
+      });
+    });
+    void client.start().catch(() => undefined);
+    void people.loadOrganisations().catch(() => undefined);
+    return Promise.resolve("in");
+  }
   restoring ??= client
     .restore()
     .then(async (session): Promise<Standing> => {
@@ -48,16 +67,7 @@ export function restore(): Promise<Standing> {
       await begin();
       return "in";
     })
-    .catch(async (): Promise<Standing> => {
-      const kept = recall();
-      if (!kept) return "unknown";
-      client.session = kept.session;
-      me.value = kept.me;
-      remembered = true;
-      // What was read opens now; the line comes when it can.
-      void client.start().catch(() => undefined);
-      return "in";
-    })
+    .catch((): Standing => "unknown")
     .finally(() => (restoring = undefined));
   return restoring;
 }

@@ -57,3 +57,9 @@ export function startOf(text: string, most: number): string {
 export function signOf(name: string): string {
   return Array.from(name.trim())[0]?.toUpperCase() ?? "";
 }
+
+/** What to say now, after `before`: the same words twice are no change, and a screen reader says changes alone. A space that
+ * nobody hears makes them one. Pure. */
+export function anew(before: string, now: string): string {
+  return before === now ? `${now}\u00a0` : now;
+}

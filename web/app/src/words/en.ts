@@ -198,6 +198,8 @@ export default {
     roles: "Roles",
     anyRole: "Any role",
     slow: "Slow mode (seconds between two comments; 0: none)",
+    moderators: "Moderators",
+    moderatorsHint: "Moderators may hide unsuitable comments; they must be among those who may watch. Staff who manage this consultation need not be named.",
     submit: "Create",
     badTimes: "It must close after it opens.",
     conflict: "Somebody else has just changed it. The newest is shown; check it, then save again.",
@@ -206,6 +208,18 @@ export default {
     basics: "Title and agenda",
     when: "Times",
     who: "Who takes part",
+  },
+  people: {
+    find: "Find by name",
+    none: "Nobody found.",
+    found: "{n} found. Choose with the arrow keys.",
+    added: "{name} added.",
+    remove: "Remove {name}",
+    removed: "{name} removed.",
+  },
+  file: {
+    choose: "Choose a file",
+    none: "No file chosen",
   },
   role: {
     member: "Member",

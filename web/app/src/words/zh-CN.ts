@@ -198,6 +198,8 @@ export default {
     roles: "身份",
     anyRole: "不限身份",
     slow: "慢速模式（两条发言之间的秒数，0 为不限）",
+    moderators: "主持人",
+    moderatorsHint: "主持人可以隐藏不当发言，须在可以观看的范围内。管理本协商的工作人员不必指定。",
     submit: "创建",
     badTimes: "结束时间须晚于开始时间。",
     conflict: "其他人刚刚修改过，已载入最新内容，请核对后再保存。",
@@ -206,6 +208,18 @@ export default {
     basics: "题目与议程",
     when: "时间",
     who: "谁可以参加",
+  },
+  people: {
+    find: "输入姓名查找",
+    none: "没有找到。",
+    found: "找到 {n} 人，用上下键选择。",
+    added: "已添加 {name}。",
+    remove: "移除 {name}",
+    removed: "已移除 {name}。",
+  },
+  file: {
+    choose: "选择文件",
+    none: "尚未选择文件",
   },
   role: {
     member: "委员",
