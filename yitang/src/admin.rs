@@ -58,9 +58,9 @@ pub fn record() -> anyhow::Result<PrometheusHandle> {
     let upkeep = handle.clone();
     tokio::spawn(async move {
         loop {
+            report_process();
             tokio::time::sleep(UPKEEP_EVERY).await;
             upkeep.run_upkeep();
-            report_process();
         }
     });
     Ok(handle)
