@@ -24,20 +24,20 @@ impl Heat {
 
     /// Counts a post to the conversation of this key at this time. Whether the conversation is hot.
     pub(super) fn note(&self, key: u64, now_ms: u64) -> bool {
-        let period = now_ms / PERIOD_MS & 0xffff_ffff;
+        let period = (now_ms / PERIOD_MS) & 0xffff_ffff;
         let place = &self.places[key as usize % PLACES];
         let next = |old: u64| {
-            let (then, before, count) = (old >> 32, old >> 16 & 0xffff, old & 0xffff);
+            let (then, before, count) = (old >> 32, (old >> 16) & 0xffff, old & 0xffff);
             let (before, count) = match period.wrapping_sub(then) {
                 0 => (before, count),
                 1 => (count, 0),
                 _ => (0, 0),
             };
-            period << 32 | before << 16 | (count + 1).min(0xffff)
+            (period << 32) | (before << 16) | (count + 1).min(0xffff)
         };
         let old = place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| Some(next(old))).unwrap_or_default();
         let now = next(old);
-        (now >> 16 & 0xffff).max(now & 0xffff) > FLOOD
+        ((now >> 16) & 0xffff).max(now & 0xffff) > FLOOD
     }
 }
 
