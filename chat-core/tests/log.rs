@@ -109,6 +109,41 @@ async fn numbers_are_dense_and_a_post_sent_again_is_one_post() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_before_is_answered_as_before_whatever_has_become_of_it() {
+    for database in Database::both() {
+        let (mut core, open) = Core::seeded(&database.url()).await;
+        let staff = core.person("staff1").await;
+        let said = comment(&open, "said once");
+        let first = core.submit(100, said.clone()).await.unwrap();
+        let gone = comment(&open, "said, and taken back");
+        let target = seq(&core.submit(101, gone).await.unwrap());
+        let recall = post(&open, Content::Recall(Recall { target, reason: String::new() }));
+        let recalled = core.submit(101, recall.clone()).await.unwrap();
+
+        // Among new ones in one batch, one of which is refused for itself.
+        let nowhere = comment(&uuid::Uuid::now_v7().to_string(), "nowhere");
+        let batch =
+            vec![(100, said.clone()), (101, recall.clone()), (102, comment(&open, "new")), (103, nowhere), (104, comment(&open, "newer"))];
+        let verdicts = core.submit_all(batch).await;
+        assert_eq!(verdicts[0], Ok(first.clone()));
+        assert_eq!(verdicts[1], Ok(recalled.clone()), "its target is gone by now, by this very post");
+        assert_eq!(verdicts[3].as_ref().unwrap_err().code(), RefusalCode::NotFound);
+        assert_eq!(seq(verdicts[4].as_ref().unwrap()), seq(verdicts[2].as_ref().unwrap()) + 1);
+
+        // Closed: what stands is still acknowledged, what is new is refused, and the same id for something else is a conflict.
+        let close = SetConsultationStateRequest { id: open.clone(), state: ConsultationState::Closed.into() };
+        core.consultations.set_consultation_state(by(staff, close)).await.unwrap();
+        let mut other = said.clone();
+        other.content = Some(Content::Comment(Comment { text: "something else".into(), ..Comment::default() }));
+        let verdicts = core.submit_all(vec![(100, said), (105, comment(&open, "too late")), (101, recall), (100, other)]).await;
+        assert_eq!((&verdicts[0], &verdicts[2]), (&Ok(first), &Ok(recalled)));
+        assert_eq!(verdicts[1].as_ref().unwrap_err().code(), RefusalCode::Closed);
+        assert_eq!(verdicts[3].as_ref().unwrap_err().code(), RefusalCode::Conflict);
+        core.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_comment_after_closing() {
     for database in Database::both() {
         let (mut core, open) = Core::seeded(&database.url()).await;
