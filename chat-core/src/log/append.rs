@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::{
     entry::{COMMENT, Change, Effect, Gatekeeper, HeadRow, Submission, TargetRow, body_of, counts, kind_code},
-    rows::{self, NewRow, StandingRow},
+    looks::{self, StandingRow},
+    rows::{self, NewRow},
 };
 use crate::{
     fault::{Error, Fault},
@@ -67,7 +68,7 @@ pub async fn append(tx: &mut Tx<'_>, gatekeeper: &dyn Gatekeeper, batch: &[Submi
         last_spoke: if speakers.is_empty() {
             HashMap::new()
         } else {
-            rows::speakers(tx, &speakers.into_iter().collect::<Vec<_>>())
+            looks::speakers(tx, &speakers.into_iter().collect::<Vec<_>>())
                 .await?
                 .into_iter()
                 .map(|row| ((row.conversation, row.person), row.last_ms))
@@ -76,7 +77,7 @@ pub async fn append(tx: &mut Tx<'_>, gatekeeper: &dyn Gatekeeper, batch: &[Submi
         targets: if targets.is_empty() {
             HashMap::new()
         } else {
-            rows::targets(tx, &targets.into_iter().collect::<Vec<_>>())
+            looks::targets(tx, &targets.into_iter().collect::<Vec<_>>())
                 .await?
                 .into_iter()
                 .map(|row| ((row.conversation, row.seq), row))
@@ -114,7 +115,7 @@ async fn standing(tx: &mut Tx<'_>, keys: &[Key]) -> Result<HashMap<Key, Standing
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    Ok(rows::standing(tx, keys).await?.into_iter().map(|row| ((row.conversation, row.author, row.client_id), row)).collect())
+    Ok(looks::standing(tx, keys).await?.into_iter().map(|row| ((row.conversation, row.author, row.client_id), row)).collect())
 }
 
 /// Everything that a batch's posts are judged against, and what they make of it. Pure but for the last step.

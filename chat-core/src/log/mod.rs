@@ -4,6 +4,7 @@ mod append;
 mod batcher;
 mod entry;
 mod heads;
+mod looks;
 mod options;
 mod page;
 mod relay;

@@ -302,7 +302,7 @@ fn storm(bench: &Bench) -> anyhow::Result<()> {
     bench.together("storm", Some("storm"), &[])
 }
 
-/// Through the gateway and without it: many conversations and one on PostgreSQL, many on SQLite.
+/// Through the gateway and without it: many conversations and one on PostgreSQL, many on SQLite (through: `yitang all`).
 fn post(bench: &Bench) -> anyhow::Result<()> {
     let mut named = Vec::new();
     for (name, database, conversations) in
@@ -311,10 +311,17 @@ fn post(bench: &Bench) -> anyhow::Result<()> {
         let mut wanted = bench.beside_the_database(name);
         wanted.sqlite = database == "sqlite";
         wanted.settings = fast_authors();
-        let stage = Stage::start(&wanted)?;
         let arguments = ["--conversations", conversations, "--posters", "2000", "--seconds", "6"];
         let through = format!("post-{name}");
-        bench.load(&stage, "post", &through, 2_000, &arguments)?;
+        if wanted.sqlite {
+            // Through the gateway as SQLite is run for real: all in one process.
+            let all = Wanted { gateways: None, cpus: &bench.servers, ..wanted.clone() };
+            bench.load(&Stage::start(&all)?, "post", &through, 2_000, &arguments)?;
+        }
+        let stage = Stage::start(&wanted)?;
+        if !wanted.sqlite {
+            bench.load(&stage, "post", &through, 2_000, &arguments)?;
+        }
         let core = stage.chat_core().context("a chat-core")?;
         let without = format!("post-{name}-without");
         bench.load(&stage, "post", &without, 2_000, &[arguments.as_slice(), &["--chat-core", &core]].concat())?;
