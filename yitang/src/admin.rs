@@ -58,7 +58,6 @@ pub fn record() -> anyhow::Result<PrometheusHandle> {
     let upkeep = handle.clone();
     tokio::spawn(async move {
         loop {
-            report_process();
             tokio::time::sleep(UPKEEP_EVERY).await;
             upkeep.run_upkeep();
         }
@@ -101,6 +100,8 @@ pub async fn serve(address: SocketAddr, metrics: PrometheusHandle, health: Healt
 }
 
 async fn exposition(State((metrics, _)): State<(PrometheusHandle, Health)>) -> impl IntoResponse {
+    // As it is now, not as it was when the last scrape or upkeep came.
+    report_process();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render())
 }
 
