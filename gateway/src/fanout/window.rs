@@ -40,13 +40,15 @@ pub struct Window {
     /// When it last sent, the newest at the back.
     sends: VecDeque<u64>,
     flooding: bool,
+    /// When it last sent, whether it gathers or not.
+    last_ms: Option<u64>,
 }
 
 impl Window {
     /// Quiet.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, width_ms: bounds.least_ms.into(), rest_ms: 0, sends: VecDeque::new(), flooding: false }
+        Self { bounds, width_ms: bounds.least_ms.into(), rest_ms: 0, sends: VecDeque::new(), flooding: false, last_ms: None }
     }
 
     /// Sends that a core may not have written yet when the next one goes. What is gathered waits for the writing of what was
@@ -56,11 +58,12 @@ impl Window {
         if self.flooding { 0 } else { AHEAD }
     }
 
-    /// Whether more events are sure to go within the window: what else is to be told may wait for them.
+    /// Whether more events are likely to go soon, by when the last went: within two windows in a flood, else within so long.
+    /// What else is to be told may wait for them.
     #[must_use]
-    pub fn expects(&self, now_ms: u64) -> bool {
-        let last = self.sends.back().copied().unwrap_or_default();
-        self.flooding && now_ms < last + 2 * self.width_ms.max(self.rest_ms)
+    pub fn expects(&self, now_ms: u64, talk_ms: u64) -> bool {
+        let within_ms = if self.flooding { 2 * self.width_ms.max(self.rest_ms) } else { talk_ms };
+        self.last_ms.is_some_and(|last| now_ms < last + within_ms)
     }
 
     /// When what waits now may go.
@@ -74,6 +77,7 @@ impl Window {
 
     /// So many events are sent now. The window that they were gathered in, for the clients: 0 when they went at once.
     pub fn send(&mut self, now_ms: u64, events: usize, load: Load) -> u32 {
+        self.last_ms = Some(now_ms);
         if self.bounds.least_ms == 0 {
             return 0;
         }
@@ -193,11 +197,13 @@ mod tests {
     #[test]
     fn a_flood_is_expected_to_go_on_for_two_windows_and_waits_for_its_writing() {
         let mut window = Window::new(BOUNDS);
-        assert!(!window.expects(0) && window.ahead() == AHEAD);
+        assert!(!window.expects(0, 1_000) && window.ahead() == AHEAD);
+        window.send(0, 1, Load::default());
+        assert_eq!((window.expects(999, 1_000), window.expects(1_000, 1_000), window.expects(1, 0)), (true, false, false), "talk");
         (0..4).for_each(|now_ms| {
             window.send(now_ms, 5, Load::default());
         });
-        assert_eq!((window.expects(102), window.expects(103), window.ahead()), (true, false, 0));
+        assert_eq!((window.expects(102, 1_000), window.expects(103, 1_000), window.ahead()), (true, false, 0));
     }
 
     #[test]

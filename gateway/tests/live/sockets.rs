@@ -116,7 +116,7 @@ async fn a_ping_is_answered_before_signing_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_socket_can_slow_another() {
-    let hall = Hall::with(|options| options.hub.outbox_bytes = 256 * 1024).await;
+    let hall = Hall::with(|options| options.hub.outbox_bytes = 1024 * 1024).await;
     let room = hall.core.conversation();
     let mut slow = hall.client(1).await;
     let position = slow.subscribe(room, None, 0).await.unwrap().position.unwrap();

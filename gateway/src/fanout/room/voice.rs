@@ -115,10 +115,15 @@ impl Room {
         self.sockets[core] != Spoken::default()
     }
 
-    /// Says what changed besides, where it did not go with events already. In a flood it waits for the next events: in a write
-    /// of its own to every socket it would cost as much as they do.
+    /// Says what changed besides, where it did not go with events already. In a flood, and in a large room where somebody spoke
+    /// a moment ago, it waits for the next events, for twice its time at most: in a write of its own to every socket it would
+    /// cost as much as they do.
     pub(super) async fn tell_state(&mut self) {
-        if !self.out.is_empty() || self.window.expects(self.age_ms()) {
+        let options = &self.fanout.inner.options;
+        let large = self.people.len() > options.typing_people_most as usize;
+        let talk_ms = if large { options.state_ms } else { 0 };
+        let waits = self.state_at.elapsed() < 2 * Duration::from_millis(options.state_ms);
+        if !self.out.is_empty() || (waits && self.window.expects(self.age_ms(), talk_ms)) {
             return;
         }
         for (kind, message) in self.states_due() {
