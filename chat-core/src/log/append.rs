@@ -61,28 +61,13 @@ pub async fn append(tx: &mut Tx<'_>, gatekeeper: &dyn Gatekeeper, batch: &[Submi
     let speakers: BTreeSet<_> =
         batch.iter().filter(|post| slow.contains(&post.conversation)).map(|post| (post.conversation, i64::from(post.author))).collect();
     let targets: BTreeSet<_> = batch.iter().filter_map(|post| Some((post.conversation, post.target()? as i64))).collect();
+    let (speakers, targets): (Vec<_>, Vec<_>) = (speakers.into_iter().collect(), targets.into_iter().collect());
     let mut desk = Desk {
         gatekeeper,
         now_ms,
         standing: standing(tx, &keys).await?,
-        last_spoke: if speakers.is_empty() {
-            HashMap::new()
-        } else {
-            looks::speakers(tx, &speakers.into_iter().collect::<Vec<_>>())
-                .await?
-                .into_iter()
-                .map(|row| ((row.conversation, row.person), row.last_ms))
-                .collect()
-        },
-        targets: if targets.is_empty() {
-            HashMap::new()
-        } else {
-            looks::targets(tx, &targets.into_iter().collect::<Vec<_>>())
-                .await?
-                .into_iter()
-                .map(|row| ((row.conversation, row.seq), row))
-                .collect()
-        },
+        last_spoke: looks::speakers(tx, &speakers).await?.into_iter().map(|row| ((row.conversation, row.person), row.last_ms)).collect(),
+        targets: looks::targets(tx, &targets).await?.into_iter().map(|row| ((row.conversation, row.seq), row)).collect(),
         heads: locked.into_iter().map(|head| (head.conversation, head)).collect(),
         rows: Vec::new(),
         events: BTreeMap::new(),
@@ -112,9 +97,6 @@ fn key(post: &Submission) -> Key {
 }
 
 async fn standing(tx: &mut Tx<'_>, keys: &[Key]) -> Result<HashMap<Key, StandingRow>, Fault> {
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
     Ok(looks::standing(tx, keys).await?.into_iter().map(|row| ((row.conversation, row.author, row.client_id), row)).collect())
 }
 

@@ -153,7 +153,8 @@ pub trait Gatekeeper: Send + Sync + 'static {
     /// Whether judging needs to know when somebody last spoke here, at the gate that was refreshed.
     fn asks_last_spoke(&self, head: &HeadRow) -> bool;
 
-    /// Judges one post. `last_spoke_ms`: when this author last posted here, where that was asked for; `now_ms`: the database's clock under the lock.
+    /// Judges one post. `last_spoke_ms`: when this author last posted here, where that was asked for; `now_ms`: the database's
+    /// clock under the lock.
     ///
     /// # Errors
     /// The refusal that the author is told.

@@ -2,12 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::FromRow;
+use sqlx::{AssertSqlSafe, FromRow};
 use tokio::{sync::Mutex, time::Instant};
 use uuid::Uuid;
 
-use super::{LogOptions, entry::HeadRow};
-use crate::{clock, fault::Fault, fetch_all, fetch_among, fetch_one, store::Store};
+use super::{LogOptions, entry::HeadRow, rows::HEAD};
+use crate::{
+    clock,
+    fault::Fault,
+    fetch_all, fetch_among, fetch_one,
+    store::{CLOCK_MS, Store},
+};
 
 #[derive(Clone, Copy, FromRow)]
 struct ChangedRow {
@@ -79,8 +84,7 @@ impl Heads {
     /// # Errors
     /// When the database fails.
     pub async fn of(&self, conversations: &[Uuid]) -> Result<Vec<HeadRow>, Fault> {
-        const HEADS: &str = "SELECT conversation, epoch, kind, seq, mseq, gate, time_ms, spoke, comments FROM heads WHERE conversation";
-        Ok(fetch_among!(self.store, HeadRow, HEADS, conversations, "")?)
+        Ok(fetch_among!(self.store, HeadRow, format!("SELECT {HEAD} FROM heads WHERE conversation"), conversations, "")?)
     }
 
     /// The database's clock on PostgreSQL; the process's on SQLite.
@@ -88,7 +92,7 @@ impl Heads {
         Ok(match &self.store {
             Store::Sqlite { .. } => clock::now_ms(),
             Store::Postgres(_) => {
-                let now: (i64,) = fetch_one!(self.store, (i64,), "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")?;
+                let now: (i64,) = fetch_one!(self.store, (i64,), AssertSqlSafe(format!("SELECT {CLOCK_MS}")))?;
                 now.0
             }
         })

@@ -87,9 +87,8 @@ async fn first_at(store: &Store, conversation: Uuid, head: &HeadRow, time_ms: i6
             middle
         )?;
         match found {
-            Some((_, at_ms)) if at_ms >= time_ms => high = middle,
-            Some((seq, _)) => low = seq + 1,
-            None => high = middle,
+            Some((seq, at_ms)) if at_ms < time_ms => low = seq + 1,
+            _ => high = middle,
         }
     }
     Ok(low.min(head.seq))

@@ -10,10 +10,11 @@ use crate::{
     clock,
     fault::Fault,
     fetch_among,
-    store::{Tx, portions},
+    store::{CLOCK_MS, Tx, portions},
 };
 
-const HEAD: &str = "conversation, epoch, kind, seq, mseq, gate, time_ms, spoke, comments";
+/// The columns of a head.
+pub const HEAD: &str = "conversation, epoch, kind, seq, mseq, gate, time_ms, spoke, comments";
 
 /// An event to insert.
 #[derive(Clone, Debug)]
@@ -48,9 +49,7 @@ pub async fn lock_heads(tx: &mut Tx<'_>, conversations: &[Uuid]) -> Result<(Vec<
     }
     // The clock is read as each row comes out of the locking: the last reading is after the last lock.
     let lock = format!("WITH locked AS (SELECT {HEAD} FROM heads WHERE conversation");
-    let read = format!(
-        " ORDER BY conversation FOR UPDATE) SELECT {HEAD}, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms FROM locked"
-    );
+    let read = format!(" ORDER BY conversation FOR UPDATE) SELECT {HEAD}, {CLOCK_MS} AS now_ms FROM locked");
     let rows = fetch_among!(tx, LockedRow, lock, conversations, read)?;
     let now_ms = rows.iter().map(|row| row.now_ms).max().unwrap_or_default();
     Ok((rows.into_iter().map(|row| row.head).collect(), now_ms))

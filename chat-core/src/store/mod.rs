@@ -9,7 +9,7 @@ mod upkeep;
 use std::{path::Path, str::FromStr as _, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    AssertSqlSafe, ConnectOptions as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -28,6 +28,9 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How often SQLite's log is folded into its file. Nothing to fold costs nothing.
 const FOLD_EVERY: Duration = Duration::from_secs(1);
+
+/// PostgreSQL's clock as an expression: milliseconds since 1970, now and not when the transaction began.
+pub const CLOCK_MS: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
 /// One of two, whichever database it is.
 pub enum Either<S, P> {
@@ -201,8 +204,7 @@ impl Tx<'_> {
         match self {
             Self::Sqlite(_) => Ok(crate::clock::now_ms()),
             Self::Postgres(tx) => {
-                let now: (i64,) =
-                    sqlx::query_as("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint").fetch_one(&mut **tx).await?;
+                let now: (i64,) = sqlx::query_as(AssertSqlSafe(format!("SELECT {CLOCK_MS}"))).fetch_one(&mut **tx).await?;
                 Ok(now.0)
             }
         }

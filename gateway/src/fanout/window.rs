@@ -37,10 +37,9 @@ pub struct Window {
     width_ms: u64,
     /// What was sent last takes so long by the budget of bytes, milliseconds.
     rest_ms: u64,
-    /// When it last sent, the newest at the back.
+    /// The last few sends, by which a flood is known.
     sends: VecDeque<u64>,
     flooding: bool,
-    /// When it last sent, whether it gathers or not.
     last_ms: Option<u64>,
 }
 
@@ -69,7 +68,7 @@ impl Window {
     /// When what waits now may go.
     #[must_use]
     pub fn due_ms(&self, now_ms: u64) -> u64 {
-        match self.sends.back() {
+        match self.last_ms {
             Some(last) if self.flooding => now_ms.max(last + self.width_ms.max(self.rest_ms)),
             _ => now_ms,
         }
@@ -77,11 +76,10 @@ impl Window {
 
     /// So many events are sent now. The window that they were gathered in, for the clients: 0 when they went at once.
     pub fn send(&mut self, now_ms: u64, events: usize, load: Load) -> u32 {
-        self.last_ms = Some(now_ms);
+        let since = self.last_ms.replace(now_ms).map_or(u64::MAX, |last| now_ms.saturating_sub(last));
         if self.bounds.least_ms == 0 {
             return 0;
         }
-        let since = self.sends.back().map_or(u64::MAX, |last| now_ms.saturating_sub(*last));
         if self.flooding && (events <= 1 || since >= 20 * self.width_ms) {
             self.flooding = false;
             self.sends.clear();

@@ -185,6 +185,17 @@ mod tests {
         UpstreamOptions { batch_most: most, in_flight_most: in_flight, gather_ms: 2, ..UpstreamOptions::default() }
     }
 
+    /// A carry that answers at once, and how many asks each of its calls was for.
+    fn counting() -> (Arc<Mutex<Vec<usize>>>, Carry<u32, u32>) {
+        let sizes: Arc<Mutex<Vec<usize>>> = Arc::default();
+        let counted = sizes.clone();
+        let carry: Carry<u32, u32> = Arc::new(move |asks| {
+            counted.lock().push(asks.len());
+            Box::pin(async move { Ok(asks.into_iter().map(Ok).collect()) })
+        });
+        (sizes, carry)
+    }
+
     #[tokio::test]
     async fn what_comes_while_a_call_is_in_flight_goes_together_in_the_next() {
         let sizes = Arc::new(Mutex::new(Vec::new()));
@@ -272,14 +283,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_storm_is_gathered_into_few_calls_and_a_single_ask_goes_at_once() {
-        let sizes = Arc::new(Mutex::new(Vec::new()));
-        let carry: Carry<u32, u32> = {
-            let sizes = sizes.clone();
-            Arc::new(move |asks| {
-                sizes.lock().push(asks.len());
-                Box::pin(async move { Ok(asks.into_iter().map(Ok).collect()) })
-            })
-        };
+        let (sizes, carry) = counting();
         let gatherer = Gatherer::paced("test", &UpstreamOptions { storm_gather_ms: 100, ..UpstreamOptions::default() }, carry);
         wave(&gatherer, 1).await;
         let started = Instant::now();
@@ -293,14 +297,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_patient_waits_for_others_unless_one_in_a_hurry_comes() {
-        let sizes = Arc::new(Mutex::new(Vec::new()));
-        let carry: Carry<u32, u32> = {
-            let sizes = sizes.clone();
-            Arc::new(move |asks| {
-                sizes.lock().push(asks.len());
-                Box::pin(async move { Ok(asks.into_iter().map(Ok).collect()) })
-            })
-        };
+        let (sizes, carry) = counting();
         let gatherer = Gatherer::new("test", &bounded(8, 1), carry);
         let patient = |ask| gatherer.ask_patiently(ask, 1, Duration::from_millis(60));
         let started = Instant::now();
