@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use prost::Message as _;
 use proto::v1::{Event, Post, Refusal, event::Kind, post::Content};
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// The newest state of a conversation's log; locked while it is appended to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow, Deserialize)]
 pub struct HeadRow {
     /// Which conversation.
     pub conversation: Uuid,

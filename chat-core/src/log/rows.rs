@@ -42,9 +42,21 @@ struct LockedRow {
 /// Locks the heads, in the order of their ids so that two batches never wait for one another in a circle. With the time, in
 /// milliseconds since 1970, read when nobody else can append to them any more; 0 where none of them is known.
 pub async fn lock_heads(tx: &mut Tx<'_>, conversations: &[Uuid]) -> Result<(Vec<HeadRow>, i64), Fault> {
-    if let Tx::Sqlite(_) = tx {
+    if let Tx::Sqlite(tx) = tx {
         // The one writer has locked everything by beginning.
-        let heads = fetch_among!(tx, HeadRow, format!("SELECT {HEAD} FROM heads WHERE conversation"), conversations, "")?;
+        let columns = HEAD.replacen("conversation", "hex(conversation)", 1);
+        let mut heads = Vec::with_capacity(conversations.len());
+        for chunk in portions(conversations) {
+            // All in one row: each row for itself is handed from the database's thread to this one, which takes longer than to
+            // find it.
+            let mut query = QueryBuilder::<Sqlite>::new("WITH k(id) AS (");
+            query.push_values(chunk, |mut values, id| {
+                values.push_bind(*id);
+            });
+            query.push(format!(") SELECT json_group_array(json_array({columns})) FROM k CROSS JOIN heads ON conversation = id"));
+            let (found,): (String,) = query.build_query_as().fetch_one(&mut **tx).await?;
+            heads.extend(serde_json::from_str::<Vec<HeadRow>>(&found).map_err(|error| sqlx::Error::Decode(error.into()))?);
+        }
         return Ok((heads, clock::now_ms()));
     }
     // The clock is read as each row comes out of the locking: the last reading is after the last lock.
@@ -55,7 +67,7 @@ pub async fn lock_heads(tx: &mut Tx<'_>, conversations: &[Uuid]) -> Result<(Vec<
     Ok((rows.into_iter().map(|row| row.head).collect(), now_ms))
 }
 
-/// Inserts events. A row that stands already is an error: duplicates were looked up before, under the lock.
+/// Inserts events. A row that stands already is an error that nothing else is tried after: the transaction is given up.
 pub async fn insert_events(tx: &mut Tx<'_>, rows: &[NewRow]) -> Result<(), Fault> {
     match tx {
         Tx::Postgres(tx) => {
@@ -79,8 +91,9 @@ pub async fn insert_events(tx: &mut Tx<'_>, rows: &[NewRow]) -> Result<(), Fault
         }
         Tx::Sqlite(tx) => {
             for chunk in portions(rows) {
+                // FAIL: nothing of the statement is undone by itself, so SQLite need not remember each page as it was.
                 let mut query = QueryBuilder::<Sqlite>::new(
-                    "INSERT INTO events (conversation, seq, mseq, time_ms, author, client_id, digest, kind, target, body) ",
+                    "INSERT OR FAIL INTO events (conversation, seq, mseq, time_ms, author, client_id, digest, kind, target, body) ",
                 );
                 query.push_values(chunk, |mut values, row| {
                     values
@@ -132,23 +145,28 @@ pub async fn update_heads(tx: &mut Tx<'_>, heads: &[HeadRow], now_ms: i64) -> Re
         }
         Tx::Sqlite(tx) => {
             for chunk in portions(heads) {
-                let mut query = QueryBuilder::<Sqlite>::new("WITH k(conversation, seq, mseq, gate, time_ms, spoke, comments) AS (");
+                // The rows stand, so each is updated where it is found; UPDATE … FROM would first copy everything aside.
+                let mut query = QueryBuilder::<Sqlite>::new(
+                    "INSERT INTO heads (conversation, epoch, kind, partition, seq, mseq, gate, time_ms, spoke, comments, changed_ms) ",
+                );
                 query.push_values(chunk, |mut values, head| {
                     values
                         .push_bind(head.conversation)
+                        .push_bind(head.epoch)
+                        .push_bind(head.kind)
+                        .push("0")
                         .push_bind(head.seq)
                         .push_bind(head.mseq)
                         .push_bind(head.gate)
                         .push_bind(head.time_ms)
                         .push_bind(head.spoke)
-                        .push_bind(head.comments);
+                        .push_bind(head.comments)
+                        .push_bind(changed_ms);
                 });
                 query.push(
-                    ") UPDATE heads SET seq = k.seq, mseq = k.mseq, gate = k.gate, time_ms = k.time_ms, spoke = k.spoke, \
-                     comments = k.comments, changed_ms = ",
+                    " ON CONFLICT (conversation) DO UPDATE SET seq = excluded.seq, mseq = excluded.mseq, gate = excluded.gate, \
+                     time_ms = excluded.time_ms, spoke = excluded.spoke, comments = excluded.comments, changed_ms = excluded.changed_ms",
                 );
-                query.push_bind(changed_ms);
-                query.push(" FROM k WHERE heads.conversation = k.conversation");
                 query.build().execute(&mut **tx).await?;
             }
         }
@@ -159,37 +177,49 @@ pub async fn update_heads(tx: &mut Tx<'_>, heads: &[HeadRow], now_ms: i64) -> Re
 /// Notes who posted where: (conversation, person, when, how many more). Gives those who had not spoken there before.
 pub async fn note_speakers(tx: &mut Tx<'_>, rows: &[(Uuid, i64, i64, i64)]) -> Result<Vec<(Uuid, i64)>, Fault> {
     const ON_CONFLICT: &str = " ON CONFLICT (conversation, person) DO UPDATE SET last_ms = excluded.last_ms, \
-                               posts = speakers.posts + excluded.posts RETURNING conversation, person, posts";
-    let mut noted: Vec<(Uuid, i64, i64)> = Vec::with_capacity(rows.len());
+                               posts = speakers.posts + excluded.posts";
     match tx {
         Tx::Postgres(tx) => {
             let sql = format!(
                 "INSERT INTO speakers (conversation, person, last_ms, posts) \
-                 SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[]){ON_CONFLICT}"
+                 SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[]){ON_CONFLICT} \
+                 RETURNING conversation, person, posts"
             );
-            noted = sqlx::query_as(AssertSqlSafe(sql))
+            let noted: Vec<(Uuid, i64, i64)> = sqlx::query_as(AssertSqlSafe(sql))
                 .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
                 .bind(rows.iter().map(|row| row.1).collect::<Vec<_>>())
                 .bind(rows.iter().map(|row| row.2).collect::<Vec<_>>())
                 .bind(rows.iter().map(|row| row.3).collect::<Vec<_>>())
                 .fetch_all(&mut **tx)
                 .await?;
+            // Whose posts there are just these is there for the first time.
+            let posts: HashMap<(Uuid, i64), i64> = rows.iter().map(|row| ((row.0, row.1), row.3)).collect();
+            let new = noted.into_iter().filter(|row| posts.get(&(row.0, row.1)) == Some(&row.2));
+            Ok(new.map(|row| (row.0, row.1)).collect())
         }
         Tx::Sqlite(tx) => {
+            let mut new = Vec::new();
             for chunk in portions(rows) {
+                // Asked for before: as rows that the statement returns, all would be handed to this thread, one by one.
+                let mut query = QueryBuilder::<Sqlite>::new("WITH k(in_conversation, who) AS (");
+                query.push_values(chunk, |mut values, row| {
+                    values.push_bind(row.0).push_bind(row.1);
+                });
+                query.push(
+                    ") SELECT in_conversation, who FROM k WHERE NOT EXISTS \
+                     (SELECT 1 FROM speakers WHERE conversation = in_conversation AND person = who)",
+                );
+                new.extend(query.build_query_as::<(Uuid, i64)>().fetch_all(&mut **tx).await?);
                 let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO speakers (conversation, person, last_ms, posts) ");
                 query.push_values(chunk, |mut values, row| {
                     values.push_bind(row.0).push_bind(row.1).push_bind(row.2).push_bind(row.3);
                 });
                 query.push(ON_CONFLICT);
-                noted.extend(query.build_query_as::<(Uuid, i64, i64)>().fetch_all(&mut **tx).await?);
+                query.build().execute(&mut **tx).await?;
             }
+            Ok(new)
         }
     }
-    // Whose posts there are just these is there for the first time.
-    let posts: HashMap<(Uuid, i64), i64> = rows.iter().map(|row| ((row.0, row.1), row.3)).collect();
-    let new = noted.into_iter().filter(|row| posts.get(&(row.0, row.1)) == Some(&row.2));
-    Ok(new.map(|row| (row.0, row.1)).collect())
 }
 
 /// Writes on comments what edits, recalls and hides made of them.

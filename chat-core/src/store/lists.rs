@@ -2,7 +2,7 @@
 
 /// Lengths of the lists that SQLite is given: it prepares a statement for each, so always the same few are found again; and
 /// even ten values a row stay far below the 32,766 that it binds.
-const LENGTHS: [usize; 7] = [500, 100, 50, 20, 10, 5, 1];
+const LENGTHS: [usize; 10] = [512, 256, 128, 64, 32, 16, 8, 4, 2, 1];
 
 /// A list in portions of a few lengths, in order, none left out.
 pub fn portions<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {

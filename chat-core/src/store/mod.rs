@@ -28,6 +28,8 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How often SQLite's log is folded into its file. Nothing to fold costs nothing.
 const FOLD_EVERY: Duration = Duration::from_secs(1);
+/// A log of more pages than this is begun anew when it is folded: 16 MiB.
+const LONG_LOG_PAGES: i64 = 4_096;
 
 /// PostgreSQL's clock as an expression: milliseconds since 1970, now and not when the transaction began.
 pub const CLOCK_MS: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
@@ -98,7 +100,8 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_millis(options.lock_timeout_ms))
             .foreign_keys(true)
-            .pragma("cache_size", "-65536")
+            // KiB. At the end of a commit SQLite may look at every page that it holds: no more than a busy hour needs.
+            .pragma("cache_size", "-16384")
             // The log's pages go into the file beside the writer (`fold_logs`). Where that does not keep up, the writer does it
             // itself at 128 MiB; at SQLite's own 4 MiB nearly every commit of a flood would end with two more syncs.
             .pragma("wal_autocheckpoint", "32768")
@@ -121,13 +124,19 @@ impl Store {
     }
 
     /// Folds SQLite's write-ahead log into its file every second until `stop`, beside the writer, which does not wait for it;
-    /// nothing on PostgreSQL.
+    /// nothing on PostgreSQL. Where the log has become long, what came meanwhile is folded in the writer's place: the writer
+    /// then begins again at the log's start, in blocks that the file has already, and its syncs wait for nothing else.
     pub async fn fold_logs(self, stop: CancellationToken) {
-        let Self::Sqlite { read, .. } = &self else { return };
+        let Self::Sqlite { read, write } = &self else { return };
         let mut every = tokio::time::interval(FOLD_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(every.tick()).await.is_some() {
-            if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(read).await {
+            let folded = match fold(read).await {
+                Ok(pages) if pages > LONG_LOG_PAGES => fold(write).await.map(drop),
+                Ok(_) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = folded {
                 tracing::warn!(%error, "SQLite's log is not folded into its file");
             }
         }
@@ -184,6 +193,12 @@ impl Store {
             Self::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Folds what nobody reads any more, and gives the log's length in pages.
+async fn fold(pool: &SqlitePool) -> Result<i64, sqlx::Error> {
+    let (_busy, pages, _folded): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(pool).await?;
+    Ok(pages)
 }
 
 impl Tx<'_> {

@@ -167,11 +167,11 @@ impl Core {
                 self.joined(room, *join, &frames);
             }
             Turn::Done(ToRoom::Anew { position }) => {
-                let sessions: Vec<Rc<Session>> = members.sockets.drain().collect();
+                let sessions: Vec<Rc<Session>> = std::mem::take(&mut members.sockets).into_values().collect();
                 drop(rooms);
                 for session in sessions {
                     if let Some(subscription) = session.subscriptions.borrow_mut().get_mut(&room) {
-                        subscription.place = None;
+                        subscription.placed = false;
                     }
                     self.tell_left(room, &session);
                     session.reload(position.clone());
@@ -194,7 +194,7 @@ impl Core {
             }
             return;
         };
-        let placed = session.subscriptions.borrow().get(&room).is_some_and(|subscription| subscription.place.is_some());
+        let placed = session.subscriptions.borrow().get(&room).is_some_and(|subscription| subscription.placed);
         if join.again && !placed {
             // It left, and asked anew since: that answer is on its way.
             return;
@@ -219,9 +219,8 @@ impl Core {
         let members = rooms.entry(room).or_default();
         let mut subscriptions = session.subscriptions.borrow_mut();
         if let Some(subscription) = subscriptions.get_mut(&room) {
-            if subscription.place.is_none() {
-                subscription.place = Some(members.sockets.insert(session.clone()));
-            }
+            subscription.placed = true;
+            members.sockets.insert(session.socket.descriptor(), session.clone());
             subscription.take(&join.verdict);
         }
         drop(subscriptions);
@@ -249,10 +248,10 @@ impl Core {
 
     /// Takes a socket out of a room.
     pub fn leave(&self, room: Uuid, session: &Session, subscription: &Subscription) {
-        if let Some(place) = subscription.place {
+        if subscription.placed {
             let mut rooms = self.rooms.borrow_mut();
             if let Some(members) = rooms.get_mut(&room) {
-                members.sockets.try_remove(place);
+                members.sockets.remove(&session.socket.descriptor());
                 if members.sockets.is_empty() && members.queue.is_empty() {
                     rooms.remove(&room);
                 }
@@ -361,7 +360,7 @@ impl Core {
         let subscriptions = session.subscriptions.borrow();
         let tops = subscriptions
             .iter()
-            .filter(|(_, subscription)| subscription.place.is_some())
+            .filter(|(_, subscription)| subscription.placed)
             .filter_map(|(room, _)| rooms.get(room).map(|members| (room, members.top)))
             .filter(|(_, top)| top.seq > 0)
             .map(|(room, top)| proto::v1::Top {

@@ -1,9 +1,11 @@
 //! The sockets of one room on one core, and what is being written to them. The core goes from room to room and writes to
 //! so many sockets of each, so that a large room does not hold up a small one.
 
-use std::{collections::VecDeque, rc::Rc};
-
-use slab::Slab;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    os::fd::RawFd,
+    rc::Rc,
+};
 
 use crate::{
     fanout::{ToRoom, Top},
@@ -16,12 +18,13 @@ const AT_ONCE: usize = 128;
 /// A room's sockets here.
 #[derive(Default)]
 pub struct Members {
-    /// By place, which the session remembers.
-    pub sockets: Slab<Rc<Session>>,
+    /// By descriptor, which is the order they are written in: what the kernel and this process keep of neighbours lies side by
+    /// side in memory, and most of what a write costs is waiting for memory.
+    pub sockets: BTreeMap<RawFd, Rc<Session>>,
     /// What is to be done, in the room's order.
     pub queue: VecDeque<ToRoom>,
-    /// How far the first of the queue has come.
-    cursor: usize,
+    /// The first socket that the first of the queue has not come to.
+    cursor: RawFd,
     /// Where the room stands, as its sockets here were told.
     pub top: Top,
     /// Whether it stands in the core's list of rooms with something to do.
@@ -42,14 +45,13 @@ impl Members {
     /// Writes to some sockets.
     pub fn turn(&mut self) -> Turn {
         let Some(what) = self.queue.front_mut() else { return Turn::Idle };
-        let end = self.cursor + AT_ONCE;
-        let slots = self.sockets.capacity();
-        let range = self.cursor..end.min(slots.max(self.cursor));
+        let mut ahead = self.sockets.range(self.cursor..);
+        let now = ahead.by_ref().take(AT_ONCE).map(|(_, session)| session);
         match what {
             ToRoom::Events { frames, ticket, .. } => {
                 ticket.begin();
                 let (mut sockets, mut full) = (0, 0);
-                for session in range.filter_map(|place| self.sockets.get(place)) {
+                for session in now {
                     sockets += 1;
                     let mut whole = true;
                     for frame in &frames[session.dialect.get()] {
@@ -60,7 +62,7 @@ impl Members {
                 ticket.wrote(sockets, full);
             }
             ToRoom::State { key, frames } => {
-                for session in range.filter_map(|place| self.sockets.get(place)) {
+                for session in now {
                     if let Some(frame) = &frames[session.dialect.get()] {
                         session.socket.send_state(*key, frame);
                     }
@@ -68,11 +70,13 @@ impl Members {
             }
             ToRoom::Join { .. } | ToRoom::Anew { .. } => return self.done(),
         }
-        if end < slots {
-            self.cursor = end;
-            return Turn::More;
+        match ahead.next() {
+            Some((next, _)) => {
+                self.cursor = *next;
+                Turn::More
+            }
+            None => self.done(),
         }
-        self.done()
     }
 
     fn done(&mut self) -> Turn {

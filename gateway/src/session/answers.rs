@@ -102,7 +102,7 @@ impl Desk {
     fn watched(&mut self, re: u32, room: Uuid, after: Option<Position>, tail: u32, result: Result<Watched, Refusal>) {
         let known = self.session.subscriptions.borrow().get(&room).cloned();
         // Unsubscribed while it was asked.
-        let Some(Subscription { place, .. }) = known else { return };
+        let Some(Subscription { placed, .. }) = known else { return };
         let verdict = match result {
             Ok(watched) => watched.verdict,
             Err(refusal) => {
@@ -114,7 +114,7 @@ impl Desk {
             if self.session.dark(&refusal) {
                 return;
             }
-            if place.is_some() {
+            if placed {
                 self.session.end_subscription(&self.core, room, 0, Some(refusal.clone()));
             } else {
                 self.give_up(room);
@@ -131,7 +131,7 @@ impl Desk {
             after,
             tail,
             verdict: Box::new(verdict),
-            again: place.is_some(),
+            again: placed,
             pages: false,
         };
         if !self.core.shared.fanout.join(room, join) {

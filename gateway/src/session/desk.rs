@@ -165,7 +165,7 @@ impl Desk {
     /// Forgets a subscription that never came to be.
     pub(super) fn give_up(&self, room: Uuid) {
         let mut subscriptions = self.session.subscriptions.borrow_mut();
-        if subscriptions.get(&room).is_some_and(|subscription| subscription.place.is_none()) {
+        if subscriptions.get(&room).is_some_and(|subscription| !subscription.placed) {
             subscriptions.remove(&room);
         }
     }
@@ -281,8 +281,7 @@ impl Desk {
             return self.session.refuse(re, Refusal::of(RefusalCode::Malformed).field("conversation"));
         };
         let most = self.core.shared.options.typing_people_most;
-        let small =
-            self.session.subscriptions.borrow().get(&room).is_some_and(|one| one.place.is_some() && one.may_post && one.people <= most);
+        let small = self.session.subscriptions.borrow().get(&room).is_some_and(|one| one.placed && one.may_post && one.people <= most);
         if !small || self.typed.is_some_and(|at| at.elapsed() < TYPING) {
             return;
         }
@@ -292,7 +291,7 @@ impl Desk {
     }
 
     fn follows(&self, room: Uuid) -> bool {
-        self.session.subscriptions.borrow().get(&room).is_some_and(|subscription| subscription.place.is_some())
+        self.session.subscriptions.borrow().get(&room).is_some_and(|subscription| subscription.placed)
     }
 
     fn full(&self, re: u32) -> bool {

@@ -60,8 +60,8 @@ pub struct Session {
 /// One conversation that a socket follows.
 #[derive(Clone, Debug, Default)]
 pub struct Subscription {
-    /// Its place among the room's sockets here; `None`: not in yet.
-    pub place: Option<usize>,
+    /// Whether it is among the room's sockets here; `false`: not yet.
+    pub placed: bool,
     /// May post now.
     pub may_post: bool,
     /// Why not.
@@ -256,7 +256,7 @@ impl Session {
         for (id, subscription) in self.subscriptions.borrow_mut().iter_mut() {
             if room.is_none_or(|room| room == *id) {
                 subscription.stale = true;
-                if subscription.place.is_some() && !again.contains(id) {
+                if subscription.placed && !again.contains(id) {
                     again.push(*id);
                 }
             }
@@ -287,7 +287,7 @@ impl Session {
         let mut next_ms = None;
         for (room, subscription) in self.subscriptions.borrow_mut().iter_mut() {
             let until_ms = subscription.valid_until_ms;
-            if until_ms == 0 || subscription.place.is_none() {
+            if until_ms == 0 || !subscription.placed {
                 continue;
             }
             if until_ms <= now_ms {

@@ -10,6 +10,7 @@ mod wire;
 use std::{
     cell::{Cell, RefCell},
     io,
+    os::fd::RawFd,
     time::Duration,
 };
 
@@ -57,6 +58,12 @@ impl Socket {
     #[must_use]
     pub fn new(wire: Wire, most_bytes: usize) -> Self {
         Self { wire, outbox: RefCell::default(), most_bytes, wake: Notify::new(), closing: Cell::new(None), active: Cell::new(false) }
+    }
+
+    /// The connection's descriptor: no other connection of the process has it as long as this one lives.
+    #[must_use]
+    pub fn descriptor(&self) -> RawFd {
+        self.wire.descriptor()
     }
 
     /// Sends a frame of the log: written at once where the connection takes it. `false`: not all of it was taken.

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     io::{self, Read, Write},
+    os::fd::{AsRawFd as _, RawFd},
 };
 
 use rustix::net::SendFlags;
@@ -67,6 +68,12 @@ impl Wire {
         socket.set_tcp_user_timeout(Some(std::time::Duration::from_millis(held.dead_after_ms.into())))?;
         socket.set_tcp_notsent_lowat(held.unsent_bytes)?;
         Ok(Self { tcp: TcpStream::from_std(tcp)?, tls })
+    }
+
+    /// The connection's descriptor.
+    #[must_use]
+    pub fn descriptor(&self) -> RawFd {
+        self.tcp.as_raw_fd()
     }
 
     /// Reads what is there.
