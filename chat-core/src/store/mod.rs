@@ -124,21 +124,23 @@ impl Store {
     }
 
     /// Folds SQLite's write-ahead log into its file every second until `stop`, beside the writer, which does not wait for it;
-    /// nothing on PostgreSQL. Where the log has become long, what came meanwhile is folded in the writer's place: the writer
-    /// then begins again at the log's start, in blocks that the file has already, and its syncs wait for nothing else.
+    /// nothing on PostgreSQL. Where the log has become long, what came meanwhile is folded in the writer's place.
     pub async fn fold_logs(self, stop: CancellationToken) {
-        let Self::Sqlite { read, write } = &self else { return };
+        let Self::Sqlite { read, .. } = &self else { return };
         let mut every = tokio::time::interval(FOLD_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(every.tick()).await.is_some() {
-            let folded = match fold(read).await {
-                Ok(pages) if pages > LONG_LOG_PAGES => fold(write).await.map(drop),
-                Ok(_) => Ok(()),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = folded {
-                tracing::warn!(%error, "SQLite's log is not folded into its file");
+            if fold(read).await > LONG_LOG_PAGES {
+                self.fold_log().await;
             }
+        }
+    }
+
+    /// Folds SQLite's write-ahead log into its file in the writer's place: who writes next waits for it, and begins again at the
+    /// log's start, in blocks that its file has already. Nothing on PostgreSQL.
+    pub async fn fold_log(&self) {
+        if let Self::Sqlite { write, .. } = self {
+            fold(write).await;
         }
     }
 
@@ -196,9 +198,13 @@ impl Store {
 }
 
 /// Folds what nobody reads any more, and gives the log's length in pages.
-async fn fold(pool: &SqlitePool) -> Result<i64, sqlx::Error> {
-    let (_busy, pages, _folded): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(pool).await?;
-    Ok(pages)
+async fn fold(pool: &SqlitePool) -> i64 {
+    // Whether somebody was in the way, how many pages it has, and how many of them are folded.
+    let folded: Result<(i64, i64, i64), _> = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(pool).await;
+    folded.map(|(_, pages, _)| pages).unwrap_or_else(|error| {
+        tracing::warn!(%error, "SQLite's log is not folded into its file");
+        0
+    })
 }
 
 impl Tx<'_> {
