@@ -18,10 +18,9 @@ use super::{
 use crate::{fault::Fault, store::Store};
 
 /// SQLite's log is folded into its file after so many posts, as soon as nobody waits: for a few milliseconds often, and not once
-/// a second so long that it would be felt. In a flood it is folded beside the writer, and less often (`Store::fold_logs`).
+/// a second so long that it would be felt. While batches are full it is folded beside the writer, and less often
+/// (`Store::fold_logs`).
 const FOLD_POSTS: usize = 512;
-/// In a flood so many come together.
-const FEW_POSTS: usize = 100;
 
 /// Who waits for a post's transaction, and since when.
 struct Asker {
@@ -160,10 +159,10 @@ impl Lane {
             metrics::histogram!("yitang_chat_core_batch_posts").record(batch.posts.len() as f64);
             let started = Instant::now();
             unfolded += batch.posts.len();
-            let few = batch.posts.len() < FEW_POSTS;
+            let full = batch.posts.len() >= self.options.batch_posts;
             self.write(batch).await;
             metrics::histogram!("yitang_chat_core_batch_seconds").record(started.elapsed());
-            if unfolded >= FOLD_POSTS && few && posts.is_empty() {
+            if unfolded >= FOLD_POSTS && !full && posts.is_empty() {
                 unfolded = 0;
                 self.store.fold_log().await;
             }
