@@ -7,22 +7,26 @@ use std::{
 };
 
 use anyhow::Context as _;
+use hdrhistogram::Histogram;
 use serde::Serialize;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout},
 };
 
-use super::{judge::latencies, meter::share};
+use super::judge::latencies;
 use crate::{
-    args::FloorArgs,
+    args::{CoreArgs, FloorArgs},
     client::{
         mark::{Mark, mark},
         now_us,
     },
     fleet::{Fleet, this_on},
-    generator::orders::{Plan, Seat},
-    measure::cpu_of,
+    generator::{
+        arrivals::Latencies,
+        orders::{Plan, Seat},
+    },
+    measure::{Cpu, cpu_of},
     report::{Plot, Report, Summary, percentiles},
 };
 
@@ -32,6 +36,15 @@ const TABLE: [(usize, f64, f64); 2] = [(19_500, 8.6, 8.6), (221, 5.0, 6.3)];
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 /// A floor must agree with the table within this share.
 const AGREE: f64 = 0.15;
+
+/// One measuring of it.
+struct Measured {
+    delivered: u64,
+    used: Cpu,
+    generator: Cpu,
+    elapsed: Duration,
+    screens: Histogram<u64>,
+}
 
 /// What the floor costs on this machine, in this run.
 #[derive(Clone, Debug, Serialize)]
@@ -46,6 +59,8 @@ pub struct Floor {
     pub cpu_us_per_delivery: f64,
     /// User time over deliveries.
     pub cpu_user_us_per_delivery: f64,
+    /// `cpu_us_per_delivery` each time that it was measured: what the machine itself makes of one and the same.
+    pub each_cpu_us_per_delivery: Vec<f64>,
     /// From the write's beginning to arrival.
     pub latency_ms: Summary,
     /// CPU of the generator over wall time.
@@ -111,11 +126,59 @@ impl Server {
     }
 }
 
-/// Measures the floor.
-///
-/// # Errors
-/// When sockets fail or frames are lost.
-pub async fn measure(pace: Pace, server_cpus: Option<&str>, generator_cpus: Option<&str>) -> anyhow::Result<Floor> {
+/// The floor before a server's run; [`Before::and_after`] measures the other half. What a machine that is shared makes slower
+/// or faster meanwhile, it makes so for both.
+pub struct Before {
+    pace: Pace,
+    cores: CoreArgs,
+    before: Measured,
+}
+
+impl Before {
+    /// Measures half of it now.
+    ///
+    /// # Errors
+    /// When sockets fail or frames are lost.
+    pub async fn measure(pace: Pace, cores: &CoreArgs) -> anyhow::Result<Self> {
+        let pace = Pace { rounds: pace.rounds.div_ceil(2), ..pace };
+        Ok(Self { pace, cores: cores.clone(), before: measure(pace, cores).await? })
+    }
+
+    /// Measures the other half, and gives both as one.
+    ///
+    /// # Errors
+    /// When sockets fail or frames are lost.
+    pub async fn and_after(self) -> anyhow::Result<Floor> {
+        let after = measure(self.pace, &self.cores).await?;
+        Floor::of(self.pace, &[self.before, after])
+    }
+}
+
+impl Floor {
+    fn of(pace: Pace, measured: &[Measured]) -> anyhow::Result<Self> {
+        let delivered: u64 = measured.iter().map(|one| one.delivered).sum();
+        let all = |of: fn(&Measured) -> u64| measured.iter().map(of).sum::<u64>() as f64;
+        let mut screens = Latencies::default().whole;
+        for one in measured {
+            screens.add(&one.screens)?;
+        }
+        let elapsed: Duration = measured.iter().map(|one| one.elapsed).sum();
+        Ok(Self {
+            connections: pace.connections,
+            bytes: pace.bytes,
+            delivered,
+            cpu_us_per_delivery: all(|one| one.used.total_us) / delivered as f64,
+            cpu_user_us_per_delivery: all(|one| one.used.user_us) / delivered as f64,
+            each_cpu_us_per_delivery: measured.iter().map(|one| one.used.total_us as f64 / one.delivered as f64).collect(),
+            latency_ms: Summary::of(&screens),
+            generator_share: all(|one| one.generator.total_us) / elapsed.as_micros() as f64,
+            plot: percentiles("The floor: write to screen, by percentile", &screens),
+        })
+    }
+}
+
+async fn measure(pace: Pace, cores: &CoreArgs) -> anyhow::Result<Measured> {
+    let (server_cpus, generator_cpus) = (cores.server_cpus.as_deref(), cores.generator_cpus.as_deref());
     let Pace { connections, bytes, rounds, per_s } = pace;
     let mut server = Server::start(server_cpus).await?;
     let plan = Plan {
@@ -160,21 +223,11 @@ pub async fn measure(pace: Pace, server_cpus: Option<&str>, generator_cpus: Opti
     }
     fleet.until(Duration::from_secs(30), |sum| sum.whole_to[0] >= seq).await.context("a frame of the floor was lost")?;
     let used = cpu_of(pid).context("the floor is gone")?.since(before);
-    let generator_share = share(cpu_of(generator).unwrap_or_default().since(generator_before), started.elapsed());
+    let (generator, elapsed) = (cpu_of(generator).unwrap_or_default().since(generator_before), started.elapsed());
     let found = fleet.finish().await?;
     let delivered: u64 = found.frames.iter().map(|frame| u64::from(frame.count) * frame.sockets).sum();
     anyhow::ensure!(delivered == u64::from(rounds) * connections as u64, "the floor delivered {delivered}");
-    let screens = latencies(&found.latencies, |_| true).whole;
-    Ok(Floor {
-        connections,
-        bytes,
-        delivered,
-        cpu_us_per_delivery: used.total_us as f64 / delivered as f64,
-        cpu_user_us_per_delivery: used.user_us as f64 / delivered as f64,
-        latency_ms: Summary::of(&screens),
-        generator_share,
-        plot: percentiles("The floor: write to screen, by percentile", &screens),
-    })
+    Ok(Measured { delivered, used, generator, elapsed, screens: latencies(&found.latencies, |_| true).whole })
 }
 
 /// `floor --measure`: measures it and reports.
@@ -183,7 +236,7 @@ pub async fn measure(pace: Pace, server_cpus: Option<&str>, generator_cpus: Opti
 /// When it cannot be measured.
 pub async fn run(args: FloorArgs) -> anyhow::Result<()> {
     let pace = Pace::beside(args.measure.unwrap_or(1), args.bytes, args.per_s);
-    let floor = measure(pace, args.cores.server_cpus.as_deref(), args.cores.generator_cpus.as_deref()).await?;
+    let floor = Floor::of(pace, &[measure(pace, &args.cores).await?])?;
     let mut report = Report::new("floor", floor.connections);
     report.cpu_us_per_delivery = Some(floor.cpu_us_per_delivery);
     report.cpu_user_us_per_delivery = Some(floor.cpu_user_us_per_delivery);
@@ -227,6 +280,7 @@ mod tests {
             delivered: 1,
             cpu_us_per_delivery,
             cpu_user_us_per_delivery: 0.1,
+            each_cpu_us_per_delivery: vec![cpu_us_per_delivery],
             latency_ms: Summary::default(),
             generator_share: 0.5,
             plot: Plot::default(),

@@ -92,6 +92,10 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
     report.also("generators", args.generators + usize::from(args.posts_per_s > 0.0));
     report.also("gateways", args.target.target.len());
     report.also("deflate", args.deflate);
+    let before = match args.floor {
+        true => Some(floor::Before::measure(Pace::beside(args.viewers, args.floor_bytes, args.posts_per_s), &args.cores).await?),
+        false => None,
+    };
     let connecting = Meter::start(&args.server_pids, Vec::new());
     let mut room = Room::fill(&args, &sessions, if args.viewers > 5_000 { 500 } else { 100 }).await?;
     report.also("connect_s", room.connect_s);
@@ -143,10 +147,8 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
         report.errors.clone_from(&found.errors);
     }
     report.plots.push(room.coming);
-    if args.floor {
-        let pace = Pace::beside(args.viewers, args.floor_bytes, args.posts_per_s);
-        let floor = floor::measure(pace, args.cores.server_cpus.as_deref(), args.cores.generator_cpus.as_deref()).await?;
-        floor::tell(&mut report, &floor);
+    if let Some(before) = before {
+        floor::tell(&mut report, &before.and_after().await?);
     }
     report.emit(&args.report)
 }

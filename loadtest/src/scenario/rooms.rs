@@ -66,6 +66,10 @@ async fn run(scenario: &'static str, args: &CrowdArgs, sessions: &[Session], roo
     report.also("gateways", args.target.target.len());
     let seats = seats(sessions, rooms.len(), size, args.target.target.len());
     let plan = setup::plan(&args.target.target, args.target.ca.as_deref(), rooms, args.connects_per_s, args.deflate)?;
+    let before = match args.floor {
+        true => Some(floor::Before::measure(Pace::beside(size, args.floor_bytes, args.posts_per_s), &args.cores).await?),
+        false => None,
+    };
     let mut room = Room::fill_with(args, plan, deal(seats, args.generators)).await?;
     report.posts_per_s = Some(args.posts_per_s);
     let count = (args.posts_per_s * args.seconds as f64) as u32;
@@ -86,10 +90,8 @@ async fn run(scenario: &'static str, args: &CrowdArgs, sessions: &[Session], roo
     let delivered = report.findings.map_or(0, |findings| findings.delivered);
     measured.tell(&mut report, delivered, u64::from(count));
     report.also("connect_ms", Summary::of_ms(&found.connect_ms));
-    if args.floor {
-        let pace = Pace::beside(size, args.floor_bytes, args.posts_per_s);
-        let floor = floor::measure(pace, args.cores.server_cpus.as_deref(), args.cores.generator_cpus.as_deref()).await?;
-        floor::tell(&mut report, &floor);
+    if let Some(before) = before {
+        floor::tell(&mut report, &before.and_after().await?);
     }
     report.emit(&args.report)
 }
