@@ -243,3 +243,31 @@ impl Tx<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_log_that_is_folded_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("test.db").display());
+        let store = Store::open(&StoreOptions { url, ..StoreOptions::default() }).await.unwrap();
+        let Store::Sqlite { read, write } = &store else { panic!("not SQLite") };
+        sqlx::query("CREATE TABLE pages (bytes BLOB)").execute(write).await.unwrap();
+        let put = |count: u32| {
+            let put = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) INSERT INTO pages SELECT zeroblob(4000) FROM n";
+            sqlx::query(put).bind(count).execute(write)
+        };
+        put(1_000).await.unwrap();
+        let long = fold(read).await;
+        assert!(long >= 1_000, "{long} pages");
+        put(10).await.unwrap();
+        store.fold_log().await;
+        put(1).await.unwrap();
+        let anew = fold(read).await;
+        assert!((1..100).contains(&anew), "{anew} pages");
+        let (rows,): (i64,) = crate::fetch_one!(store, (i64,), "SELECT count(*) FROM pages").unwrap();
+        assert_eq!(rows, 1_011);
+    }
+}

@@ -8,7 +8,7 @@ use std::{
 
 use rustix::net::SendFlags;
 use rustls::ServerConnection;
-use tokio::net::TcpStream;
+use tokio::{io::Interest, net::TcpStream};
 
 /// Plaintext that rustls takes before it is asked to write, bytes: with it, and no more, waits in cipher text.
 const TLS_BUFFER: usize = 64 * 1024;
@@ -81,7 +81,14 @@ impl Wire {
     /// # Errors
     /// `WouldBlock`: nothing is; what the system or TLS says.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(tls) = &self.tls else { return self.tcp.try_read(buffer) };
+        let Some(tls) = &self.tls else {
+            let read = self.tcp.try_read(buffer);
+            if read.as_ref().is_ok_and(|length| (1..buffer.len()).contains(length)) {
+                // There is no more for now. The kernel tells of what comes next, and need not be asked to learn that.
+                let _ = self.tcp.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+            }
+            return read;
+        };
         let mut tls = tls.borrow_mut();
         loop {
             // What was decrypted before comes first: the kernel does not tell of it again.

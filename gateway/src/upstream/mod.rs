@@ -4,6 +4,7 @@ mod calls;
 mod chat_cores;
 mod control;
 mod control_follower;
+mod cork;
 mod failure;
 mod forward;
 mod gather;

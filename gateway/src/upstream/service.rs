@@ -17,7 +17,7 @@ use tonic::{
 };
 use tower::{BoxError, Service};
 
-use super::UpstreamOptions;
+use super::{UpstreamOptions, cork};
 use crate::Fault;
 
 /// A node of another role, as a tonic service: give a clone to a generated client. Cheap to clone.
@@ -54,8 +54,7 @@ impl Upstream {
             .keep_alive_while_idle(true)
             .initial_stream_window_size(proto::http2::STREAM_WINDOW)
             .initial_connection_window_size(proto::http2::CONNECTION_WINDOW)
-            .tcp_nodelay(true)
-            .connect_lazy();
+            .connect_with_connector_lazy(tower::service_fn(cork::connect));
         Self { name: Arc::from(uri), key: None, kind: Kind::Remote(channel) }.with_key(key)
     }
 
