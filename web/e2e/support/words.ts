@@ -11,24 +11,25 @@ export async function dataOf(client: Client, scene: Scene): Promise<string[]> {
   found.add(facts.body.zh);
   const { organisations } = await client.services.directory.listOrganisations({});
   for (const { name } of organisations) found.add(name);
+  const named = new Set<number>();
   const { consultations } = await client.services.consultations.listConsultations({ limit: 100 });
   for (const one of consultations) {
     found.add(one.title);
     const whole = await client.services.consultations.getConsultation({ id: one.id });
     for (const line of whole.description.split("\n")) found.add(line.trim());
+    for (const moderator of whole.moderators) named.add(moderator);
   }
   const { links } = await client.services.consultations.listDisplayLinks({ id: scene.room });
   for (const { label } of links) found.add(label);
-  const authors = new Set<number>();
   for (const room of [scene.room, scene.past]) {
     for (const { text, author } of await commentsOf(client, room)) {
       // A link in a text is a piece of its own, and so is what stands on both sides of it.
       for (const piece of text.split(/\n|https?:\/\/[!-~]+/)) found.add(piece.trim());
-      authors.add(author);
+      named.add(author);
     }
   }
   const me = await client.services.directory.getMe({});
-  const people = [...(await client.services.directory.getPeople({ ids: [...authors] })).people, ...(me.person ? [me.person] : [])];
+  const people = [...(await client.services.directory.getPeople({ ids: [...named] })).people, ...(me.person ? [me.person] : [])];
   const own = await client.services.directory.searchPeople({ text: "", organisation: me.person?.organisation ?? 0, limit: 50 });
   for (const { name, login } of [...people, ...own.people]) for (const one of [name, login]) found.add(one);
   return [...found].filter((one) => one !== "").sort((a, b) => b.length - a.length);
