@@ -84,13 +84,15 @@ async fn postgres_is_stopped_and_killed_with_all_its_sessions() {
 fn servers_until_killed() {
     let (redis, postgres) = (Redis::start(), Postgres::start());
     println!("\nservers {} {} {}", redis.pid(), postgres.pid(), postgres.folder().display());
-    std::thread::sleep(Duration::from_secs(120));
+    // Until it is killed; or until the other is gone without having done so.
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
 }
 
 #[tokio::test]
 async fn servers_are_gone_when_the_test_is_killed() {
     let mut test = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "servers_until_killed", "--ignored", "--nocapture"])
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

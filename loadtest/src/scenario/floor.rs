@@ -16,7 +16,7 @@ use tokio::{
 
 use super::judge::latencies;
 use crate::{
-    args::{CoreArgs, FloorArgs},
+    args::{CoreArgs, CrowdArgs, FloorArgs},
     client::{
         mark::{Mark, mark},
         now_us,
@@ -72,7 +72,7 @@ pub struct Floor {
 
 /// How the floor is measured.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+struct Pace {
     /// Sockets.
     pub connections: usize,
     /// Bytes of a frame.
@@ -135,22 +135,27 @@ pub struct Before {
 }
 
 impl Before {
-    /// Measures half of it now.
+    /// Measures half of it now, where the run wants a floor: as many sockets as a room has, at the run's pace.
     ///
     /// # Errors
     /// When sockets fail or frames are lost.
-    pub async fn measure(pace: Pace, cores: &CoreArgs) -> anyhow::Result<Self> {
-        let pace = Pace { rounds: pace.rounds.div_ceil(2), ..pace };
-        Ok(Self { pace, cores: cores.clone(), before: measure(pace, cores).await? })
+    pub async fn measure(args: &CrowdArgs, connections: usize) -> anyhow::Result<Option<Self>> {
+        if !args.floor {
+            return Ok(None);
+        }
+        let whole = Pace::beside(connections, args.floor_bytes, args.posts_per_s);
+        let pace = Pace { rounds: whole.rounds.div_ceil(2), ..whole };
+        Ok(Some(Self { pace, cores: args.cores.clone(), before: measure(pace, &args.cores).await? }))
     }
 
-    /// Measures the other half, and gives both as one.
+    /// Measures the other half, and writes both as one into a report.
     ///
     /// # Errors
     /// When sockets fail or frames are lost.
-    pub async fn and_after(self) -> anyhow::Result<Floor> {
+    pub async fn and_after(self, report: &mut Report) -> anyhow::Result<()> {
         let after = measure(self.pace, &self.cores).await?;
-        Floor::of(self.pace, &[self.before, after])
+        tell(report, &Floor::of(self.pace, &[self.before, after])?);
+        Ok(())
     }
 }
 
@@ -254,7 +259,7 @@ pub fn agrees(floor: &Floor) -> Option<bool> {
 }
 
 /// Writes it into a report beside what the server's delivery cost.
-pub fn tell(report: &mut Report, floor: &Floor) {
+fn tell(report: &mut Report, floor: &Floor) {
     report.floor_cpu_us_per_delivery = Some(floor.cpu_us_per_delivery);
     report.ratio_to_floor = report.cpu_us_per_delivery.map(|cpu| cpu / floor.cpu_us_per_delivery);
     if agrees(floor) == Some(false) {

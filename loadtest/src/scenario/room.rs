@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::{
-    floor::{self, Pace},
+    floor::Before,
     judge,
     meter::{Meter, share},
     setup,
@@ -92,10 +92,7 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
     report.also("generators", args.generators + usize::from(args.posts_per_s > 0.0));
     report.also("gateways", args.target.target.len());
     report.also("deflate", args.deflate);
-    let before = match args.floor {
-        true => Some(floor::Before::measure(Pace::beside(args.viewers, args.floor_bytes, args.posts_per_s), &args.cores).await?),
-        false => None,
-    };
+    let before = Before::measure(&args, args.viewers).await?;
     let connecting = Meter::start(&args.server_pids, Vec::new());
     let mut room = Room::fill(&args, &sessions, if args.viewers > 5_000 { 500 } else { 100 }).await?;
     report.also("connect_s", room.connect_s);
@@ -148,7 +145,7 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
     }
     report.plots.push(room.coming);
     if let Some(before) = before {
-        floor::tell(&mut report, &before.and_after().await?);
+        before.and_after(&mut report).await?;
     }
     report.emit(&args.report)
 }

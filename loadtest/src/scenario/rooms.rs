@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    floor::{self, Pace},
+    floor::Before,
     judge,
     meter::Meter,
     room::{Room, finish_posts},
@@ -66,10 +66,7 @@ async fn run(scenario: &'static str, args: &CrowdArgs, sessions: &[Session], roo
     report.also("gateways", args.target.target.len());
     let seats = seats(sessions, rooms.len(), size, args.target.target.len());
     let plan = setup::plan(&args.target.target, args.target.ca.as_deref(), rooms, args.connects_per_s, args.deflate)?;
-    let before = match args.floor {
-        true => Some(floor::Before::measure(Pace::beside(size, args.floor_bytes, args.posts_per_s), &args.cores).await?),
-        false => None,
-    };
+    let before = Before::measure(args, size).await?;
     let mut room = Room::fill_with(args, plan, deal(seats, args.generators)).await?;
     report.posts_per_s = Some(args.posts_per_s);
     let count = (args.posts_per_s * args.seconds as f64) as u32;
@@ -91,7 +88,7 @@ async fn run(scenario: &'static str, args: &CrowdArgs, sessions: &[Session], roo
     measured.tell(&mut report, delivered, u64::from(count));
     report.also("connect_ms", Summary::of_ms(&found.connect_ms));
     if let Some(before) = before {
-        floor::tell(&mut report, &before.and_after().await?);
+        before.and_after(&mut report).await?;
     }
     report.emit(&args.report)
 }
