@@ -186,7 +186,8 @@ struct Seen {
 async fn call(channel: Channel, posts: Vec<Submission>, seen: Arc<Mutex<Seen>>) {
     let started = Instant::now();
     let mut client = EdgeServiceClient::new(channel);
-    let answer = client.submit(with_key(SubmitRequest { submissions: posts }, 0)).await.unwrap().into_inner();
+    let request = with_key(tokio_stream::once(SubmitRequest { submissions: posts }), 0);
+    let answer = client.submit(request).await.unwrap().into_inner().message().await.unwrap().unwrap();
     let took = started.elapsed().as_micros() as u32;
     let mut seen = seen.lock().unwrap();
     for verdict in answer.verdicts {

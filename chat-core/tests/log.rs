@@ -5,7 +5,7 @@ mod common;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use common::{Core, Database, SOON, by, comment, post, seq};
+use common::{Core, Database, SOON, by, comment, post, seq, submit};
 use proto::{
     internal::v1::{HeadsRequest, ReadRequest},
     v1::{
@@ -57,7 +57,7 @@ async fn numbers_are_dense_and_a_post_sent_again_is_one_post() {
         let posts: Vec<_> = (0..300).map(|number| (100 + number % 40, comment(&open, &format!("comment {number}")))).collect();
         let mut tasks = tokio::task::JoinSet::new();
         for (number, chunk) in posts.chunks(7).enumerate() {
-            let mut edge = match &two {
+            let edge = match &two {
                 Some(two) if number % 2 == 1 => two.edge.clone(),
                 _ => one.edge.clone(),
             };
@@ -67,10 +67,8 @@ async fn numbers_are_dense_and_a_post_sent_again_is_one_post() {
                 .collect();
             tasks.spawn(async move {
                 // Each twice, at about the same time.
-                let mut other = edge.clone();
-                let again = edge.submit(proto::internal::v1::SubmitRequest { submissions: submissions.clone() });
-                let (first, second) = tokio::join!(again, other.submit(proto::internal::v1::SubmitRequest { submissions }));
-                (first.unwrap().into_inner().verdicts, second.unwrap().into_inner().verdicts)
+                let (first, second) = tokio::join!(submit(&edge, submissions.clone()), submit(&edge, submissions));
+                (first.verdicts, second.verdicts)
             });
         }
         let mut seqs = BTreeSet::new();
@@ -148,7 +146,7 @@ async fn a_comment_after_closing() {
     for database in Database::both() {
         let (mut core, open) = Core::seeded(&database.url()).await;
         let staff = core.person("staff1").await;
-        let mut poster = core.edge.clone();
+        let poster = core.edge.clone();
         let conversation = open.clone();
         let flood = tokio::spawn(async move {
             let mut refused = Vec::new();
@@ -158,8 +156,7 @@ async fn a_comment_after_closing() {
                     session: String::new(),
                     post: Some(comment(&conversation, &format!("word {number}"))),
                 };
-                let answer =
-                    poster.submit(proto::internal::v1::SubmitRequest { submissions: vec![submission] }).await.unwrap().into_inner();
+                let answer = submit(&poster, vec![submission]).await;
                 if let Some(proto::internal::v1::submit_verdict::Verdict::Refusal(refusal)) = &answer.verdicts[0].verdict {
                     refused.push(refusal.code());
                 }
@@ -274,7 +271,7 @@ async fn a_stream_from_any_position_has_no_seam() {
         let head = whole(&mut core, &open).await.len() as u64;
         let after = Position { conversation: open.clone(), epoch: 0, seq: 5 };
         let mut stream = core.conversations.follow(by(500, FollowRequest { after: Some(after) })).await.unwrap().into_inner();
-        let mut poster = core.edge.clone();
+        let poster = core.edge.clone();
         let conversation = open.clone();
         let flood = tokio::spawn(async move {
             for number in 0..200 {
@@ -283,7 +280,7 @@ async fn a_stream_from_any_position_has_no_seam() {
                     session: String::new(),
                     post: Some(comment(&conversation, &number.to_string())),
                 };
-                poster.submit(proto::internal::v1::SubmitRequest { submissions: vec![submission] }).await.unwrap();
+                submit(&poster, vec![submission]).await;
             }
         });
         let mut next = 6;
@@ -312,7 +309,7 @@ async fn a_receipt_survives_a_crash_right_after_commit() {
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut tasks = tokio::task::JoinSet::new();
     for poster in 0..8_u32 {
-        let (mut edge, conversation, stopped) = (edge.clone(), conversation.clone(), stopped.clone());
+        let (edge, conversation, stopped) = (edge.clone(), conversation.clone(), stopped.clone());
         tasks.spawn(async move {
             let mut acknowledged = Vec::new();
             let mut number = 0;
@@ -323,8 +320,7 @@ async fn a_receipt_survives_a_crash_right_after_commit() {
                 while !*stopped.borrow() {
                     let submission =
                         proto::internal::v1::Submission { person: 600 + poster, session: String::new(), post: Some(sent.clone()) };
-                    let answer =
-                        edge.submit(proto::internal::v1::SubmitRequest { submissions: vec![submission] }).await.unwrap().into_inner();
+                    let answer = submit(&edge, vec![submission]).await;
                     match answer.verdicts[0].verdict.clone().unwrap() {
                         proto::internal::v1::submit_verdict::Verdict::Receipt(receipt) => {
                             acknowledged.push((seq(&receipt), format!("{poster}:{}", number - 1)));

@@ -4,7 +4,7 @@ mod watch;
 
 use std::{pin::Pin, sync::Arc};
 
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use proto::{
     internal::v1::{
         CheckSessionsRequest, CheckSessionsResponse, CheckedSession, ControlBatch, EndSessionRequest, EndSessionResponse,
@@ -15,7 +15,7 @@ use proto::{
     },
     v1::{Page, PageRequest, Refusal, RefusalCode, page_request::Where},
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     control::Control,
     conversations::{self, Conversations},
     fault::{Error, Fault},
-    log::Submission,
+    log::{Log, Submission},
 };
 
 /// Entries of one batch.
@@ -60,6 +60,34 @@ fn signed_in(answer: Result<SignedInAs, Error>) -> Response<SignInResponse> {
 
 fn failed(doing: &'static str) -> impl Fn(Fault) -> Status {
     move |fault| fault.refuse(doing).into()
+}
+
+async fn submitted(log: Arc<Log>, asked: Vec<proto::internal::v1::Submission>) -> Result<SubmitResponse, Status> {
+    bounded(asked.len())?;
+    let mut verdicts: Vec<Option<Result<_, Refusal>>> = Vec::with_capacity(asked.len());
+    let mut posts = Vec::with_capacity(asked.len());
+    for one in asked {
+        let post = one.post.ok_or_else(|| Refusal::of(RefusalCode::Malformed).field("post"));
+        match post.and_then(|post| Submission::new(one.person, post)) {
+            Ok(post) => {
+                posts.push(post);
+                verdicts.push(None);
+            }
+            Err(refusal) => verdicts.push(Some(Err(refusal))),
+        }
+    }
+    let mut written = log.submit(posts).await.into_iter();
+    let verdicts = verdicts
+        .into_iter()
+        .map(|verdict| verdict.or_else(|| written.next()).unwrap_or_else(|| Err(Refusal::of(RefusalCode::Internal))))
+        .map(|verdict| SubmitVerdict {
+            verdict: Some(match verdict {
+                Ok(receipt) => submit_verdict::Verdict::Receipt(receipt),
+                Err(refusal) => submit_verdict::Verdict::Refusal(refusal),
+            }),
+        })
+        .collect();
+    Ok(SubmitResponse { verdicts })
 }
 
 #[tonic::async_trait]
@@ -111,33 +139,12 @@ impl EdgeService for EdgeApi {
         Ok(Response::new(answer))
     }
 
-    async fn submit(&self, request: Request<SubmitRequest>) -> Result<Response<SubmitResponse>, Status> {
-        let asked = request.into_inner().submissions;
-        bounded(asked.len())?;
-        let mut verdicts: Vec<Option<Result<_, Refusal>>> = Vec::with_capacity(asked.len());
-        let mut posts = Vec::with_capacity(asked.len());
-        for one in asked {
-            let post = one.post.ok_or_else(|| Refusal::of(RefusalCode::Malformed).field("post"));
-            match post.and_then(|post| Submission::new(one.person, post)) {
-                Ok(post) => {
-                    posts.push(post);
-                    verdicts.push(None);
-                }
-                Err(refusal) => verdicts.push(Some(Err(refusal))),
-            }
-        }
-        let mut written = self.conversations().log.submit(posts).await.into_iter();
-        let verdicts = verdicts
-            .into_iter()
-            .map(|verdict| verdict.or_else(|| written.next()).unwrap_or_else(|| Err(Refusal::of(RefusalCode::Internal))))
-            .map(|verdict| SubmitVerdict {
-                verdict: Some(match verdict {
-                    Ok(receipt) => submit_verdict::Verdict::Receipt(receipt),
-                    Err(refusal) => submit_verdict::Verdict::Refusal(refusal),
-                }),
-            })
-            .collect();
-        Ok(Response::new(SubmitResponse { verdicts }))
+    type SubmitStream = Pin<Box<dyn Stream<Item = Result<SubmitResponse, Status>> + Send>>;
+
+    async fn submit(&self, request: Request<Streaming<SubmitRequest>>) -> Result<Response<Self::SubmitStream>, Status> {
+        let log = self.conversations().log.clone();
+        let answers = request.into_inner().and_then(move |asked| submitted(log.clone(), asked.submissions));
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn read(&self, request: Request<ReadRequest>) -> Result<Response<Page>, Status> {

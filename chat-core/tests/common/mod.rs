@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use backbone::{Backbone, MemoryBackbone};
 use chat_core::{ChatCore, Options, seed};
 use proto::{
-    internal::v1::{Submission, SubmitRequest, edge_service_client::EdgeServiceClient, submit_verdict::Verdict},
+    internal::v1::{Submission, SubmitRequest, SubmitResponse, edge_service_client::EdgeServiceClient, submit_verdict::Verdict},
     metadata,
     v1::{
         Comment, Post, Receipt, Refusal, account_service_client::AccountServiceClient,
@@ -47,6 +47,12 @@ impl Database {
             Self::Postgres(_, url) => url.clone(),
         }
     }
+}
+
+/// One call with posts, and its answer.
+pub async fn submit(edge: &EdgeServiceClient<Channel>, submissions: Vec<Submission>) -> SubmitResponse {
+    let mut answers = edge.clone().submit(tokio_stream::once(SubmitRequest { submissions })).await.expect("a stream").into_inner();
+    answers.message().await.expect("an answer").expect("one for each call")
 }
 
 /// A chat-core behind a port.
@@ -111,7 +117,7 @@ impl Core {
 
     pub async fn submit_all(&mut self, posts: Vec<(u32, Post)>) -> Vec<Result<Receipt, Refusal>> {
         let submissions = posts.into_iter().map(|(person, post)| Submission { person, session: String::new(), post: Some(post) }).collect();
-        let answer = self.edge.submit(SubmitRequest { submissions }).await.expect("an answer").into_inner();
+        let answer = submit(&self.edge, submissions).await;
         answer
             .verdicts
             .into_iter()

@@ -50,6 +50,12 @@ impl Window {
         Self { bounds, width_ms: bounds.least_ms.into(), rest_ms: 0, sends: VecDeque::new(), flooding: false, last_ms: None }
     }
 
+    /// `false`: every event is a frame of its own.
+    #[must_use]
+    pub fn gathers(&self) -> bool {
+        self.bounds.least_ms > 0
+    }
+
     /// Sends that a core may not have written yet when the next one goes. What is gathered waits for the writing of what was
     /// gathered before it: begun earlier, it would only stand in the core's queue, with less in it.
     #[must_use]

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use proto::{
     internal::v1::{
-        CheckSessionsRequest, Identity, IssueTicketsRequest, RedeemTicketsRequest, Submission, SubmitRequest, TicketFor, TicketShown,
+        CheckSessionsRequest, Identity, IssueTicketsRequest, RedeemTicketsRequest, Submission, TicketFor, TicketShown,
         WatchAsk, WatchRequest, edge_service_client::EdgeServiceClient, submit_verdict,
     },
     v1::{Receipt, RefusalCode},
@@ -16,6 +16,7 @@ use super::{
     Upstream, UpstreamOptions, Watched,
     failure::Failure,
     gather::{Carry, Gatherer},
+    lines::Lines,
 };
 
 /// Answers of batches may be larger than tonic's 4 MiB: heads of many conversations, pages of long texts.
@@ -68,12 +69,12 @@ fn checks(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<String
 }
 
 fn submits(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<Submission, Receipt> {
+    let lines = Arc::new(Lines::new(client, within));
     Arc::new(move |submissions| {
-        let mut client = client.clone();
+        let lines = Arc::clone(&lines);
         Box::pin(async move {
-            let answer = attempt(within, client.submit(SubmitRequest { submissions })).await?;
-            Ok(answer
-                .verdicts
+            let verdicts = lines.submit(submissions).await?;
+            Ok(verdicts
                 .into_iter()
                 .map(|verdict| match verdict.verdict {
                     Some(submit_verdict::Verdict::Receipt(receipt)) => Ok(receipt),

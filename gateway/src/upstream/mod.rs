@@ -9,6 +9,7 @@ mod failure;
 mod forward;
 mod gather;
 mod heat;
+mod lines;
 mod marks;
 mod nodes;
 mod options;

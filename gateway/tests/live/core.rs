@@ -11,6 +11,7 @@ use std::{
 };
 
 use backbone::Backbone;
+use futures::{Stream, TryStreamExt as _};
 use parking_lot::Mutex;
 use prost::Message as _;
 use proto::{
@@ -29,7 +30,7 @@ use proto::{
 };
 use tokio::sync::Notify;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 #[derive(Default)]
@@ -304,13 +305,22 @@ impl EdgeService for Core {
         Ok(Response::new(WatchResponse { verdicts, control: state.control.len() as u64 - self.lags.load(Ordering::Relaxed) }))
     }
 
-    async fn submit(&self, asked: Request<SubmitRequest>) -> Result<Response<SubmitResponse>, Status> {
-        let mut verdicts = Vec::new();
-        for submission in asked.into_inner().submissions {
-            verdicts.push(SubmitVerdict { verdict: Some(self.submit_one(submission).await) });
-        }
-        tokio::time::sleep(Duration::from_millis(self.submit_ms.load(Ordering::Relaxed))).await;
-        Ok(Response::new(SubmitResponse { verdicts }))
+    type SubmitStream = Pin<Box<dyn Stream<Item = Result<SubmitResponse, Status>> + Send>>;
+
+    async fn submit(&self, asked: Request<Streaming<SubmitRequest>>) -> Result<Response<Self::SubmitStream>, Status> {
+        let core = self.clone();
+        let answers = asked.into_inner().and_then(move |asked| {
+            let core = core.clone();
+            async move {
+                let mut verdicts = Vec::new();
+                for submission in asked.submissions {
+                    verdicts.push(SubmitVerdict { verdict: Some(core.submit_one(submission).await) });
+                }
+                tokio::time::sleep(Duration::from_millis(core.submit_ms.load(Ordering::Relaxed))).await;
+                Ok(SubmitResponse { verdicts })
+            }
+        });
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn read(&self, asked: Request<ReadRequest>) -> Result<Response<Page>, Status> {

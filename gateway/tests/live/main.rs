@@ -5,6 +5,7 @@ mod chaos;
 mod client;
 mod core;
 mod lossy;
+mod nodes;
 mod presence;
 mod rights;
 mod rooms;

@@ -12,6 +12,8 @@ use proto::{
         post::Content,
     },
 };
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
 use super::setup::Person;
@@ -124,7 +126,8 @@ impl ChatCore {
         let (start_us, end_us) = (now_us(), now_us() + load.over.as_micros() as i64);
         let batch = (load.at_once / CALLS).clamp(1, BATCH);
         let lanes = (0..CALLS).map(|_| async {
-            let mut edge = self.edge();
+            let (calls, asked) = mpsc::channel(1);
+            let mut answers = self.edge().submit(self.asked(ReceiverStream::new(asked), None)?).await?.into_inner();
             loop {
                 let now = now_us();
                 if now >= end_us {
@@ -149,7 +152,8 @@ impl ChatCore {
                     continue;
                 }
                 let submissions = posts.iter().map(|(number, due_us)| self.submission(load, *number, *due_us)).collect();
-                let answer = edge.submit(self.asked(SubmitRequest { submissions }, None)?).await?.into_inner();
+                calls.send(SubmitRequest { submissions }).await?;
+                let answer = answers.message().await?.context("the stream of posts ended")?;
                 let now = now_us();
                 let mut state = state.lock();
                 for ((number, due_us), verdict) in posts.iter().zip(answer.verdicts) {

@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use proto::v1::{RoomState, ServerFrame, State, TypingState, server_frame, state};
+use proto::v1::{Event, RoomState, ServerFrame, State, TypingState, server_frame, state};
 use tokio::time::sleep;
 
 use super::{Room, ToRoom};
 use crate::{
-    fanout::{batch, window::Load},
+    fanout::{batch, messages::Top, window::Load},
     socket::{Dialect, Frame, Spoken},
 };
 
@@ -21,6 +21,8 @@ const ROOM_STATE: u8 = 0;
 const TYPING_STATE: u8 = 1;
 /// A core that is behind is looked at again after so long.
 const BEHIND_MS: u64 = 5;
+/// More events than this at once are a stretch that is caught up with, and go together even where nothing is gathered.
+const ONE_BY_ONE: usize = 64;
 /// While no chat-core is heard, so often.
 const SILENT_MS: u64 = 200;
 
@@ -60,6 +62,15 @@ impl Room {
             return;
         }
         let events = std::mem::take(&mut self.out);
+        // Where nothing is gathered, what was committed together still comes to the screens one by one.
+        let at_once = if self.window.gathers() || events.len() > ONE_BY_ONE { events.len() } else { 1 };
+        for events in events.chunks(at_once) {
+            self.send(now_ms, events).await;
+        }
+    }
+
+    /// Events as one frame, or as few as they fit in, to every socket.
+    async fn send(&mut self, now_ms: u64, events: &[Event]) {
         let window_ms = self.window.send(now_ms, events.len(), self.load());
         metrics::counter!("yitang_gateway_events_total").increment(events.len() as u64);
         metrics::histogram!("yitang_gateway_window_ms").record(f64::from(window_ms));
@@ -69,7 +80,7 @@ impl Room {
             if self.speaking(dialect) == 0 {
                 return Vec::new();
             }
-            let mut frames = batch::frames(&log, &events, window_ms, dialect);
+            let mut frames = batch::frames(&log, events, window_ms, dialect);
             // A state that is due goes in the same write.
             if !states.is_empty()
                 && let Some(first) = frames.first_mut()
@@ -87,7 +98,9 @@ impl Room {
         let spent = spent.sum();
         metrics::counter!("yitang_gateway_room_bytes_total").increment(spent);
         self.window.spent(spent);
-        let (frames, top) = (Arc::new(frames), self.top());
+        // What is told of the head never runs ahead of what was sent.
+        let top = events.last().map_or(self.top(), |last| Top { seq: last.seq, mseq: last.mseq, ..self.top() });
+        let frames = Arc::new(frames);
         for core in 0..self.sockets.len() {
             if self.anybody_on(core) {
                 let ticket = self.lags[core].ticket();

@@ -222,10 +222,6 @@ fn steady(bench: &Bench) -> anyhow::Result<()> {
     for (part, window_ms) in [("steady-on", 50), ("steady-off", 0)] {
         let mut wanted = bench.beside_the_database(part);
         wanted.settings = vec![setting("gateway.hub.window_ms", window_ms)];
-        if window_ms == 0 {
-            // Posts that are passed on together would come back together: nothing is gathered here.
-            wanted.settings.push(setting("gateway.upstream.hot_gather_ms", 0));
-        }
         let stage = Stage::start(&wanted)?;
         bench.load(&stage, "steady", part, 221, &arguments)?;
     }
