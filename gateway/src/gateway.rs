@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use crate::{
     ChatCores, Fault, Options, ResumeTokens, Upstream,
     edge::{self, Edge},
-    hub::Hub,
+    hub::{Hub, Place},
 };
 
 /// One running gateway. Cheap to clone.
@@ -23,7 +23,11 @@ impl Gateway {
     ///
     /// # Errors
     /// When the settings do not make sense, or the system refuses.
+    ///
+    /// # Panics
+    /// With [`Place::Here`], outside a `LocalSet`.
     pub async fn start(
+        place: Place,
         mut options: Options,
         cores: ChatCores,
         presences: Vec<Upstream>,
@@ -33,7 +37,7 @@ impl Gateway {
             options.name = format!("gateway-{:08x}", rand::random::<u32>());
         }
         let tokens = ResumeTokens::new(&options.tokens, cores.clone())?;
-        let hub = Hub::start(&options.name, &options.hub, cores.clone(), presences, backbone, tokens)?;
+        let hub = Hub::start(place, &options.name, &options.hub, cores.clone(), presences, backbone, tokens)?;
         let edge = Edge::new(options.name, options.edge, cores, hub.clone())?;
         tokio::spawn(Arc::clone(&edge).tell_health());
         tokio::spawn(Arc::clone(&edge).keep_certificate_fresh());

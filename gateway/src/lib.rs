@@ -15,6 +15,7 @@ pub mod upstream;
 
 pub use fault::Fault;
 pub use gateway::Gateway;
+pub use hub::Place;
 pub use options::Options;
 pub use tokens::ResumeTokens;
 pub use upstream::{ChatCores, Upstream};

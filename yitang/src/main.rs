@@ -14,6 +14,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use gateway::Place;
+use tokio::{runtime::Builder, task::LocalSet};
 
 use cli::{Cli, Command, SessionsCommand};
 use settings::Settings;
@@ -36,17 +38,31 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     let settings = settings::load(&cli.sources())?;
     logs::start(&settings.log)?;
     limits::raise_open_files();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
-    let code = runtime.block_on(run(cli.command, settings));
+    let place = place(&cli.command, &settings);
+    let mut builder = match place {
+        Place::Threads => Builder::new_multi_thread(),
+        Place::Here => Builder::new_current_thread(),
+    };
+    let runtime = builder.enable_all().build().context("starting the runtime")?;
+    let code = match place {
+        Place::Threads => runtime.block_on(run(cli.command, settings, place)),
+        Place::Here => LocalSet::new().block_on(&runtime, run(cli.command, settings, place)),
+    };
     // Streams and blocking work that did not end in time are not waited for.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     code
 }
 
-async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
+/// A gateway that has one CPU is one thread: two would only take turns on it, and wake one another for every post.
+fn place(command: &Command, settings: &Settings) -> Place {
+    let one_cpu = std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() == 1);
+    if one_cpu && matches!(command, Command::Gateway(_)) && settings.gateway.hub.cores <= 1 { Place::Here } else { Place::Threads }
+}
+
+async fn run(command: Command, settings: Settings, place: Place) -> anyhow::Result<ExitCode> {
     match command {
         Command::All(_) => Box::pin(roles::all(settings)).await?,
-        Command::Gateway(_) => roles::gateway(settings).await?,
+        Command::Gateway(_) => roles::gateway(settings, place).await?,
         Command::ChatCore(_) => roles::chat_core(settings).await?,
         Command::Presence(_) => roles::presence(settings).await?,
         Command::Migrate => commands::migrate(&settings).await?,

@@ -1,4 +1,5 @@
-//! One core: a thread with a runtime of its own that owns its sockets, and alone writes to them.
+//! One core: a thread that owns its sockets, and alone writes to them. It has a runtime of its own, where it does not share the
+//! process's only one.
 
 use std::{
     cell::{Cell, RefCell},
@@ -64,6 +65,11 @@ pub struct Core {
     wheel: RefCell<Wheel>,
 }
 
+/// Starts a core on the thread that calls, which must be inside a `LocalSet`.
+pub fn start_here(index: u32, shared: Arc<Shared>, receiver: mpsc::Receiver<Command>, stop: CancellationToken) {
+    spawn_local(Core::new(index, shared).serve(receiver, stop));
+}
+
 /// Starts a core's thread.
 ///
 /// # Errors
@@ -73,38 +79,41 @@ pub fn start(index: u32, shared: Arc<Shared>, receiver: mpsc::Receiver<Command>,
         .enable_all()
         .build()
         .map_err(|cause| Fault::System { doing: "making a core's runtime", cause })?;
-    let looks = (shared.options.heartbeat_ms / 2 / TICK.as_millis() as u32) as usize;
     std::thread::Builder::new()
         .name(format!("core-{index}"))
-        .spawn(move || {
-            let core = Rc::new(Core {
-                index,
-                shared,
-                sessions: RefCell::default(),
-                rooms: RefCell::default(),
-                people: RefCell::default(),
-                screens: RefCell::default(),
-                news: News::default(),
-                ready: RefCell::default(),
-                rights_at: Cell::new(0),
-                scratch: RefCell::new(vec![0; READ_BYTES]),
-                serial: Cell::new(0),
-                wheel: RefCell::new(Wheel::new(looks)),
-            });
-            LocalSet::new().block_on(&runtime, async move {
-                tokio::select! {
-                    () = core.clone().run(receiver) => {}
-                    () = core.clone().keep_time() => {}
-                    () = control::follow(core.clone()) => {}
-                    () = stop.cancelled() => {}
-                }
-            });
-        })
+        .spawn(move || LocalSet::new().block_on(&runtime, Core::new(index, shared).serve(receiver, stop)))
         .map_err(|cause| Fault::System { doing: "starting a core", cause })?;
     Ok(())
 }
 
 impl Core {
+    fn new(index: u32, shared: Arc<Shared>) -> Rc<Self> {
+        let looks = (shared.options.heartbeat_ms / 2 / TICK.as_millis() as u32) as usize;
+        Rc::new(Self {
+            index,
+            shared,
+            sessions: RefCell::default(),
+            rooms: RefCell::default(),
+            people: RefCell::default(),
+            screens: RefCell::default(),
+            news: News::default(),
+            ready: RefCell::default(),
+            rights_at: Cell::new(0),
+            scratch: RefCell::new(vec![0; READ_BYTES]),
+            serial: Cell::new(0),
+            wheel: RefCell::new(Wheel::new(looks)),
+        })
+    }
+
+    async fn serve(self: Rc<Self>, receiver: mpsc::Receiver<Command>, stop: CancellationToken) {
+        tokio::select! {
+            () = self.clone().run(receiver) => {}
+            () = self.clone().keep_time() => {}
+            () = control::follow(self.clone()) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
     async fn run(self: Rc<Self>, mut receiver: mpsc::Receiver<Command>) {
         loop {
             if self.ready.borrow().is_empty() {

@@ -54,6 +54,16 @@ pub struct Accepted {
     pub since: Instant,
 }
 
+/// Where the cores run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Each on a thread of its own.
+    Threads,
+    /// One, on the thread that starts it: for a process that has one CPU, where threads would only take turns and wake one
+    /// another. That thread must be inside a `LocalSet`, with which the core ends.
+    Here,
+}
+
 /// What all cores share.
 pub struct Shared {
     /// This gateway's name.
@@ -107,6 +117,7 @@ impl Hub {
     /// # Errors
     /// When the system refuses threads.
     pub fn start(
+        place: Place,
         name: &str,
         options: &HubOptions,
         chat_cores: ChatCores,
@@ -116,7 +127,11 @@ impl Hub {
     ) -> Result<Self, Fault> {
         let stop = CancellationToken::new();
         let machine = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = if options.cores == 0 { machine } else { options.cores };
+        let count = match place {
+            Place::Here => 1,
+            Place::Threads if options.cores == 0 => machine,
+            Place::Threads => options.cores,
+        };
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(options.core_queue.max(1))).unzip();
         let reporter = Reporter::default();
         let fanout = Fanout::start(chat_cores.clone(), backbone, reporter.clone(), options.clone(), senders.clone(), stop.clone());
@@ -131,7 +146,10 @@ impl Hub {
             draining: AtomicBool::new(false),
         });
         for (index, receiver) in receivers.into_iter().enumerate() {
-            core::start(index as u32, shared.clone(), receiver, stop.clone())?;
+            match place {
+                Place::Threads => core::start(index as u32, shared.clone(), receiver, stop.clone())?,
+                Place::Here => core::start_here(index as u32, shared.clone(), receiver, stop.clone()),
+            }
         }
         for (instance, upstream) in presences.into_iter().enumerate() {
             tokio::spawn(presence::report(instance, upstream, reporter.clone(), fanout.clone(), name.to_owned(), stop.clone()));

@@ -9,7 +9,7 @@ use crate::fanout::window::Bounds;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HubOptions {
-    /// Threads that own sockets; 0: one for each core of the machine.
+    /// Threads that own sockets; 0: one for each CPU. A gateway apart that has one CPU is one thread altogether.
     pub cores: usize,
     /// Sockets of this gateway; more are closed as OVERLOADED.
     pub sockets_most: usize,

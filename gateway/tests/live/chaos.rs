@@ -9,14 +9,23 @@ use std::{
     time::Duration,
 };
 
+use gateway::Place;
 use proto::{
     Subprotocol,
     v1::{Position, ServerFrame, Verdict, batch::Body, server_frame, sign_in::Credential},
 };
-use tokio::time::{Instant, timeout};
+use tokio::{
+    task::LocalSet,
+    time::{Instant, timeout},
+};
 use uuid::Uuid;
 
-use crate::{Hall, client::Client, core::comment};
+use crate::{
+    Hall,
+    client::Client,
+    core::{Core, comment},
+    lossy::Lossy,
+};
 
 const EVENTS: u64 = 1_500;
 const CLIENTS: u32 = 24;
@@ -69,8 +78,19 @@ impl Viewer {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_breaks_every_history_is_whole() {
-    let one = Hall::with(|options| options.hub.repair_ms = 500).await;
-    let two = Hall::over(one.core.clone(), one.backbone.clone(), |options| {
+    break_everything(Place::Threads).await;
+}
+
+#[tokio::test]
+async fn and_so_it_is_where_all_is_one_thread() {
+    LocalSet::new().run_until(break_everything(Place::Here)).await;
+}
+
+async fn break_everything(place: Place) {
+    let backbone = Lossy::new();
+    let core = Core::new(backbone.clone());
+    let one = Hall::at(place, core.clone(), backbone.clone(), None, |options| options.hub.repair_ms = 500).await;
+    let two = Hall::at(place, core, backbone, None, |options| {
         options.hub.repair_ms = 500;
         // Its rooms close and open all the time.
         options.hub.room_grace_s = 0;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use backbone::Backbone;
-use futures::{Stream, TryStreamExt as _};
+use futures::TryStreamExt as _;
 use parking_lot::Mutex;
 use prost::Message as _;
 use proto::{
@@ -305,7 +305,7 @@ impl EdgeService for Core {
         Ok(Response::new(WatchResponse { verdicts, control: state.control.len() as u64 - self.lags.load(Ordering::Relaxed) }))
     }
 
-    type SubmitStream = Pin<Box<dyn Stream<Item = Result<SubmitResponse, Status>> + Send>>;
+    type SubmitStream = Stream<SubmitResponse>;
 
     async fn submit(&self, asked: Request<Streaming<SubmitRequest>>) -> Result<Response<Self::SubmitStream>, Status> {
         let core = self.clone();

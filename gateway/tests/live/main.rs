@@ -18,7 +18,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use backbone::Backbone;
 use client::Client;
 use core::Core;
-use gateway::{ChatCores, Gateway, Options, Upstream};
+use gateway::{ChatCores, Gateway, Options, Place, Upstream};
 use lossy::Lossy;
 use presence::Presence;
 use proto::{
@@ -56,6 +56,17 @@ impl Hall {
 
     /// The same, with an instance of presence.
     pub async fn full(core: Core, backbone: Arc<Lossy>, presence: Option<Presence>, change: impl FnOnce(&mut Options)) -> Self {
+        Self::at(Place::Threads, core, backbone, presence, change).await
+    }
+
+    /// The same, and where its sockets live.
+    pub async fn at(
+        place: Place,
+        core: Core,
+        backbone: Arc<Lossy>,
+        presence: Option<Presence>,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
         let mut options = Options::default();
         options.edge.drain_notice_ms = 0;
         options.hub.cores = 2;
@@ -65,7 +76,8 @@ impl Hall {
         let routes = Routes::new(EdgeServiceServer::new(core.clone()));
         let cores = ChatCores::new(options.upstream.clone(), vec![Upstream::local(routes)]);
         let presences = presence.map(|presence| Upstream::local(Routes::new(PresenceServiceServer::new(presence))));
-        let gateway = Gateway::start(options, cores, presences.into_iter().collect(), backbone.clone() as Arc<dyn Backbone>).await.unwrap();
+        let presences = presences.into_iter().collect();
+        let gateway = Gateway::start(place, options, cores, presences, backbone.clone() as Arc<dyn Backbone>).await.unwrap();
         let listener = TcpListener::bind(("127.0.0.1", testkit::free_port())).await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = gateway.clone();

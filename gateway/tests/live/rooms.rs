@@ -423,3 +423,35 @@ async fn resuming_many_rooms_at_once_never_ends_in_slow() {
         client.events(room, 110, 111).await;
     }
 }
+
+/// Events in each frame that came to a screen, when three were announced together.
+async fn frames_of_three(hall: &Hall, subprotocol: Subprotocol) -> Vec<usize> {
+    let room = hall.core.conversation();
+    let (mut client, _) = hall.signed_in(2, subprotocol).await;
+    client.subscribe(room, None, 0).await.unwrap();
+    let mut together = hall.core.commit(room, 1, comment("one"));
+    for text in ["two", "three"] {
+        let next = hall.core.commit(room, 1, comment(text));
+        together.head = next.head;
+        together.events.extend(next.events);
+    }
+    hall.core.announce(room, together).await;
+    let mut frames = Vec::new();
+    while frames.iter().sum::<usize>() < 3 {
+        let seen = frames.iter().sum::<usize>() as u64;
+        let batch = client.wait(|frame| if let Some(server_frame::Frame::Batch(batch)) = &frame.frame { Some(batch.clone()) } else { None });
+        let batch = batch.await;
+        assert_eq!(batch.first_seq, seen + 1);
+        frames.push(batch.count as usize);
+    }
+    frames
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_committed_together_is_one_frame_or_with_no_window_one_each() {
+    let (gathering, one_by_one) = (Hall::start().await, Hall::with(|options| options.hub.window_ms = 0).await);
+    for subprotocol in [Subprotocol::Proto, Subprotocol::Json] {
+        assert_eq!(frames_of_three(&gathering, subprotocol).await, [3]);
+        assert_eq!(frames_of_three(&one_by_one, subprotocol).await, [1, 1, 1]);
+    }
+}

@@ -2,13 +2,19 @@
 
 use std::sync::atomic::Ordering;
 
+use gateway::Place;
 use proto::{
     CloseCode, Subprotocol,
     v1::{ClientFrame, RefusalCode, client_frame, server_frame},
 };
+use tokio::task::LocalSet;
 use uuid::Uuid;
 
-use crate::{Hall, core::comment};
+use crate::{
+    Hall,
+    core::{Core, comment},
+    lossy::Lossy,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_posts_of_one_socket_stand_in_the_order_they_were_sent() {
@@ -48,7 +54,17 @@ fn refusal(frame: &proto::v1::ServerFrame) -> Option<proto::v1::Refusal> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn draining_finishes_receipts_in_flight() {
-    let hall = Hall::start().await;
+    drain(Hall::start().await).await;
+}
+
+#[tokio::test]
+async fn so_does_draining_a_gateway_of_one_thread() {
+    let backbone = Lossy::new();
+    let hall = Hall::at(Place::Here, Core::new(backbone.clone()), backbone, None, |_| {});
+    LocalSet::new().run_until(async { drain(hall.await).await }).await;
+}
+
+async fn drain(hall: Hall) {
     let room = hall.core.conversation();
     let mut client = hall.client(1).await;
     client.subscribe(room, None, 0).await.unwrap();

@@ -126,35 +126,46 @@ impl Server {
     }
 }
 
-/// The floor before a server's run; [`Before::and_after`] measures the other half. What a machine that is shared makes slower
-/// or faster meanwhile, it makes so for both.
-pub struct Before {
+/// The floor of a run, measured in parts: before it, after it, and between where it is cut. What a machine that is shared makes
+/// slower or faster meanwhile, it makes so for both.
+pub struct Floors {
     pace: Pace,
     cores: CoreArgs,
-    before: Measured,
+    measured: Vec<Measured>,
 }
 
-impl Before {
-    /// Measures half of it now, where the run wants a floor: as many sockets as a room has, at the run's pace.
+impl Floors {
+    /// Measures the first part now, where the run wants a floor: as many sockets as a room has, at the run's pace.
     ///
     /// # Errors
     /// When sockets fail or frames are lost.
-    pub async fn measure(args: &CrowdArgs, connections: usize) -> anyhow::Result<Option<Self>> {
+    pub async fn first(args: &CrowdArgs, connections: usize) -> anyhow::Result<Option<Self>> {
         if !args.floor {
             return Ok(None);
         }
         let whole = Pace::beside(connections, args.floor_bytes, args.posts_per_s);
-        let pace = Pace { rounds: whole.rounds.div_ceil(2), ..whole };
-        Ok(Some(Self { pace, cores: args.cores.clone(), before: measure(pace, &args.cores).await? }))
+        let pace = Pace { rounds: whole.rounds.div_ceil(1 + args.turns.max(1)), ..whole };
+        let mut this = Self { pace, cores: args.cores.clone(), measured: Vec::new() };
+        this.again().await?;
+        Ok(Some(this))
     }
 
-    /// Measures the other half, and writes both as one into a report.
+    /// Measures one more part.
     ///
     /// # Errors
     /// When sockets fail or frames are lost.
-    pub async fn and_after(self, report: &mut Report) -> anyhow::Result<()> {
-        let after = measure(self.pace, &self.cores).await?;
-        tell(report, &Floor::of(self.pace, &[self.before, after])?);
+    pub async fn again(&mut self) -> anyhow::Result<()> {
+        self.measured.push(measure(self.pace, &self.cores).await?);
+        Ok(())
+    }
+
+    /// Measures the last part, and writes all as one into a report.
+    ///
+    /// # Errors
+    /// When sockets fail or frames are lost.
+    pub async fn and_last(mut self, report: &mut Report) -> anyhow::Result<()> {
+        self.again().await?;
+        tell(report, &Floor::of(self.pace, &self.measured)?);
         Ok(())
     }
 }

@@ -83,6 +83,24 @@ impl Measured {
         self.roles.get(GATEWAY).map_or_else(Cpu::default, |(cpu, _)| *cpu)
     }
 
+    /// The two together, one after the other.
+    pub fn add(&mut self, other: Self) {
+        let seconds = self.seconds + other.seconds;
+        let (before, after) = (self.seconds / seconds, other.seconds / seconds);
+        let blend = |shares: &mut Vec<f64>, others: &[f64]| {
+            shares.resize(others.len().max(shares.len()), 0.0);
+            shares.iter_mut().zip(others).for_each(|(share, other)| *share = *share * before + other * after);
+        };
+        blend(&mut self.generators, &other.generators);
+        blend(&mut self.cores_busy, &other.cores_busy);
+        for (role, (used, usage)) in other.roles {
+            let (all, stands) = self.roles.entry(role).or_default();
+            (all.total_us, all.user_us) = (all.total_us + used.total_us, all.user_us + used.user_us);
+            *stands = usage;
+        }
+        self.seconds = seconds;
+    }
+
     /// Cores that all generators used.
     #[must_use]
     pub fn generator_share(&self) -> f64 {

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::{
-    floor::Before,
+    floor::Floors,
     judge,
-    meter::{Meter, share},
+    meter::{Measured, Meter, share},
     setup,
 };
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
     measure::cpu_of,
     report::{Plot, Report, Summary},
 };
+
+/// Posts are due from so long after they were ordered.
+const LEAD: Duration = Duration::from_millis(100);
 
 /// A room full of sockets.
 pub struct Room {
@@ -92,7 +95,7 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
     report.also("generators", args.generators + usize::from(args.posts_per_s > 0.0));
     report.also("gateways", args.target.target.len());
     report.also("deflate", args.deflate);
-    let before = Before::measure(&args, args.viewers).await?;
+    let mut floors = Floors::first(&args, args.viewers).await?;
     let connecting = Meter::start(&args.server_pids, Vec::new());
     let mut room = Room::fill(&args, &sessions, if args.viewers > 5_000 { 500 } else { 100 }).await?;
     report.also("connect_s", room.connect_s);
@@ -101,7 +104,7 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
         // The generators began with the first connection.
         let pids = room.fleet.pids();
         let used = pids.iter().filter_map(|pid| cpu_of(*pid)).map(|cpu| share(cpu, Duration::from_secs_f64(room.connect_s)));
-        let measured = super::meter::Measured { generators: used.collect(), ..connecting.read() };
+        let measured = Measured { generators: used.collect(), ..connecting.read() };
         measured.tell(&mut report, 0, 0);
         report.also("cpu_us_per_connect", measured.gateway().total_us as f64 / args.viewers as f64);
     }
@@ -123,15 +126,19 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
         let total = (args.posts_per_s * args.seconds as f64).round().max(1.0) as u32;
         report.posts_per_s = Some(args.posts_per_s);
         room.fleet.begin().await?;
-        let meter = Meter::start(&args.server_pids, room.fleet.pids());
-        let start_us = now_us() + 100_000;
-        let flow = Flow { first: 0, count: total, start_us, per_s: args.posts_per_s, at_once: 0, bytes: args.bytes, mixed: false };
-        room.fleet.post(flow).await?;
-        tokio::time::sleep(Duration::from_secs_f64(f64::from(total) / args.posts_per_s + 0.1)).await;
-        finish_posts(&mut room.fleet, Duration::from_secs(args.settle_s)).await?;
-        let measured = meter.read();
+        let (turns, mut measured, mut first) = (args.turns.max(1), Measured::default(), 0);
+        for turn in 1..=turns {
+            if let Some(floors) = &mut floors
+                && turn > 1
+            {
+                floors.again().await?;
+            }
+            let count = total * turn / turns - first;
+            measured.add(post_part(&args, &mut room.fleet, first, count).await?);
+            first += count;
+        }
         let found = room.fleet.finish().await?;
-        judge::tell(&mut report, &found, measured.seconds - 0.1);
+        judge::tell(&mut report, &found, measured.seconds - f64::from(turns) * LEAD.as_secs_f64());
         let delivered = report.findings.map_or(0, |findings| findings.delivered);
         measured.tell(&mut report, delivered, found.acknowledged.len() as u64);
         report.also("connect_ms", Summary::of_ms(&found.connect_ms));
@@ -144,10 +151,21 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
         report.errors.clone_from(&found.errors);
     }
     report.plots.push(room.coming);
-    if let Some(before) = before {
-        before.and_after(&mut report).await?;
+    if let Some(floors) = floors {
+        floors.and_last(&mut report).await?;
     }
     report.emit(&args.report)
+}
+
+/// Some posts of an open loop, until they are on every screen; what that cost.
+async fn post_part(args: &CrowdArgs, fleet: &mut Fleet, first: u32, count: u32) -> anyhow::Result<Measured> {
+    let meter = Meter::start(&args.server_pids, fleet.pids());
+    let start_us = now_us() + LEAD.as_micros() as i64;
+    let flow = Flow { first, count, start_us, per_s: args.posts_per_s, at_once: 0, bytes: args.bytes, mixed: false };
+    fleet.post(flow).await?;
+    tokio::time::sleep(LEAD + Duration::from_secs_f64(f64::from(count) / args.posts_per_s)).await;
+    finish_posts(fleet, Duration::from_secs(args.settle_s)).await?;
+    Ok(meter.read())
 }
 
 /// Waits until every post has ended and everything acknowledged is on every screen, or `settle` has passed after the last

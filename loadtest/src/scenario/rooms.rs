@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    floor::Before,
+    floor::Floors,
     judge,
     meter::Meter,
     room::{Room, finish_posts},
@@ -66,7 +66,7 @@ async fn run(scenario: &'static str, args: &CrowdArgs, sessions: &[Session], roo
     report.also("gateways", args.target.target.len());
     let seats = seats(sessions, rooms.len(), size, args.target.target.len());
     let plan = setup::plan(&args.target.target, args.target.ca.as_deref(), rooms, args.connects_per_s, args.deflate)?;
-    let before = Before::measure(args, size).await?;
+    let floors = Floors::first(args, size).await?;
     let mut room = Room::fill_with(args, plan, deal(seats, args.generators)).await?;
     report.posts_per_s = Some(args.posts_per_s);
     let count = (args.posts_per_s * args.seconds as f64) as u32;
@@ -87,8 +87,8 @@ async fn run(scenario: &'static str, args: &CrowdArgs, sessions: &[Session], roo
     let delivered = report.findings.map_or(0, |findings| findings.delivered);
     measured.tell(&mut report, delivered, u64::from(count));
     report.also("connect_ms", Summary::of_ms(&found.connect_ms));
-    if let Some(before) = before {
-        before.and_after(&mut report).await?;
+    if let Some(floors) = floors {
+        floors.and_last(&mut report).await?;
     }
     report.emit(&args.report)
 }

@@ -7,7 +7,7 @@ use backbone::{Backbone, MemoryBackbone, RedisBackbone, RedisOptions};
 use bytes::Bytes;
 use chat_core::{ChatCore, seed};
 use futures::{SinkExt as _, StreamExt as _};
-use gateway::{ChatCores, Gateway, Upstream};
+use gateway::{ChatCores, Gateway, Place, Upstream};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{client::legacy::Client as HttpClient, rt::TokioExecutor};
 use presence::Presence;
@@ -57,7 +57,7 @@ impl Service {
         let mut options = gateway::Options::default();
         options.edge.public_url = format!("http://{address}");
         let cores = ChatCores::new(options.upstream.clone(), vec![Upstream::local(core.routes(""))]);
-        let gateway = Gateway::start(options, cores, vec![Upstream::local(presence.routes())], backbone).await.unwrap();
+        let gateway = Gateway::start(Place::Threads, options, cores, vec![Upstream::local(presence.routes())], backbone).await.unwrap();
         let serving = gateway.clone();
         tokio::spawn(async move { serving.serve(listener).await.unwrap() });
         let this = Self { address, core, gateway, open, _folder: folder };

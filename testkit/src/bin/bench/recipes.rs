@@ -218,7 +218,7 @@ fn consultation(bench: &Bench) -> anyhow::Result<()> {
 
 /// 221 viewers, 200 comments a second: as the service is set by default, and with coalescing switched off.
 fn steady(bench: &Bench) -> anyhow::Result<()> {
-    let arguments = ["--viewers", "221", "--posts-per-s", "200", "--seconds", "10", "--posters", "40", "--floor"];
+    let arguments = ["--viewers", "221", "--posts-per-s", "200", "--seconds", "10", "--posters", "40", "--floor", "--turns", "5"];
     for (part, window_ms) in [("steady-on", 50), ("steady-off", 0)] {
         let mut wanted = bench.beside_the_database(part);
         wanted.settings = vec![setting("gateway.hub.window_ms", window_ms)];
