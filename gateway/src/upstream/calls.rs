@@ -4,8 +4,8 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use proto::{
     internal::v1::{
-        CheckSessionsRequest, Identity, IssueTicketsRequest, RedeemTicketsRequest, Submission, TicketFor, TicketShown,
-        WatchAsk, WatchRequest, edge_service_client::EdgeServiceClient, submit_verdict,
+        CheckSessionsRequest, Identity, IssueTicketsRequest, RedeemTicketsRequest, Submission, TicketFor, TicketShown, WatchAsk,
+        WatchRequest, edge_service_client::EdgeServiceClient, submit_verdict,
     },
     v1::{Receipt, RefusalCode},
 };

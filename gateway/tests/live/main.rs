@@ -60,13 +60,7 @@ impl Hall {
     }
 
     /// The same, and where its sockets live.
-    pub async fn at(
-        place: Place,
-        core: Core,
-        backbone: Arc<Lossy>,
-        presence: Option<Presence>,
-        change: impl FnOnce(&mut Options),
-    ) -> Self {
+    pub async fn at(place: Place, core: Core, backbone: Arc<Lossy>, presence: Option<Presence>, change: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::default();
         options.edge.drain_notice_ms = 0;
         options.hub.cores = 2;

@@ -439,7 +439,8 @@ async fn frames_of_three(hall: &Hall, subprotocol: Subprotocol) -> Vec<usize> {
     let mut frames = Vec::new();
     while frames.iter().sum::<usize>() < 3 {
         let seen = frames.iter().sum::<usize>() as u64;
-        let batch = client.wait(|frame| if let Some(server_frame::Frame::Batch(batch)) = &frame.frame { Some(batch.clone()) } else { None });
+        let batch =
+            client.wait(|frame| if let Some(server_frame::Frame::Batch(batch)) = &frame.frame { Some(batch.clone()) } else { None });
         let batch = batch.await;
         assert_eq!(batch.first_seq, seen + 1);
         frames.push(batch.count as usize);
