@@ -1,4 +1,4 @@
-//! Posts through a chat-core's internal contract, as gateways do, and says what each post cost: a real database, a real
+//! Posts through a chat-core's internal contract, a stream for each call, and says what each post cost: a real database, a real
 //! process, no gateway. `submit --database postgres|sqlite --conversations N --seconds N [--rate N]`; without a rate it
 //! sends as fast as receipts come. Needs `yitang` beside it: `cargo build --release -p yitang`.
 #![allow(clippy::unwrap_used, reason = "a tool that cannot go on says where")]

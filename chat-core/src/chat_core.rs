@@ -46,6 +46,7 @@ pub struct ChatCore {
     followers: Arc<Semaphore>,
     first_organisation: String,
     tracker: TaskTracker,
+    draining: CancellationToken,
     stop: CancellationToken,
 }
 
@@ -81,6 +82,7 @@ impl ChatCore {
             followers: Arc::new(Semaphore::new(options.log.followers)),
             first_organisation: options.first_organisation,
             tracker,
+            draining: CancellationToken::new(),
             stop,
         })
     }
@@ -91,7 +93,12 @@ impl ChatCore {
         let guard = Guard { key: key.into() };
         let accounts = self.accounts.clone();
         let displays = self.displays.clone();
-        let edge = EdgeApi { accounts: accounts.clone(), consultations: self.consultations.clone(), control: self.control.clone() };
+        let edge = EdgeApi {
+            accounts: accounts.clone(),
+            consultations: self.consultations.clone(),
+            control: self.control.clone(),
+            draining: self.draining.clone(),
+        };
         let conversations =
             ConversationApi { conversations: self.conversations.clone(), accounts: accounts.clone(), followers: self.followers.clone() };
         let consultations =
@@ -154,8 +161,14 @@ impl ChatCore {
         &self.consultations
     }
 
+    /// Gateways' streams of posts end: what has been asked on them is answered, and no more is taken.
+    pub fn drain(&self) {
+        self.draining.cancel();
+    }
+
     /// Writes what was taken, ends streams, and closes the database.
     pub async fn shutdown(self) {
+        self.drain();
         self.stop.cancel();
         self.tracker.close();
         if tokio::time::timeout(Duration::from_secs(10), self.tracker.wait()).await.is_err() {

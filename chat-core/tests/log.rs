@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use common::{Core, Database, SOON, by, comment, post, seq, submit};
 use proto::{
-    internal::v1::{HeadsRequest, ReadRequest},
+    internal::v1::{HeadsRequest, ReadRequest, SubmitRequest},
     v1::{
         Comment, ConsultationState, Edit, Event, FollowRequest, Hide, Page, PageRequest, Position, Recall, RefusalCode,
         SetConsultationStateRequest, batch::Body, event::Kind, page_request::Where, post::Content,
@@ -381,4 +381,28 @@ async fn comparing_heads_finds_what_an_announcement_missed() {
         assert_eq!(found.people_spoke, 1);
         core.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_core_that_drains_answers_what_was_asked_and_ends_the_streams_of_posts() {
+    let (mut core, open) = Core::seeded(&Database::sqlite().url()).await;
+    let ask = |text: &str| {
+        let post = Some(comment(&open, text));
+        SubmitRequest { submissions: vec![proto::internal::v1::Submission { person: 800, session: String::new(), post }] }
+    };
+    let (calls, asked) = tokio::sync::mpsc::channel(8);
+    let stream = core.edge.submit(tokio_stream::wrappers::ReceiverStream::new(asked)).await.unwrap();
+    let mut answers = stream.into_inner();
+    for text in ["one", "two"] {
+        calls.send(ask(text)).await.unwrap();
+        assert_eq!(answers.message().await.unwrap().unwrap().verdicts.len(), 1);
+    }
+    let told = whole(&mut core, &open).await.len();
+    core.core.as_ref().unwrap().drain();
+    let ended = tokio::time::timeout(SOON, answers.message()).await.expect("in time");
+    assert!(ended.unwrap().is_none(), "the stream ends, though its other side does not");
+    let mut late = core.edge.submit(tokio_stream::once(ask("late"))).await.unwrap().into_inner();
+    assert!(late.message().await.unwrap().is_none(), "nothing more is taken");
+    assert_eq!(whole(&mut core, &open).await.len(), told);
+    core.stop().await;
 }

@@ -140,8 +140,8 @@ pub struct CrowdArgs {
     /// Measure the floor in the same run.
     #[arg(long)]
     pub floor: bool,
-    /// With --floor: cut the posts into so many parts, and measure the floor between them too. For rooms whose floor is quickly
-    /// set up.
+    /// With --floor, in one room: cut the posts into so many parts, and measure the floor between them too. Where the floor is
+    /// quickly set up.
     #[arg(long, default_value_t = 1)]
     pub turns: u32,
     /// Bytes of the floor's frame.

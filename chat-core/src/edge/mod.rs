@@ -15,6 +15,7 @@ use proto::{
     },
     v1::{Page, PageRequest, Refusal, RefusalCode, page_request::Where},
 };
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
@@ -38,6 +39,8 @@ pub struct EdgeApi {
     pub consultations: Arc<Consultations>,
     /// Followed by gateways.
     pub control: Arc<Control>,
+    /// Streams of posts end: what has been asked is answered, and no more is taken.
+    pub draining: CancellationToken,
 }
 
 impl EdgeApi {
@@ -143,7 +146,8 @@ impl EdgeService for EdgeApi {
 
     async fn submit(&self, request: Request<Streaming<SubmitRequest>>) -> Result<Response<Self::SubmitStream>, Status> {
         let log = self.conversations().log.clone();
-        let answers = request.into_inner().and_then(move |asked| submitted(log.clone(), asked.submissions));
+        let asked = request.into_inner().take_until(self.draining.clone().cancelled_owned());
+        let answers = asked.and_then(move |asked| submitted(log.clone(), asked.submissions));
         Ok(Response::new(Box::pin(answers)))
     }
 

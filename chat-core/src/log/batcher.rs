@@ -140,12 +140,12 @@ impl Lane {
         loop {
             let first = tokio::select! {
                 biased;
-                first = posts.recv() => first,
                 () = stop.cancelled() => {
                     // What was taken is written still; nothing more is taken.
                     posts.close();
                     posts.recv().await
                 }
+                first = posts.recv() => first,
             };
             let Some(first) = first else { return };
             let mut bytes = first.0.weight();

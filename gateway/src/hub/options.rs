@@ -9,7 +9,8 @@ use crate::fanout::window::Bounds;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HubOptions {
-    /// Threads that own sockets; 0: one for each CPU. A gateway apart that has one CPU is one thread altogether.
+    /// Threads that own sockets; 0: one for each CPU. A gateway apart that has one CPU is one thread altogether, unless this
+    /// says more.
     pub cores: usize,
     /// Sockets of this gateway; more are closed as OVERLOADED.
     pub sockets_most: usize,
@@ -36,7 +37,7 @@ pub struct HubOptions {
     pub posts_waiting: usize,
     /// Requests of one socket under way at once, posts not counted.
     pub calls_at_once: usize,
-    /// A flooding room gathers events for so long, ms; 0: they always go at once.
+    /// A flooding room gathers events for so long, ms; 0: they always go at once, each as a frame of its own.
     pub window_ms: u32,
     /// The window widens up to this by itself as the cores or the sockets fall behind, ms.
     pub window_most_ms: u32,

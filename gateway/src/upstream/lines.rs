@@ -67,7 +67,7 @@ impl Lines {
 
     async fn open(&self) -> Result<Line, Failure> {
         let (requests, asked) = mpsc::channel(1);
-        let answers = self.client.clone().submit(ReceiverStream::new(asked)).await?.into_inner();
+        let answers = self.client.clone().submit(ReceiverStream::new(asked)).await.map_err(broke)?.into_inner();
         metrics::counter!("yitang_gateway_upstream_lines_total").increment(1);
         Ok(Line { requests, answers })
     }

@@ -5,6 +5,7 @@ use std::{
     collections::{BinaryHeap, VecDeque},
     io,
     net::{IpAddr, SocketAddr},
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -26,6 +27,9 @@ const SAMPLE: usize = 1_000;
 const ATTEMPTS: u8 = 40;
 /// A line that is not in by then is broken off and made anew, as people do who wait for a page.
 const GIVE_UP: Duration = Duration::from_secs(20);
+
+/// Those that Linux gives to clients.
+const PORTS: Range<u16> = 32_768..61_000;
 
 struct Socket {
     line: Option<Line>,
@@ -50,6 +54,8 @@ pub struct Seats {
     sockets: Vec<Socket>,
     addresses: Vec<SocketAddr>,
     sources: Vec<IpAddr>,
+    /// The port that was bound last.
+    port: u16,
     tls: Option<Arc<rustls::ClientConfig>>,
     first: VecDeque<usize>,
     again: BinaryHeap<Reverse<(Instant, usize)>>,
@@ -92,6 +98,7 @@ impl Seats {
         Ok(Self {
             addresses: addresses.collect::<anyhow::Result<_>>()?,
             sources: sources.collect::<anyhow::Result<_>>()?,
+            port: rand::random_range(PORTS),
             tls: plan.ca.as_deref().map(trust).transpose()?,
             first: (0..sockets.len()).collect(),
             again: BinaryHeap::new(),
@@ -159,7 +166,7 @@ impl Seats {
         raw.set_tcp_nodelay(true)?;
         if !self.sources.is_empty() {
             raw.set_reuse_address(true)?;
-            raw.bind(&SocketAddr::new(self.sources[number % self.sources.len()], 0).into())?;
+            bind(&raw, self.sources[number % self.sources.len()], &mut self.port)?;
         }
         match raw.connect(&address.into()) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error).context("connecting"),
@@ -347,6 +354,19 @@ impl Seats {
 fn way<'a>(plan: &'a Plan, seat: &'a Seat, target: usize) -> Way<'a> {
     let room = seat.room.map(|room| plan.rooms[room as usize].as_str());
     Way { authority: &plan.targets[target], token: &seat.token, room, deflate: plan.deflate }
+}
+
+/// Binds to the next free port of an address: the kernel, asked to choose one, searches long where thousands are in use.
+fn bind(socket: &socket2::Socket, source: IpAddr, last: &mut u16) -> io::Result<()> {
+    let mut tried = Err(io::ErrorKind::AddrInUse.into());
+    for _ in 0..PORTS.len() {
+        *last = if *last + 1 < PORTS.end { *last + 1 } else { PORTS.start };
+        tried = socket.bind(&SocketAddr::new(source, *last).into());
+        if tried.as_ref().err().map(io::Error::kind) != Some(io::ErrorKind::AddrInUse) {
+            break;
+        }
+    }
+    tried
 }
 
 /// Writes what waits; false: the line broke.

@@ -135,16 +135,17 @@ pub struct Floors {
 }
 
 impl Floors {
-    /// Measures the first part now, where the run wants a floor: as many sockets as a room has, at the run's pace.
+    /// Measures the first part now, where the run wants a floor: as many sockets as a room has, at the run's pace. `turns`: parts of
+    /// the run, before each of which and after the last of which it is measured.
     ///
     /// # Errors
     /// When sockets fail or frames are lost.
-    pub async fn first(args: &CrowdArgs, connections: usize) -> anyhow::Result<Option<Self>> {
+    pub async fn first(args: &CrowdArgs, connections: usize, turns: u32) -> anyhow::Result<Option<Self>> {
         if !args.floor {
             return Ok(None);
         }
         let whole = Pace::beside(connections, args.floor_bytes, args.posts_per_s);
-        let pace = Pace { rounds: whole.rounds.div_ceil(1 + args.turns.max(1)), ..whole };
+        let pace = Pace { rounds: whole.rounds.div_ceil(1 + turns.max(1)), ..whole };
         let mut this = Self { pace, cores: args.cores.clone(), measured: Vec::new() };
         this.again().await?;
         Ok(Some(this))

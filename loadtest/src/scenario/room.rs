@@ -95,7 +95,7 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
     report.also("generators", args.generators + usize::from(args.posts_per_s > 0.0));
     report.also("gateways", args.target.target.len());
     report.also("deflate", args.deflate);
-    let mut floors = Floors::first(&args, args.viewers).await?;
+    let mut floors = Floors::first(&args, args.viewers, args.turns).await?;
     let connecting = Meter::start(&args.server_pids, Vec::new());
     let mut room = Room::fill(&args, &sessions, if args.viewers > 5_000 { 500 } else { 100 }).await?;
     report.also("connect_s", room.connect_s);
@@ -126,18 +126,21 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
         let total = (args.posts_per_s * args.seconds as f64).round().max(1.0) as u32;
         report.posts_per_s = Some(args.posts_per_s);
         room.fleet.begin().await?;
-        let (turns, mut measured, mut first) = (args.turns.max(1), Measured::default(), 0);
+        let (turns, mut measured, mut first) = (args.turns.clamp(1, total), Measured::default(), 0);
         for turn in 1..=turns {
             if let Some(floors) = &mut floors
                 && turn > 1
             {
                 floors.again().await?;
             }
-            let count = total * turn / turns - first;
+            let count = (u64::from(total) * u64::from(turn) / u64::from(turns)) as u32 - first;
             measured.add(post_part(&args, &mut room.fleet, first, count).await?);
             first += count;
         }
         let found = room.fleet.finish().await?;
+        if found.due != u64::from(total) {
+            report.invalid(format!("{} posts of {total} were due in time: the generator was late", found.due));
+        }
         judge::tell(&mut report, &found, measured.seconds - f64::from(turns) * LEAD.as_secs_f64());
         let delivered = report.findings.map_or(0, |findings| findings.delivered);
         measured.tell(&mut report, delivered, found.acknowledged.len() as u64);

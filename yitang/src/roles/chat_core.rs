@@ -58,6 +58,7 @@ pub async fn chat_core(settings: Settings) -> anyhow::Result<()> {
         // Gateways ask twice a second, and go elsewhere.
         reporter.set_service_status("", ServingStatus::NotServing).await;
         tokio::time::sleep(Duration::from_millis(settings.lifecycle.notice_ms)).await;
+        core.drain();
         stop.cancel();
         if let Err(error) = serving.await.map_err(anyhow::Error::from).and_then(|ended| ended) {
             tracing::warn!(%error, "serving did not end well");

@@ -21,8 +21,9 @@ const ROOM_STATE: u8 = 0;
 const TYPING_STATE: u8 = 1;
 /// A core that is behind is looked at again after so long.
 const BEHIND_MS: u64 = 5;
-/// More events than this at once are a stretch that is caught up with, and go together even where nothing is gathered.
-const ONE_BY_ONE: usize = 64;
+/// More events than this at once are more than the cores keep up with, or a stretch that was missed: they go together even where
+/// nothing is gathered.
+const ONE_BY_ONE: usize = 8;
 /// While no chat-core is heard, so often.
 const SILENT_MS: u64 = 200;
 
@@ -64,13 +65,18 @@ impl Room {
         let events = std::mem::take(&mut self.out);
         // Where nothing is gathered, what was committed together still comes to the screens one by one.
         let at_once = if self.window.gathers() || events.len() > ONE_BY_ONE { events.len() } else { 1 };
-        for events in events.chunks(at_once) {
-            self.send(now_ms, events).await;
+        let mut rest = events.as_slice();
+        while !rest.is_empty() && !self.core_is_behind() {
+            let (now, later) = rest.split_at(at_once);
+            self.send(now_ms, now).await;
+            rest = later;
         }
+        self.out = rest.to_vec();
     }
 
     /// Events as one frame, or as few as they fit in, to every socket.
     async fn send(&mut self, now_ms: u64, events: &[Event]) {
+        let Some(last) = events.last() else { return };
         let window_ms = self.window.send(now_ms, events.len(), self.load());
         metrics::counter!("yitang_gateway_events_total").increment(events.len() as u64);
         metrics::histogram!("yitang_gateway_window_ms").record(f64::from(window_ms));
@@ -99,7 +105,7 @@ impl Room {
         metrics::counter!("yitang_gateway_room_bytes_total").increment(spent);
         self.window.spent(spent);
         // What is told of the head never runs ahead of what was sent.
-        let top = events.last().map_or(self.top(), |last| Top { seq: last.seq, mseq: last.mseq, ..self.top() });
+        let top = Top { seq: last.seq, mseq: last.mseq, ..self.top() };
         let frames = Arc::new(frames);
         for core in 0..self.sockets.len() {
             if self.anybody_on(core) {
