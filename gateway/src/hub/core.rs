@@ -25,6 +25,7 @@ use uuid::Uuid;
 
 use super::{
     Accepted, Shared, control,
+    counted::Counted,
     members::{Members, Turn},
     news::News,
     wheel::{Look, Wheel},
@@ -277,8 +278,7 @@ impl Core {
     fn accept(self: &Rc<Self>, accepted: Accepted) {
         let shared = &self.shared;
         let options = &shared.options;
-        let sockets = shared.sockets.fetch_add(1, Ordering::AcqRel);
-        let unsigned = shared.unsigned.fetch_add(1, Ordering::AcqRel);
+        let (guard, sockets, unsigned) = Counted::one_more(shared.clone());
         let refused = if shared.draining.load(Ordering::Acquire) {
             Some(CloseCode::Draining)
         } else if sockets >= options.sockets_most || unsigned >= options.unsigned_most {
@@ -286,8 +286,6 @@ impl Core {
         } else {
             None
         };
-        metrics::gauge!("yitang_gateway_sockets").increment(1);
-        let guard = Counted { shared: shared.clone(), unsigned: Cell::new(true) };
         let serial = self.serial.get() + 1;
         self.serial.set(serial);
         match session::start(self, accepted, guard, refused, serial) {
@@ -379,28 +377,5 @@ impl Core {
             .collect();
         let frame = server_frame::Frame::Tops(Tops { tops, time_ms: now_ms });
         Frame::of(session.subprotocol, &ServerFrame { re: 0, frame: Some(frame) })
-    }
-}
-
-/// Counts a socket for as long as it lives.
-pub struct Counted {
-    shared: Arc<Shared>,
-    unsigned: Cell<bool>,
-}
-
-impl Counted {
-    /// It has signed in, or never will.
-    pub fn settled(&self) {
-        if self.unsigned.replace(false) {
-            self.shared.unsigned.fetch_sub(1, Ordering::AcqRel);
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.settled();
-        self.shared.sockets.fetch_sub(1, Ordering::AcqRel);
-        metrics::gauge!("yitang_gateway_sockets").decrement(1);
     }
 }

@@ -2,6 +2,7 @@
 
 mod control;
 mod core;
+mod counted;
 mod members;
 mod news;
 mod options;
@@ -25,12 +26,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::{
-    core::{Core, Counted},
-    members::Members,
-    options::HubOptions,
-    presence::Reporter,
-};
+pub use self::{core::Core, counted::Counted, members::Members, options::HubOptions, presence::Reporter};
 use crate::{
     ChatCores, Fault, ResumeTokens, Upstream,
     fanout::{Command, Fanout},
