@@ -5,7 +5,6 @@ use std::{
     collections::{BinaryHeap, VecDeque},
     io,
     net::{IpAddr, SocketAddr},
-    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -27,9 +26,6 @@ const SAMPLE: usize = 1_000;
 const ATTEMPTS: u8 = 40;
 /// A line that is not in by then is broken off and made anew, as people do who wait for a page.
 const GIVE_UP: Duration = Duration::from_secs(20);
-
-/// Those that Linux gives to clients.
-const PORTS: Range<u16> = 32_768..61_000;
 
 struct Socket {
     line: Option<Line>,
@@ -54,8 +50,6 @@ pub struct Seats {
     sockets: Vec<Socket>,
     addresses: Vec<SocketAddr>,
     sources: Vec<IpAddr>,
-    /// The port that was bound last, or the even one before it.
-    port: u16,
     tls: Option<Arc<rustls::ClientConfig>>,
     first: VecDeque<usize>,
     again: BinaryHeap<Reverse<(Instant, usize)>>,
@@ -98,7 +92,6 @@ impl Seats {
         Ok(Self {
             addresses: addresses.collect::<anyhow::Result<_>>()?,
             sources: sources.collect::<anyhow::Result<_>>()?,
-            port: rand::random_range(PORTS),
             tls: plan.ca.as_deref().map(trust).transpose()?,
             first: (0..sockets.len()).collect(),
             again: BinaryHeap::new(),
@@ -166,12 +159,7 @@ impl Seats {
         raw.set_tcp_nodelay(true)?;
         if !self.sources.is_empty() {
             raw.set_reuse_address(true)?;
-            // Each port for all addresses before the next one.
-            let source = number % self.sources.len();
-            if source == 0 {
-                self.port = following(self.port);
-            }
-            bind(&raw, self.sources[source], &mut self.port)?;
+            raw.bind(&SocketAddr::new(self.sources[number % self.sources.len()], 0).into())?;
         }
         match raw.connect(&address.into()) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error).context("connecting"),
@@ -361,23 +349,6 @@ fn way<'a>(plan: &'a Plan, seat: &'a Seat, target: usize) -> Way<'a> {
     Way { authority: &plan.targets[target], token: &seat.token, room, deflate: plan.deflate }
 }
 
-/// Binds to a free port of an address, looking from the one bound last on. The kernel, asked to choose one, searches long where
-/// thousands are in use. Odd ports only, as it does: it takes the even ones for those who only connect.
-fn bind(socket: &socket2::Socket, source: IpAddr, port: &mut u16) -> io::Result<()> {
-    for _ in 0..PORTS.len() / 2 {
-        match socket.bind(&SocketAddr::new(source, *port | 1).into()) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => *port = following(*port),
-            bound => return bound,
-        }
-    }
-    Err(io::ErrorKind::AddrInUse.into())
-}
-
-/// The next pair of ports.
-fn following(port: u16) -> u16 {
-    if port + 2 < PORTS.end { port + 2 } else { PORTS.start }
-}
-
 /// Writes what waits; false: the line broke.
 fn write_out(line: &mut Line, out: &mut Vec<u8>) -> bool {
     if line.flush().is_err() {
@@ -396,23 +367,4 @@ fn write_out(line: &mut Line, out: &mut Vec<u8>) -> bool {
     // Idle sockets hold no buffer.
     *out = Vec::new();
     true
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_that_is_taken_is_passed_over_and_the_last_is_followed_by_the_first() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let mut port = taken.local_addr().expect("an address").port() | 1;
-        let _odd = std::net::TcpListener::bind(("127.0.0.1", port));
-        let before = port;
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-        bind(&socket, IpAddr::from([127, 0, 0, 1]), &mut port).expect("another one is free");
-        let bound = socket.local_addr().expect("an address").as_socket().expect("an IP address").port();
-        assert_eq!(bound, port | 1);
-        assert!(bound != before && bound % 2 == 1);
-        assert_eq!(following(PORTS.end - 1), PORTS.start);
-    }
 }
