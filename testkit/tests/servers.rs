@@ -78,9 +78,9 @@ async fn postgres_is_stopped_and_killed_with_all_its_sessions() {
     session.wait().unwrap();
 }
 
-/// Not a test: a process to be killed by the next one.
-#[test]
-#[ignore = "started by the test of what happens when a test is killed"]
+/// Set for the process that is to be killed: the same test, which then does nothing but start servers.
+const UNTIL_KILLED: &str = "TESTKIT_SERVERS_UNTIL_KILLED";
+
 fn servers_until_killed() {
     let (redis, postgres) = (Redis::start(), Postgres::start());
     println!("\nservers {} {} {}", redis.pid(), postgres.pid(), postgres.folder().display());
@@ -90,8 +90,12 @@ fn servers_until_killed() {
 
 #[tokio::test]
 async fn servers_are_gone_when_the_test_is_killed() {
+    if std::env::var_os(UNTIL_KILLED).is_some() {
+        return servers_until_killed();
+    }
     let mut test = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "servers_until_killed", "--ignored", "--nocapture"])
+        .args(["--exact", "servers_are_gone_when_the_test_is_killed", "--nocapture"])
+        .env(UNTIL_KILLED, "yes")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
