@@ -52,10 +52,12 @@ impl Calls {
 
 /// Bounds one attempt in time.
 pub(super) async fn attempt<T>(within: Duration, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Failure> {
-    match timeout(within, call).await {
-        Ok(answer) => Ok(answer?.into_inner()),
-        Err(_) => Err(Failure::node(format!("no answer within {} ms", within.as_millis()))),
-    }
+    in_time(within, async { Ok(call.await?.into_inner()) }).await
+}
+
+/// The same, of whatever a call is made of.
+pub(super) async fn in_time<T>(within: Duration, call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    timeout(within, call).await.unwrap_or_else(|_| Err(Failure::node(format!("no answer within {} ms", within.as_millis()))))
 }
 
 fn checks(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<String, Option<Identity>> {

@@ -37,7 +37,8 @@ impl From<Status> for Failure {
             return Self::of_refusal(Refusal::from_status(&status));
         }
         match status.code() {
-            Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded | Code::Unknown => Self::Node(describe(&status)),
+            // HTTP/2 calls it an internal error of the call when a connection is closed under it.
+            Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded | Code::Unknown | Code::Internal => Self::Node(describe(&status)),
             code => {
                 tracing::error!(%code, message = status.message(), "chat-core answered what it never should");
                 Self::Refused(Refusal::of(RefusalCode::Internal))

@@ -6,11 +6,11 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use parking_lot::Mutex;
 use proto::internal::v1::{Submission, SubmitRequest, SubmitResponse, SubmitVerdict, edge_service_client::EdgeServiceClient};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming};
+use tonic::Streaming;
 
-use super::{Upstream, failure::Failure};
+use super::{Upstream, calls::in_time, failure::Failure};
 
 /// The lines to one node: as many as there are calls under way at once.
 pub(super) struct Lines {
@@ -36,9 +36,7 @@ impl Lines {
     /// When the node did not answer in time, or could not be asked. What became of the posts is not known then: they are sent
     /// again under the ids they have.
     pub(super) async fn submit(&self, submissions: Vec<Submission>) -> Result<Vec<SubmitVerdict>, Failure> {
-        timeout(self.within, self.call(SubmitRequest { submissions }))
-            .await
-            .unwrap_or_else(|_| Err(Failure::node(format!("no answer within {} ms", self.within.as_millis()))))
+        in_time(self.within, self.call(SubmitRequest { submissions })).await
     }
 
     async fn call(&self, request: SubmitRequest) -> Result<Vec<SubmitVerdict>, Failure> {
@@ -48,7 +46,7 @@ impl Lines {
         };
         let ended = || Failure::node("the stream of posts ended");
         line.requests.send(request).await.map_err(|_| ended())?;
-        let answer = line.answers.message().await.map_err(broke)?.ok_or_else(ended)?;
+        let answer = line.answers.message().await?.ok_or_else(ended)?;
         // A line whose call was not answered, or given up, is never seen again.
         self.idle.lock().push(line);
         Ok(answer.verdicts)
@@ -67,16 +65,8 @@ impl Lines {
 
     async fn open(&self) -> Result<Line, Failure> {
         let (requests, asked) = mpsc::channel(1);
-        let answers = self.client.clone().submit(ReceiverStream::new(asked)).await.map_err(broke)?.into_inner();
+        let answers = self.client.clone().submit(ReceiverStream::new(asked)).await?.into_inner();
         metrics::counter!("yitang_gateway_upstream_lines_total").increment(1);
         Ok(Line { requests, answers })
-    }
-}
-
-/// HTTP/2 calls it an internal error of the call when a connection under way is closed: it is the node's, as is its absence.
-fn broke(status: Status) -> Failure {
-    match status.code() {
-        Code::Internal if status.details().is_empty() => Failure::node(status.message()),
-        _ => status.into(),
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Posts are due from so long after they were ordered.
-const LEAD: Duration = Duration::from_millis(100);
+pub const LEAD: Duration = Duration::from_millis(100);
 
 /// A room full of sockets.
 pub struct Room {
@@ -161,7 +161,10 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
 }
 
 /// Some posts of an open loop, until they are on every screen; what that cost.
-async fn post_part(args: &CrowdArgs, fleet: &mut Fleet, first: u32, count: u32) -> anyhow::Result<Measured> {
+///
+/// # Errors
+/// When posts are neither answered nor given up.
+pub async fn post_part(args: &CrowdArgs, fleet: &mut Fleet, first: u32, count: u32) -> anyhow::Result<Measured> {
     let meter = Meter::start(&args.server_pids, fleet.pids());
     let start_us = now_us() + LEAD.as_micros() as i64;
     let flow = Flow { first, count, start_us, per_s: args.posts_per_s, at_once: 0, bytes: args.bytes, mixed: false };

@@ -1,19 +1,16 @@
 //! `rooms` and `direct`: many conversations at once, those who watch being those who post.
 
-use std::time::Duration;
-
 use super::{
     floor::Floors,
     judge,
-    meter::Meter,
-    room::{Room, finish_posts},
+    room::{LEAD, Room, post_part},
     setup::{self, Person},
 };
 use crate::{
     args::{CrowdArgs, RoomsArgs},
-    client::{self, Session, now_us},
+    client::{self, Session},
     fleet::deal,
-    generator::orders::{Flow, Seat},
+    generator::orders::Seat,
     report::{Report, Summary},
 };
 
@@ -70,20 +67,13 @@ async fn run(scenario: &'static str, args: &CrowdArgs, sessions: &[Session], roo
     let mut room = Room::fill_with(args, plan, deal(seats, args.generators)).await?;
     report.posts_per_s = Some(args.posts_per_s);
     let count = (args.posts_per_s * args.seconds as f64) as u32;
-    let flow = Flow { first: 0, count, start_us: 0, per_s: args.posts_per_s, at_once: 0, bytes: args.bytes, mixed: false };
     // Half a second of the same, so that every room is open and every path warm.
     let warm = (args.posts_per_s / 2.0).ceil() as u32;
-    room.fleet.post(Flow { first: count, count: warm, start_us: now_us(), ..flow }).await?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    finish_posts(&mut room.fleet, Duration::from_secs(args.settle_s)).await?;
+    post_part(args, &mut room.fleet, count, warm).await?;
     room.fleet.begin().await?;
-    let meter = Meter::start(&args.server_pids, room.fleet.pids());
-    room.fleet.post(Flow { start_us: now_us() + 100_000, ..flow }).await?;
-    tokio::time::sleep(Duration::from_secs(args.seconds) + Duration::from_millis(100)).await;
-    finish_posts(&mut room.fleet, Duration::from_secs(args.settle_s)).await?;
-    let measured = meter.read();
+    let measured = post_part(args, &mut room.fleet, 0, count).await?;
     let found = room.fleet.finish().await?;
-    judge::tell(&mut report, &found, measured.seconds - 0.1);
+    judge::tell(&mut report, &found, measured.seconds - LEAD.as_secs_f64());
     let delivered = report.findings.map_or(0, |findings| findings.delivered);
     measured.tell(&mut report, delivered, u64::from(count));
     report.also("connect_ms", Summary::of_ms(&found.connect_ms));

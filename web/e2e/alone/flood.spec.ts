@@ -63,9 +63,8 @@ test(`a flood of 500 comments a second: ${CLAIM}, and all of it found afterwards
   const loaded = (await vitalsOf(page)).now;
   if (!WHOLE) {
     // In full flood, the newest on the screen moves on by itself.
-    const newest = () => member.log.evaluate((list) => Math.max(0, ...[...list.querySelectorAll<HTMLElement>("[data-seq]")].map((row) => Number(row.dataset["seq"]))));
-    const began = await newest();
-    await expect.poll(newest).toBeGreaterThan(began + PER_S / 2);
+    const began = await newestOf(member);
+    await expect.poll(() => newestOf(member)).toBeGreaterThan(began + PER_S / 2);
     await readsBack(member);
     await expect.poll(() => flood.ended, { timeout: 60_000 }).toBe(true);
     await measureHeap();
@@ -159,6 +158,11 @@ async function readsBack(member: Person): Promise<void> {
   await expect(toNewest).toHaveCount(0);
 }
 
+/** The seq of the newest comment on the screen. */
+function newestOf(member: Person): Promise<number> {
+  return member.log.evaluate((list) => Math.max(0, ...[...list.querySelectorAll<HTMLElement>("[data-seq]")].map((row) => Number(row.dataset["seq"]))));
+}
+
 interface Round {
   following: number;
   scroll: { frames: number; ms: number; per_s: number }[];
@@ -168,7 +172,9 @@ interface Round {
 
 /** What a reader does while it floods: follows, writes, reads back, and returns to the newest. */
 async function round(page: Page, member: Person, cdp: CDPSession): Promise<Round> {
-  const following = await framesDuring(page, () => page.waitForTimeout(1_500));
+  const from = await newestOf(member);
+  // A second and a half of the flood.
+  const following = await framesDuring(page, () => expect.poll(() => newestOf(member), { intervals: [250] }).toBeGreaterThan(from + PER_S * 1.5));
   await member.composer.focus();
   const text = unlike("Words typed in the flood");
   await page.keyboard.type(text.replace(/[^ -~]/g, ""), { delay: 60 });

@@ -5,6 +5,8 @@ import { DESK, Person } from "../support/page";
 import { WholeService } from "../support/service";
 
 const PRESSES = 4;
+/** Comments a second of the flood. */
+const PER_S = 300;
 
 /** What the mouse went down on last, as the page saw it. */
 interface Down {
@@ -37,13 +39,13 @@ test("a press in a flood does what the finger went down on, however long it stay
       window.down = row ? { seq: row.dataset["seq"] ?? "", text: row.querySelector(".text")?.textContent?.trim() ?? "", newest: Math.max(...seqs) } : undefined;
     }, true);
   });
-  const flood = new Flood(service.url, member.conversation, 300, 20);
+  const flood = new Flood(service.url, member.conversation, PER_S, 20);
   await expect.poll(() => member.log.locator("article.comment").count()).toBeGreaterThan(5);
 
   for (let press = 0; press < PRESSES; press += 1) {
     const down = await pressMore(page);
-    // The flood goes on; the finger takes its time.
-    await page.waitForTimeout(500);
+    // The finger takes its time: half a second of the flood.
+    await expect.poll(() => cameSince(page, down)).toBeGreaterThan(PER_S / 2);
     await page.mouse.up();
     const sheet = page.getByRole("dialog");
     await expect(sheet.getByRole("blockquote")).toContainText(down.text.slice(0, 20));
@@ -79,6 +81,12 @@ async function pressMore(page: Page): Promise<Down> {
 
 function newest(page: Page): Promise<number> {
   return page.evaluate(() => Math.max(...[...document.querySelectorAll<HTMLElement>("article.comment")].map((one) => Number(one.dataset["seq"]))));
+}
+
+/** Comments that came since: on the screen, or waiting to be gone to. */
+async function cameSince(page: Page, down: Down): Promise<number> {
+  const [waiting] = await jumpToNewest(page).allTextContents();
+  return (await newest(page)) - down.newest + Number(/\d+/.exec(waiting?.replaceAll(",", "") ?? "")?.[0] ?? 0);
 }
 
 function jumpToNewest(page: Page) {
