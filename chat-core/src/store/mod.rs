@@ -248,11 +248,15 @@ impl Tx<'_> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_log_that_is_folded_begins_anew() {
+    async fn empty() -> (Store, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        let store = Store::open(&StoreOptions { url, ..StoreOptions::default() }).await.unwrap();
+        (Store::open(&StoreOptions { url, ..StoreOptions::default() }).await.unwrap(), folder)
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_folded_begins_anew() {
+        let (store, _folder) = empty().await;
         let Store::Sqlite { read, write } = &store else { panic!("not SQLite") };
         sqlx::query("CREATE TABLE pages (bytes BLOB)").execute(write).await.unwrap();
         let put = |count: u32| {
@@ -269,5 +273,31 @@ mod tests {
         assert!((1..100).contains(&anew), "{anew} pages");
         let (rows,): (i64,) = crate::fetch_one!(store, (i64,), "SELECT count(*) FROM pages").unwrap();
         assert_eq!(rows, 1_011);
+    }
+
+    #[tokio::test]
+    async fn events_of_before_are_kept_when_they_stand_in_the_order_of_writing() {
+        let (store, _folder) = empty().await;
+        let Store::Sqlite { write, .. } = &store else { panic!("not SQLite") };
+        let (before, after): (Vec<_>, Vec<_>) = SQLITE.iter().partition(|migration| migration.version < 6);
+        assert!(!after.is_empty());
+        for migration in before {
+            sqlx::raw_sql(migration.sql.clone()).execute(write).await.unwrap();
+        }
+        let put = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 999) \
+            INSERT INTO events SELECT iif(i % 3 = 0, x'0A', x'0B'), i, i, i, i % 7, randomblob(16), randomblob(16), 1, NULL, i % 2, 0, \
+            randomblob(300) FROM n";
+        sqlx::query(put).execute(write).await.unwrap();
+        const ALL: &str = "SELECT count(*), group_concat(line) FROM (SELECT hex(conversation) || hex(body) || quote(client_id) || quote(digest) || \
+            json_array(seq, mseq, time_ms, author, kind, target, version, gone) AS line FROM events ORDER BY conversation, seq)";
+        let kept: (i64, String) = crate::fetch_one!(store, (i64, String), ALL).unwrap();
+        assert_eq!(kept.0, 1_000);
+        for migration in after {
+            sqlx::raw_sql(migration.sql.clone()).execute(write).await.unwrap();
+        }
+        assert!(kept == crate::fetch_one!(store, (i64, String), ALL).unwrap(), "an event was changed");
+        let again = "INSERT INTO events SELECT conversation, seq + 3000, mseq, time_ms, author, client_id, digest, kind, target, version, gone, \
+            body FROM events LIMIT 1";
+        assert!(sqlx::query(again).execute(write).await.is_err(), "one client_id, two events");
     }
 }
