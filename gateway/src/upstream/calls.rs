@@ -27,6 +27,11 @@ pub(super) fn client(upstream: &Upstream) -> EdgeServiceClient<Upstream> {
     EdgeServiceClient::new(upstream.clone()).max_decoding_message_size(ANSWER_BYTES)
 }
 
+/// Signing in is gathered where it comes faster than this: who comes back with a resume token does not ask.
+const SIGN_IN_PACE: Duration = Duration::from_micros(400);
+/// Questions of who may watch, which everybody asks who comes back, and which are the dearest.
+const WATCH_PACE: Duration = Duration::from_millis(1);
+
 /// Gathers, for one node, each kind of call that many sockets make at once.
 pub(super) struct Calls {
     pub(super) checks: Gatherer<String, Option<Identity>>,
@@ -41,11 +46,11 @@ impl Calls {
         let client = client(upstream);
         let attempt = Duration::from_millis(options.attempt_ms);
         Self {
-            checks: Gatherer::paced("session", options, checks(client.clone(), attempt)),
+            checks: Gatherer::paced("session", options, SIGN_IN_PACE, checks(client.clone(), attempt)),
             submits: Gatherer::new("submit", options, submits(client.clone(), attempt)),
-            watches: Gatherer::paced("watch", options, watches(client.clone(), attempt)),
-            tickets: Gatherer::paced("ticket", options, tickets(client.clone(), attempt)),
-            redeems: Gatherer::paced("redeem", options, redeems(client, attempt)),
+            watches: Gatherer::paced("watch", options, WATCH_PACE, watches(client.clone(), attempt)),
+            tickets: Gatherer::paced("ticket", options, SIGN_IN_PACE, tickets(client.clone(), attempt)),
+            redeems: Gatherer::paced("redeem", options, SIGN_IN_PACE, redeems(client, attempt)),
         }
     }
 }

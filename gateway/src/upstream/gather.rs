@@ -34,33 +34,32 @@ struct Bounds {
     most_bytes: usize,
     in_flight: usize,
     gather: Duration,
-    /// Zero: calls follow one another as fast as they are answered.
+    /// Each ask keeps the next call back for so long; zero: calls follow one another as fast as they are answered.
+    pace: Duration,
+    /// And all of a call together for so long at most.
     storm: Duration,
 }
 
-/// Of asks that are paced, each keeps the next call back for so long: a thousand a second and more are gathered ever longer.
-const PACE: Duration = Duration::from_millis(1);
+/// So many asks have company enough: patient or not, they wait no longer.
+const COMPANY: usize = 64;
 
 impl<A: Send + 'static, R: Send + 'static> Gatherer<A, R> {
     /// Ends when dropped, after what was asked has been answered.
     pub(super) fn new(kind: &'static str, options: &UpstreamOptions, carry: Carry<A, R>) -> Self {
-        Self::start(kind, options, Duration::ZERO, carry)
+        Self::paced(kind, options, Duration::ZERO, carry)
     }
 
-    /// For what comes by the thousand when everybody comes back at once, each call with statements of its own: the more is
-    /// asked, the longer it is gathered, up to `storm_gather_ms`; a full batch goes at once.
-    pub(super) fn paced(kind: &'static str, options: &UpstreamOptions, carry: Carry<A, R>) -> Self {
-        Self::start(kind, options, Duration::from_millis(options.storm_gather_ms), carry)
-    }
-
-    fn start(kind: &'static str, options: &UpstreamOptions, storm: Duration, carry: Carry<A, R>) -> Self {
+    /// For what comes by the thousand when everybody comes back at once, each call with statements of its own: where more than
+    /// one comes in the time of `pace`, they are gathered ever longer, up to `storm_gather_ms`; a full batch goes at once.
+    pub(super) fn paced(kind: &'static str, options: &UpstreamOptions, pace: Duration, carry: Carry<A, R>) -> Self {
         let (sender, receiver) = mpsc::channel(options.waiting_most.max(1));
         let bounds = Bounds {
             most: options.batch_most.max(1),
             most_bytes: options.batch_bytes,
             in_flight: options.in_flight_most.max(1),
             gather: Duration::from_millis(options.gather_ms),
-            storm,
+            pace,
+            storm: Duration::from_millis(options.storm_gather_ms),
         };
         tokio::spawn(run(kind, bounds, receiver, carry));
         Self { sender }
@@ -86,7 +85,7 @@ struct Batch<A, R> {
     answers: Vec<oneshot::Sender<Result<R, Failure>>>,
     bytes: usize,
     since: Instant,
-    /// As long as the least patient of them waits, from `since`.
+    /// As long as the least patient of them waits, from `since`; nothing once they are [`COMPANY`].
     patience: Duration,
 }
 
@@ -104,6 +103,9 @@ impl<A, R> Batch<A, R> {
         self.bytes += waiting.bytes;
         self.asks.push(waiting.ask);
         self.answers.push(waiting.answer);
+        if self.asks.len() >= COMPANY {
+            self.patience = Duration::ZERO;
+        }
     }
 
     fn full(&self, bounds: Bounds) -> bool {
@@ -146,7 +148,7 @@ async fn run<A: Send + 'static, R: Send + 'static>(
         let due = batch.full(bounds) || Instant::now() >= due_at(&batch, in_flight.is_empty());
         if !batch.asks.is_empty() && slot_free && (due || !open) {
             metrics::histogram!("yitang_gateway_upstream_batch_items", "kind" => kind).record(batch.asks.len() as f64);
-            not_before = Instant::now() + PACE.saturating_mul(batch.asks.len() as u32).min(bounds.storm);
+            not_before = Instant::now() + bounds.pace.saturating_mul(batch.asks.len() as u32).min(bounds.storm);
             let batch = std::mem::replace(&mut batch, Batch::new());
             in_flight.spawn(answer_all(carry(batch.asks), batch.answers));
         }
@@ -268,11 +270,11 @@ mod tests {
     }
 
     /// So many asks at the same instant.
-    async fn wave(gatherer: &Gatherer<u32, u32>, count: u32) {
+    async fn wave(gatherer: &Gatherer<u32, u32>, count: u32, patience: Duration) {
         let asks: Vec<_> = (0..count)
             .map(|ask| {
                 let (answer, answered) = oneshot::channel();
-                assert!(gatherer.sender.try_send(Waiting { ask, bytes: 1, patience: Duration::ZERO, answer }).is_ok(), "there is room");
+                assert!(gatherer.sender.try_send(Waiting { ask, bytes: 1, patience, answer }).is_ok(), "there is room");
                 answered
             })
             .collect();
@@ -284,14 +286,15 @@ mod tests {
     #[tokio::test]
     async fn a_storm_is_gathered_into_few_calls_and_a_single_ask_goes_at_once() {
         let (sizes, carry) = counting();
-        let gatherer = Gatherer::paced("test", &UpstreamOptions { storm_gather_ms: 100, ..UpstreamOptions::default() }, carry);
-        wave(&gatherer, 1).await;
+        let options = UpstreamOptions { storm_gather_ms: 100, ..UpstreamOptions::default() };
+        let gatherer = Gatherer::paced("test", &options, Duration::from_millis(1), carry);
+        wave(&gatherer, 1, Duration::ZERO).await;
         let started = Instant::now();
-        wave(&gatherer, 300).await;
-        wave(&gatherer, 1).await;
+        wave(&gatherer, 300, Duration::ZERO).await;
+        wave(&gatherer, 1, Duration::ZERO).await;
         assert!(started.elapsed() >= Duration::from_millis(100), "the call after a large one waits: {:?}", started.elapsed());
         // A full batch waits for nothing.
-        wave(&gatherer, 512).await;
+        wave(&gatherer, 512, Duration::ZERO).await;
         assert_eq!(*sizes.lock(), [1, 300, 1, 512]);
     }
 
@@ -304,10 +307,18 @@ mod tests {
         let (first, second) = tokio::join!(patient(1), patient(2));
         assert_eq!((first.unwrap(), second.unwrap()), (1, 2));
         assert!(started.elapsed() >= Duration::from_millis(60), "{:?}", started.elapsed());
-        let hour = gatherer.ask_patiently(3, 1, Duration::from_secs(3_600));
-        let (third, fourth) = tokio::join!(hour, gatherer.ask(4, 1));
+        let hour = Duration::from_secs(3_600);
+        let (third, fourth) = tokio::join!(gatherer.ask_patiently(3, 1, hour), gatherer.ask(4, 1));
         assert_eq!((third.unwrap(), fourth.unwrap()), (3, 4));
         assert_eq!(*sizes.lock(), [2, 2]);
+    }
+
+    #[tokio::test]
+    async fn enough_of_the_patient_wait_no_longer() {
+        let (sizes, carry) = counting();
+        let gatherer = Gatherer::new("test", &bounded(512, 1), carry);
+        wave(&gatherer, COMPANY as u32, Duration::from_secs(3_600)).await;
+        assert_eq!(*sizes.lock(), [COMPANY]);
     }
 
     #[tokio::test]

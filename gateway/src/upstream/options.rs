@@ -26,8 +26,8 @@ pub struct UpstreamOptions {
     pub batch_bytes: usize,
     /// While a call is in flight, later things are gathered for so long before the next call starts beside it.
     pub gather_ms: u64,
-    /// Posts to a conversation that is flooded with them (more than four in 50 ms through this gateway) are gathered for so long
-    /// before they are passed on together; 0: never. All others go at once.
+    /// Posts to a conversation that is flooded with them (more than four in 50 ms through this gateway) are gathered for so long,
+    /// or until they are 64, before they are passed on together; 0: never. All others go at once.
     pub hot_gather_ms: u64,
     /// Tickets and questions of who may watch, when they come by the thousand, are gathered for so long at most.
     pub storm_gather_ms: u64,
