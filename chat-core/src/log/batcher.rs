@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use proto::v1::{Refusal, RefusalCode};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::Instant,
+    time::{Instant, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -15,7 +15,10 @@ use super::{
     entry::{Gatekeeper, Submission},
     relay::Relay,
 };
-use crate::{fault::Fault, store::Store};
+use crate::{
+    fault::Fault,
+    store::{Own, Store},
+};
 
 /// SQLite's log is folded into its file after so many posts, as soon as nobody waits: for a few milliseconds often, and not once
 /// a second so long that it would be felt. While batches are full it is folded beside the writer, and less often
@@ -79,6 +82,8 @@ pub struct Batcher {
 
 struct Lane {
     store: Store,
+    /// Kept from one transaction to the next, until it breaks or is old.
+    own: Option<Own>,
     gatekeeper: Arc<dyn Gatekeeper>,
     relay: Relay,
     options: LogOptions,
@@ -101,7 +106,8 @@ impl Batcher {
         };
         let lanes = (0..count).map(|_| {
             let (send, receive) = mpsc::channel(options.waiting_posts);
-            let lane = Lane { store: store.clone(), gatekeeper: gatekeeper.clone(), relay: relay.clone(), options: options.clone() };
+            let lane =
+                Lane { store: store.clone(), own: None, gatekeeper: gatekeeper.clone(), relay: relay.clone(), options: options.clone() };
             tracker.spawn(lane.run(receive, stop.clone()));
             send
         });
@@ -135,7 +141,7 @@ impl Batcher {
 }
 
 impl Lane {
-    async fn run(self, mut posts: mpsc::Receiver<Waiting>, stop: CancellationToken) {
+    async fn run(mut self, mut posts: mpsc::Receiver<Waiting>, stop: CancellationToken) {
         let mut unfolded = 0;
         loop {
             let first = tokio::select! {
@@ -171,7 +177,7 @@ impl Lane {
 
     /// Writes a batch, however long the database is away within the posts' patience; one that fails for another reason is
     /// halved until the row that is to blame stands alone.
-    async fn write(&self, batch: Batch) {
+    async fn write(&mut self, batch: Batch) {
         let patience = Duration::from_millis(self.options.post_timeout_ms);
         let mut todo = vec![batch];
         while let Some(mut batch) = todo.pop() {
@@ -210,7 +216,7 @@ impl Lane {
         }
     }
 
-    async fn try_write(&self, posts: &[Submission]) -> Result<Vec<Verdict>, Fault> {
+    async fn try_write(&mut self, posts: &[Submission]) -> Result<Vec<Verdict>, Fault> {
         match self.try_write_looking(posts, Look::Last).await {
             Err(fault) if fault.stands_already() => {
                 metrics::counter!("yitang_chat_core_batches_sent_again_total").increment(1);
@@ -220,12 +226,35 @@ impl Lane {
         }
     }
 
-    async fn try_write_looking(&self, posts: &[Submission], look: Look) -> Result<Vec<Verdict>, Fault> {
-        let mut tx = self.store.begin().await?;
-        let written = append::append(&mut tx, &*self.gatekeeper, posts, look).await?;
-        if !written.appended.is_empty() {
-            tx.commit().await?;
+    async fn try_write_looking(&mut self, posts: &[Submission], look: Look) -> Result<Vec<Verdict>, Fault> {
+        let mut own = match self.own.take().filter(|own| !own.old()) {
+            Some(own) => own,
+            None => self.store.own().await?,
+        };
+        let attempt = self.append(&mut own, posts, look);
+        let written = match self.store {
+            Store::Sqlite { .. } => attempt.await,
+            // A network that has gone away says nothing. Nobody who waits is more patient than this.
+            Store::Postgres(_) => timeout(Duration::from_millis(self.options.post_timeout_ms), attempt)
+                .await
+                .unwrap_or_else(|elapsed| Err(sqlx::Error::Io(elapsed.into()).into())),
+        };
+        if !written.as_ref().is_err_and(Fault::passing) {
+            self.own = Some(own);
         }
+        written
+    }
+
+    async fn append(&self, own: &mut Own, posts: &[Submission], look: Look) -> Result<Vec<Verdict>, Fault> {
+        let mut tx = own.begin().await?;
+        let written = append::append(&mut tx, &*self.gatekeeper, posts, look).await;
+        // Ended here and now either way: dropped, it would hold its locks until this connection is used again.
+        match &written {
+            Ok(written) if !written.appended.is_empty() => tx.commit().await?,
+            Err(fault) if fault.passing() => {}
+            _ => tx.rollback().await?,
+        }
+        let written = written?;
         written.appended.into_iter().for_each(|appended| self.relay.announce(appended));
         Ok(written.verdicts)
     }

@@ -12,9 +12,9 @@ pub struct LogOptions {
     pub batch_posts: usize,
     /// Bytes of posts in one transaction.
     pub batch_bytes: usize,
-    /// Transactions at once on PostgreSQL (SQLite has one writer): conversations are spread over them.
+    /// Transactions at once on PostgreSQL, each on a connection of its own (SQLite has one writer): conversations are spread over them.
     pub lanes: usize,
-    /// A post waits so long for a database that is away before it is refused as UNAVAILABLE, ms.
+    /// A post waits so long for a database that is away, or says nothing, before it is refused as UNAVAILABLE, ms.
     pub post_timeout_ms: u64,
     /// Announcements that wait for the backbone, bytes in each of the relay's lanes.
     pub relay_bytes: usize,

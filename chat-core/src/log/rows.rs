@@ -123,50 +123,51 @@ fn changed_at(now_ms: i64) -> i64 {
 
 /// Writes the heads as they are now; `now_ms` is the time of this transaction.
 pub async fn update_heads(tx: &mut Tx<'_>, heads: &[HeadRow], now_ms: i64) -> Result<(), Fault> {
+    // The rows stand, so each is found by its key and updated there. `UPDATE … FROM` would read all heads on PostgreSQL, as long as
+    // they are not many, and on SQLite copy everything aside first.
+    const ON_CONFLICT: &str = " ON CONFLICT (conversation) DO UPDATE SET seq = excluded.seq, mseq = excluded.mseq, gate = excluded.gate, \
+                               time_ms = excluded.time_ms, spoke = excluded.spoke, comments = excluded.comments, \
+                               changed_ms = excluded.changed_ms";
+    const INTO: &str = "INSERT INTO heads (partition, changed_ms, conversation, epoch, kind, seq, mseq, gate, time_ms, spoke, comments) ";
     let changed_ms = changed_at(now_ms);
     match tx {
         Tx::Postgres(tx) => {
-            sqlx::query(
-                "UPDATE heads h SET seq = k.seq, mseq = k.mseq, gate = k.gate, time_ms = k.time_ms, spoke = k.spoke, \
-                 comments = k.comments, changed_ms = $8 \
-                 FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) \
-                 AS k(conversation, seq, mseq, gate, time_ms, spoke, comments) WHERE h.conversation = k.conversation",
-            )
-            .bind(heads.iter().map(|head| head.conversation).collect::<Vec<_>>())
-            .bind(heads.iter().map(|head| head.seq).collect::<Vec<_>>())
-            .bind(heads.iter().map(|head| head.mseq).collect::<Vec<_>>())
-            .bind(heads.iter().map(|head| head.gate).collect::<Vec<_>>())
-            .bind(heads.iter().map(|head| head.time_ms).collect::<Vec<_>>())
-            .bind(heads.iter().map(|head| head.spoke).collect::<Vec<_>>())
-            .bind(heads.iter().map(|head| head.comments).collect::<Vec<_>>())
-            .bind(changed_ms)
-            .execute(&mut **tx)
-            .await?;
+            let sql = format!(
+                "{INTO} SELECT 0, $1, * FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], \
+                 $8::bigint[], $9::bigint[], $10::bigint[]){ON_CONFLICT}"
+            );
+            sqlx::query(AssertSqlSafe(sql))
+                .bind(changed_ms)
+                .bind(heads.iter().map(|head| head.conversation).collect::<Vec<_>>())
+                .bind(heads.iter().map(|head| head.epoch).collect::<Vec<_>>())
+                .bind(heads.iter().map(|head| head.kind).collect::<Vec<_>>())
+                .bind(heads.iter().map(|head| head.seq).collect::<Vec<_>>())
+                .bind(heads.iter().map(|head| head.mseq).collect::<Vec<_>>())
+                .bind(heads.iter().map(|head| head.gate).collect::<Vec<_>>())
+                .bind(heads.iter().map(|head| head.time_ms).collect::<Vec<_>>())
+                .bind(heads.iter().map(|head| head.spoke).collect::<Vec<_>>())
+                .bind(heads.iter().map(|head| head.comments).collect::<Vec<_>>())
+                .execute(&mut **tx)
+                .await?;
         }
         Tx::Sqlite(tx) => {
             for chunk in portions(heads) {
-                // The rows stand, so each is updated where it is found; UPDATE … FROM would first copy everything aside.
-                let mut query = QueryBuilder::<Sqlite>::new(
-                    "INSERT INTO heads (conversation, epoch, kind, partition, seq, mseq, gate, time_ms, spoke, comments, changed_ms) ",
-                );
+                let mut query = QueryBuilder::<Sqlite>::new(INTO);
                 query.push_values(chunk, |mut values, head| {
                     values
+                        .push("0")
+                        .push_bind(changed_ms)
                         .push_bind(head.conversation)
                         .push_bind(head.epoch)
                         .push_bind(head.kind)
-                        .push("0")
                         .push_bind(head.seq)
                         .push_bind(head.mseq)
                         .push_bind(head.gate)
                         .push_bind(head.time_ms)
                         .push_bind(head.spoke)
-                        .push_bind(head.comments)
-                        .push_bind(changed_ms);
+                        .push_bind(head.comments);
                 });
-                query.push(
-                    " ON CONFLICT (conversation) DO UPDATE SET seq = excluded.seq, mseq = excluded.mseq, gate = excluded.gate, \
-                     time_ms = excluded.time_ms, spoke = excluded.spoke, comments = excluded.comments, changed_ms = excluded.changed_ms",
-                );
+                query.push(ON_CONFLICT);
                 query.build().execute(&mut **tx).await?;
             }
         }

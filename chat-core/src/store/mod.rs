@@ -4,6 +4,7 @@
 mod lists;
 mod macros;
 mod options;
+mod own;
 mod upkeep;
 
 use std::{path::Path, str::FromStr as _, time::Duration};
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use lists::portions;
 pub use options::StoreOptions;
+pub use own::Own;
 pub use upkeep::{DatabaseFacts, FileLock};
 
 use crate::fault::Fault;
@@ -30,6 +32,9 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 const FOLD_EVERY: Duration = Duration::from_secs(1);
 /// A log of more pages than this is begun anew when it is folded: 16 MiB.
 const LONG_LOG_PAGES: i64 = 4_096;
+
+/// How SQLite begins to write: a transaction that begins by reading and goes on to write could fail as busy in its middle.
+const IMMEDIATE: &str = "BEGIN IMMEDIATE";
 
 /// PostgreSQL's clock as an expression: milliseconds since 1970, now and not when the transaction began.
 pub const CLOCK_MS: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
@@ -60,7 +65,7 @@ pub enum Store {
 pub enum Tx<'a> {
     /// Holds the only writer.
     Sqlite(Transaction<'a, Sqlite>),
-    /// Holds a connection of the pool.
+    /// Holds a connection.
     Postgres(Transaction<'a, Postgres>),
 }
 
@@ -159,8 +164,7 @@ impl Store {
     /// When no connection is to be had in time.
     pub async fn begin(&self) -> Result<Tx<'static>, Fault> {
         Ok(match self {
-            // IMMEDIATE: a transaction that begins by reading and goes on to write could fail as busy in its middle.
-            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with(IMMEDIATE).await?),
             Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
     }
@@ -239,6 +243,18 @@ impl Tx<'_> {
         match self {
             Self::Sqlite(tx) => tx.commit().await?,
             Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+
+    /// Gives it up, and its locks at once; dropped, it gives them up when its connection is next used or goes back to its pool.
+    ///
+    /// # Errors
+    /// When the connection broke.
+    pub async fn rollback(self) -> Result<(), Fault> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await?,
+            Self::Postgres(tx) => tx.rollback().await?,
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct StoreOptions {
     /// `sqlite:PATH` or `postgres://…`.
     pub url: String,
-    /// Connections to PostgreSQL, or readers of SQLite, at most.
+    /// Connections to PostgreSQL besides one for each lane, or readers of SQLite, at most.
     pub connections: u32,
     /// Waiting for a connection, ms.
     pub acquire_timeout_ms: u64,
