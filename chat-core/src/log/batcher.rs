@@ -25,6 +25,9 @@ use crate::{
 /// (`Store::fold_logs`).
 const FOLD_POSTS: usize = 512;
 
+/// One lane's transactions that are given up one after another are given so many times `silence_ms` at most.
+const MOST_SILENCES: u32 = 16;
+
 /// Who waits for a post's transaction, and since when.
 struct Asker {
     since: Instant,
@@ -84,6 +87,8 @@ struct Lane {
     store: Store,
     /// Kept from one transaction to the next, until it breaks or is old.
     own: Option<Own>,
+    /// A transaction that is not answered for so long is given up, with its connection.
+    silence: Duration,
     gatekeeper: Arc<dyn Gatekeeper>,
     relay: Relay,
     options: LogOptions,
@@ -106,8 +111,14 @@ impl Batcher {
         };
         let lanes = (0..count).map(|_| {
             let (send, receive) = mpsc::channel(options.waiting_posts);
-            let lane =
-                Lane { store: store.clone(), own: None, gatekeeper: gatekeeper.clone(), relay: relay.clone(), options: options.clone() };
+            let lane = Lane {
+                store: store.clone(),
+                own: None,
+                silence: options.silence(),
+                gatekeeper: gatekeeper.clone(),
+                relay: relay.clone(),
+                options: options.clone(),
+            };
             tracker.spawn(lane.run(receive, stop.clone()));
             send
         });
@@ -227,35 +238,62 @@ impl Lane {
     }
 
     async fn try_write_looking(&mut self, posts: &[Submission], look: Look) -> Result<Vec<Verdict>, Fault> {
-        let mut own = match self.own.take().filter(|own| !own.old()) {
-            Some(own) => own,
-            None => self.store.own().await?,
+        let own = match self.own.take() {
+            Some(own) if !own.old() => own,
+            // What is old serves still, where nothing new is to be had.
+            kept => match (self.store.own().await, kept) {
+                (Ok(new), _) => new,
+                (Err(_), Some(old)) => old,
+                (Err(fault), None) => return Err(fault),
+            },
         };
-        let attempt = self.append(&mut own, posts, look);
-        let written = match self.store {
-            Store::Sqlite { .. } => attempt.await,
-            // A network that has gone away says nothing. Nobody who waits is more patient than this.
-            Store::Postgres(_) => timeout(Duration::from_millis(self.options.post_timeout_ms), attempt)
-                .await
-                .unwrap_or_else(|elapsed| Err(sqlx::Error::Io(elapsed.into()).into())),
+        let attempt = self.append(own, posts, look);
+        let Store::Postgres(_) = self.store else {
+            let (own, written) = attempt.await;
+            self.own = own;
+            return written;
         };
-        if !written.as_ref().is_err_and(Fault::passing) {
-            self.own = Some(own);
+        // A network that has gone away says nothing.
+        match timeout(self.silence, attempt).await {
+            Ok((own, written)) => {
+                self.own = own;
+                self.silence = self.options.silence();
+                written
+            }
+            Err(elapsed) => {
+                // Ever more patiently: each connection given up may leave a process at the database that waits for its disk still.
+                self.silence = (self.silence * 2).min(self.options.silence() * MOST_SILENCES);
+                Err(sqlx::Error::Io(elapsed.into()).into())
+            }
         }
-        written
     }
 
-    async fn append(&self, own: &mut Own, posts: &[Submission], look: Look) -> Result<Vec<Verdict>, Fault> {
-        let mut tx = own.begin().await?;
-        let written = append::append(&mut tx, &*self.gatekeeper, posts, look).await;
-        // Ended here and now either way: dropped, it would hold its locks until this connection is used again.
-        match &written {
-            Ok(written) if !written.appended.is_empty() => tx.commit().await?,
-            Err(fault) if fault.passing() => {}
-            _ => tx.rollback().await?,
+    /// One transaction; gives the connection back where it can be used again.
+    async fn append(&self, mut own: Own, posts: &[Submission], look: Look) -> (Option<Own>, Result<Vec<Verdict>, Fault>) {
+        let tried = async {
+            let mut tx = own.begin().await.map_err(|fault| (false, fault))?;
+            let written = append::append(&mut tx, &*self.gatekeeper, posts, look).await;
+            // Ended here and now either way: dropped, it would hold its locks until this connection is used again.
+            let ended = match &written {
+                Ok(written) if !written.appended.is_empty() => tx.commit().await,
+                _ => tx.rollback().await,
+            };
+            match (written, ended) {
+                (Ok(written), Ok(())) => Ok(written),
+                (Err(fault), ended) => Err((ended.is_ok(), fault)),
+                (Ok(_), Err(fault)) => Err((false, fault)),
+            }
+        };
+        match tried.await {
+            Ok(written) => {
+                written.appended.into_iter().for_each(|appended| self.relay.announce(appended));
+                (Some(own), Ok(written.verdicts))
+            }
+            Err((true, fault)) => (Some(own), Err(fault)),
+            Err((false, fault)) => {
+                own.discard().await;
+                (None, Err(fault))
+            }
         }
-        let written = written?;
-        written.appended.into_iter().for_each(|appended| self.relay.announce(appended));
-        Ok(written.verdicts)
     }
 }

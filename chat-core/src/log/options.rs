@@ -1,5 +1,7 @@
 //! Bounds of the log.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// Bounds of the log.
@@ -14,8 +16,11 @@ pub struct LogOptions {
     pub batch_bytes: usize,
     /// Transactions at once on PostgreSQL, each on a connection of its own (SQLite has one writer): conversations are spread over them.
     pub lanes: usize,
-    /// A post waits so long for a database that is away, or says nothing, before it is refused as UNAVAILABLE, ms.
+    /// A post waits so long for a database that is away before it is refused as UNAVAILABLE, ms.
     pub post_timeout_ms: u64,
+    /// A transaction on PostgreSQL that is not over in so long is given up with its connection, and tried again, ms: the network has
+    /// gone away, or the disk stands still. Each time that it happens again twice as long, up to 16 times. At least 1,000.
+    pub silence_ms: u64,
     /// Announcements that wait for the backbone, bytes in each of the relay's lanes.
     pub relay_bytes: usize,
     /// Heads are read at most this often, however many gateways ask, ms.
@@ -28,6 +33,12 @@ pub struct LogOptions {
     pub followers: usize,
 }
 
+impl LogOptions {
+    pub(super) fn silence(&self) -> Duration {
+        Duration::from_millis(self.silence_ms.max(1_000))
+    }
+}
+
 impl Default for LogOptions {
     fn default() -> Self {
         Self {
@@ -36,6 +47,7 @@ impl Default for LogOptions {
             batch_bytes: 1 << 20,
             lanes: 2,
             post_timeout_ms: 5_000,
+            silence_ms: 10_000,
             relay_bytes: 16 << 20,
             heads_cache_ms: 100,
             heads_overlap_ms: 10_000,

@@ -61,7 +61,7 @@ pub enum Store {
     Postgres(PgPool),
 }
 
-/// A transaction. Dropped without `commit`, it is rolled back.
+/// A transaction. Dropped without `commit`, it is rolled back (on an [`Own`], when that is next used).
 pub enum Tx<'a> {
     /// Holds the only writer.
     Sqlite(Transaction<'a, Sqlite>),
@@ -189,7 +189,7 @@ impl Store {
         Ok(())
     }
 
-    /// Closes all connections; SQLite folds its write-ahead log in.
+    /// Closes all connections of its pools; SQLite folds its write-ahead log in.
     pub async fn close(&self) {
         match self {
             Self::Sqlite { read, write } => {

@@ -10,8 +10,10 @@ use crate::fault::Fault;
 
 /// As long as the pool keeps one of its own: what a connection's process at the database remembers does not grow for ever.
 const KEPT_FOR: Duration = Duration::from_secs(1_800);
-/// One that was not used for so long may have been forgotten by what lies between, and nobody would say so.
-const UNUSED_FOR: Duration = Duration::from_secs(300);
+/// One that was not used for so long is asked whether it is there: what lies between may have forgotten it, and says nothing.
+const SURE_FOR: Duration = Duration::from_secs(1);
+/// And answers in this time.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// One writer's way to the database. On PostgreSQL a connection beside the pool's: it waits for no reader, is not asked before each
 /// transaction whether it is there, and its process at the database has the tables at hand that it writes to. On SQLite it is
@@ -52,20 +54,58 @@ impl Own {
     /// Begins a transaction that may write. It must be committed or rolled back: dropped, it would hold its locks until the next.
     ///
     /// # Errors
-    /// When the connection is broken: then it is to be dropped.
+    /// When the connection cannot be used: then it is to be discarded.
     pub async fn begin(&mut self) -> Result<Tx<'_>, Fault> {
         Ok(match self {
             Self::Sqlite(write) => Tx::Sqlite(write.begin_with(super::IMMEDIATE).await?),
             Self::Postgres { connection, used, .. } => {
+                if used.elapsed() > SURE_FOR {
+                    timeout(ANSWERS_WITHIN, connection.ping()).await.map_err(|elapsed| sqlx::Error::Io(elapsed.into()))??;
+                }
                 *used = Instant::now();
                 Tx::Postgres(connection.begin().await?)
             }
         })
     }
 
-    /// Whether it has been kept long enough, or unused too long.
+    /// Whether it has been kept long enough.
     #[must_use]
     pub fn old(&self) -> bool {
-        matches!(self, Self::Postgres { since, used, .. } if since.elapsed() > KEPT_FOR || used.elapsed() > UNUSED_FOR)
+        matches!(self, Self::Postgres { since, .. } if since.elapsed() > KEPT_FOR)
+    }
+
+    /// Closes one that cannot be used any more. On SQLite all who write have another one then: where SQLite has rolled back by
+    /// itself, as on a full disk, the driver goes on believing in a transaction, and begins no other.
+    pub async fn discard(self) {
+        if let Self::Sqlite(write) = self
+            && let Ok(connection) = write.acquire().await
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "closing a connection to SQLite");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreOptions;
+
+    #[tokio::test]
+    async fn a_connection_that_lost_its_transaction_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("test.db").display());
+        let store = Store::open(&StoreOptions { url, ..StoreOptions::default() }).await.unwrap();
+        let mut own = store.own().await.unwrap();
+        let mut tx = own.begin().await.unwrap();
+        crate::execute!(tx, "CREATE TABLE lost (id INTEGER)").unwrap();
+        // As SQLite does by itself when the disk is full.
+        crate::execute!(tx, "ROLLBACK").unwrap();
+        assert!(tx.rollback().await.is_err(), "there is none");
+        own.discard().await;
+        let mut own = store.own().await.unwrap();
+        let mut tx = own.begin().await.expect("another one");
+        crate::execute!(tx, "CREATE TABLE lost (id INTEGER)").unwrap();
+        tx.commit().await.unwrap();
     }
 }
