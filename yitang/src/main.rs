@@ -35,8 +35,12 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> anyhow::Result<ExitCode> {
+    let small_pages = limits::keep_small_pages();
     let settings = settings::load(&cli.sources())?;
     logs::start(&settings.log)?;
+    if let Err(error) = small_pages {
+        tracing::info!(%error, "the kernel may make huge pages of this process's memory");
+    }
     limits::raise_open_files();
     let place = place(&cli.command, &settings);
     let mut builder = match place {

@@ -54,6 +54,8 @@ const ROWS: &[Row] = &[
     ("rooms", "/latency_ms/p99", "100 rooms of 50, 200 messages/s: p99", Most(15.0), "ms"),
     ("direct", "/latency_ms/p99", "1,000 pairs, 5,000 messages/s: p99", Most(15.0), "ms"),
     ("soak", "/memory_slope_percent_per_hour/gateway", "20 minutes of coming and going: memory of the gateway", Most(1.0), "%/h"),
+    ("soak", "/memory_slope_percent_per_hour/chat-core", "of chat-core", Most(1.0), "%/h"),
+    ("soak", "/memory_slope_percent_per_hour/presence", "of presence", Most(1.0), "%/h"),
     ("soak", "/lost", "the same, lost", Most(0.0), ""),
     ("consultation", "/latency_ms/p99", "the reference meeting on one process: p99", Most(500.0), "ms"),
     ("consultation", "/lost", "the same, lost", Most(0.0), ""),

@@ -1,4 +1,5 @@
-//! A gateway that has one CPU is one thread; one that has more has a thread for each core.
+//! How a role sits on its machine: a gateway that has one CPU is one thread, one that has more has a thread for each core;
+//! its memory is in small pages.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{fs, path::Path, process::Command, time::Duration};
@@ -52,5 +53,15 @@ async fn the_sockets_of_a_gateway_with_one_cpu_are_on_its_only_thread() {
     let cpus = std::thread::available_parallelism().unwrap().get();
     let cores = if cpus == 1 { 0 } else { cpus };
     eventually(SOON, "a thread for each core", || async { (called(child.pid(), "core-") == cores).then_some(()) }).await;
+    child.end(15);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_is_kept_in_small_pages() {
+    let (redis, folder) = (Redis::start(), tempfile::tempdir().unwrap());
+    let mut child = gateway(Command::new(env!("CARGO_BIN_EXE_yitang")), &redis, folder.path()).await;
+    let status = fs::read_to_string(format!("/proc/{}/status", child.pid())).unwrap();
+    let allowed = status.lines().find_map(|line| line.strip_prefix("THP_enabled:")).map(str::trim);
+    assert_eq!(allowed, Some("0"), "the kernel may make huge pages of it: {status}");
     child.end(15);
 }
