@@ -5,7 +5,7 @@ use prost::Message as _;
 
 use crate::{
     limits,
-    v1::{ClientFrame, Refusal, RefusalCode, ServerFrame, client_frame, post},
+    v1::{ClientFrame, Refusal, RefusalCode, ServerFrame, client_frame, post, sign_in::Credential},
 };
 
 /// How frames are written on a socket, agreed in the upgrade.
@@ -149,8 +149,11 @@ pub fn check_frame(frame: &ClientFrame) -> Result<(), Refusal> {
     use client_frame::Frame as F;
     match frame.frame.as_ref().ok_or_else(|| malformed("frame"))? {
         F::SignIn(sign_in) => {
-            if sign_in.credential.is_none() {
+            let (Some(Credential::Ticket(shown)) | Some(Credential::ResumeToken(shown))) = &sign_in.credential else {
                 return Err(malformed("credential"));
+            };
+            if shown.len() > limits::CREDENTIAL_BYTES {
+                return Err(Refusal::of(RefusalCode::TooLarge).field("credential"));
             }
             if sign_in.client.chars().count() > limits::CLIENT_CHARS {
                 return Err(Refusal::of(RefusalCode::TooLarge).field("client"));

@@ -22,6 +22,8 @@ pub const TITLE_CHARS: usize = 200;
 pub const DESCRIPTION_BYTES: usize = 16 * 1024;
 /// People in one GetPeople.
 pub const PEOPLE_IDS: usize = 500;
+/// A ticket or a resume token, bytes: ours are far shorter.
+pub const CREDENTIAL_BYTES: usize = 4 * 1024;
 /// What a client calls itself, characters.
 pub const CLIENT_CHARS: usize = 64;
 /// A resume is replayed up to here, bytes; beyond it the client pages.

@@ -92,6 +92,12 @@ async fn person(fanout: &Fanout, hint: PersonHint) {
 /// Times that heads are compared after a subscription was confirmed: an answer may have been made a moment before.
 const AFTER_CONFIRMED: u32 = 2;
 
+/// In so many comparisons every room is asked about by name, once: a commit that took effect later than any watermark reaches back
+/// (the disk or a standby was away for long) moves no head that is asked for by its time.
+const ROUND: usize = 20;
+/// And so many in one comparison at most.
+const NAMES: usize = 1_000;
+
 /// Compares heads: every few seconds as a repair, and quickly for partitions that the backbone does not serve now or did
 /// not serve a moment ago.
 pub async fn compare_heads(fanout: Fanout) {
@@ -100,6 +106,7 @@ pub async fn compare_heads(fanout: Fanout) {
     let mut since_ms = 0;
     let mut compared = tokio::time::Instant::now();
     let mut doubts = 0;
+    let mut turn = Uuid::nil();
     loop {
         tokio::select! {
             () = inner.stop.cancelled() => return,
@@ -117,8 +124,11 @@ pub async fn compare_heads(fanout: Fanout) {
             continue;
         }
         let partitions = wanted.iter().map(u32::from).collect();
-        match inner.chat_cores.heads(HeadsRequest { since_ms, partitions, conversations: Vec::new() }).await {
+        let named = next_names(inner.rooms.iter().map(|handle| *handle.key()).collect(), turn);
+        let conversations = named.iter().map(Uuid::to_string).collect();
+        match inner.chat_cores.heads(HeadsRequest { since_ms, partitions, conversations }).await {
             Ok(answer) => {
+                turn = named.last().copied().unwrap_or_default();
                 compared = tokio::time::Instant::now();
                 doubts = doubts.saturating_sub(1);
                 since_ms = answer.as_of_ms;
@@ -133,6 +143,36 @@ pub async fn compare_heads(fanout: Fanout) {
                 }
             }
             Err(refusal) => tracing::debug!(code = refusal.code().as_str_name(), "heads are compared later"),
+        }
+    }
+}
+
+/// The rooms whose turn it is, in a circle by their ids; the last is where to go on from.
+fn next_names(mut rooms: Vec<Uuid>, last: Uuid) -> Vec<Uuid> {
+    let count = rooms.len().div_ceil(ROUND).min(NAMES);
+    rooms.sort_unstable();
+    let from = rooms.partition_point(|room| *room <= last);
+    rooms[from..].iter().chain(&rooms[..from]).take(count).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_room_has_its_turn_in_a_round() {
+        for count in [0, 1, 19, 20, 21, 3_000] {
+            let rooms: Vec<Uuid> = (1..=count).map(Uuid::from_u128).collect();
+            let (mut last, mut named) = (Uuid::nil(), Vec::new());
+            for _ in 0..ROUND {
+                let next = next_names(rooms.clone(), last);
+                assert!(next.len() <= NAMES);
+                last = next.last().copied().unwrap_or_default();
+                named.extend(next);
+            }
+            named.sort_unstable();
+            named.dedup();
+            assert_eq!(named, rooms);
         }
     }
 }

@@ -44,6 +44,8 @@ pub struct Join {
     pub tail: u32,
     /// What chat-core said.
     pub verdict: Box<WatchVerdict>,
+    /// Where the control log stood then.
+    pub control: u64,
     /// It is in the room already, and asks to be told again.
     pub again: bool,
     /// What it missed is more than it can take now: it is to page.

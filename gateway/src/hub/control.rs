@@ -96,7 +96,7 @@ fn look_at_everything(core: &Core) {
         let Some((id, position)) = session.signed_in_at() else { continue };
         match control.ended(&id, 0, position) {
             Some(true) => session.socket.close(CloseCode::SessionEnded),
-            Some(false) => session.ask_again(None),
+            Some(false) => session.judge_anew(),
             None => session.socket.close(CloseCode::CredentialRefused),
         }
     }

@@ -175,6 +175,7 @@ impl Core {
                 members.top = top;
                 drop(rooms);
                 self.joined(room, *join, &frames);
+                self.forget_if_empty(room);
             }
             Turn::Done(ToRoom::Anew { position }) => {
                 let sessions: Vec<Rc<Session>> = std::mem::take(&mut members.sockets).into_values().collect();
@@ -186,12 +187,20 @@ impl Core {
                     self.tell_left(room, &session);
                     session.reload(position.clone());
                 }
+                self.forget_if_empty(room);
             }
             Turn::Done(ToRoom::Events { .. } | ToRoom::State { .. }) | Turn::More | Turn::Idle => {
-                if members.sockets.is_empty() && members.queue.is_empty() {
-                    rooms.remove(&room);
-                }
+                drop(rooms);
+                self.forget_if_empty(room);
             }
+        }
+    }
+
+    /// A room that has no sockets here, and nothing to tell, is not kept.
+    fn forget_if_empty(&self, room: Uuid) {
+        let mut rooms = self.rooms.borrow_mut();
+        if rooms.get(&room).is_some_and(|members| members.sockets.is_empty() && members.queue.is_empty()) {
+            rooms.remove(&room);
         }
     }
 
@@ -213,11 +222,16 @@ impl Core {
             // It asked twice before the first answer came: it is one socket all the same.
             self.tell_left(room, &session);
         }
+        let join = Join { again: join.again || placed, ..join };
         let replay: usize = frames.iter().skip(1).map(Frame::len).sum();
         if replay > 0 && !join.pages && session.socket.waiting_bytes() + replay > self.shared.options.outbox_bytes / 2 {
             // All its rooms at once would make it SLOW, and again whenever it came back: of this one it pages what it missed.
             let pages = Join { pages: true, ..join };
+            let counted = !pages.again;
             if !self.shared.fanout.join(room, pages) {
+                if counted {
+                    self.tell_left(room, &session);
+                }
                 session.socket.close(CloseCode::Slow);
             }
             return;
@@ -228,13 +242,21 @@ impl Core {
         let mut rooms = self.rooms.borrow_mut();
         let members = rooms.entry(room).or_default();
         let mut subscriptions = session.subscriptions.borrow_mut();
+        let mut overtaken = false;
         if let Some(subscription) = subscriptions.get_mut(&room) {
             subscription.placed = true;
             members.sockets.insert(session.socket.descriptor(), session.clone());
-            subscription.take(&join.verdict);
+            overtaken = subscription.knows_better(join.control, self.shared.chat_cores.control().position());
+            if !overtaken {
+                subscription.take(&join.verdict, join.control);
+            }
         }
         drop(subscriptions);
         drop(rooms);
+        if overtaken {
+            // It was told just now what was true when it asked.
+            session.tell_post_state(room);
+        }
         if join.verdict.valid_until_ms != 0 {
             self.look_by(join.socket, join.verdict.valid_until_ms);
         }
@@ -262,11 +284,9 @@ impl Core {
             let mut rooms = self.rooms.borrow_mut();
             if let Some(members) = rooms.get_mut(&room) {
                 members.sockets.remove(&session.socket.descriptor());
-                if members.sockets.is_empty() && members.queue.is_empty() {
-                    rooms.remove(&room);
-                }
             }
             drop(rooms);
+            self.forget_if_empty(room);
             self.tell_left(room, session);
         }
     }
@@ -354,7 +374,8 @@ impl Core {
 
     /// A right of this socket ends by itself at this time: it is looked at then.
     pub fn look_by(&self, socket: SocketId, until_ms: i64) {
-        let ticks = (until_ms - crate::clock::now_ms()).max(0) as u64 / TICK.as_millis() as u64 + 1;
+        // The tick under way is partly over: so many after it are not too few.
+        let ticks = (until_ms - crate::clock::now_ms()).max(0) as u64 / TICK.as_millis() as u64 + 2;
         let mut wheel = self.wheel.borrow_mut();
         // What is farther away is seen by a look before.
         if ticks <= wheel.most() as u64 {

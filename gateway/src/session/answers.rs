@@ -18,6 +18,8 @@ use crate::{fanout::Join, upstream::Watched};
 
 /// Newest events that come with a RESET nobody asked for.
 const RELOAD_TAIL: u32 = 50;
+/// A room that too many are about to come into is asked again after so long, ms.
+const FULL_MS: u32 = 1_000;
 /// What chat-core could not answer is asked again after so long.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -34,11 +36,12 @@ impl Desk {
 
     fn reloaded(&mut self, room: Uuid, after: Position, result: Result<Watched, Refusal>) {
         let why = match result {
-            Ok(Watched { verdict, .. }) if verdict.refusal.is_none() => {
-                return self.watched(0, room, Some(after), RELOAD_TAIL, Ok(Watched { verdict, control: 0 }));
+            Ok(Watched { verdict, control }) if verdict.refusal.is_none() => {
+                return self.watched(0, room, Some(after), RELOAD_TAIL, Ok(Watched { verdict, control }));
             }
             Ok(Watched { verdict, .. }) => verdict.refusal,
-            Err(_) => Some(Refusal::of(RefusalCode::EpochChanged)),
+            // It says when to ask again.
+            Err(refusal) => Some(refusal),
         };
         // Not to be followed any more, or not now: the client is told, and may subscribe again.
         self.session.end_subscription(&self.core, room, 0, why);
@@ -50,8 +53,14 @@ impl Desk {
         reload.into_iter().for_each(|position| self.reload(position));
         let again = std::mem::take(&mut *self.session.again.borrow_mut());
         for room in again {
-            if let Some(subscription) = self.session.subscriptions.borrow_mut().get_mut(&room) {
-                subscription.stale = false;
+            match self.session.subscriptions.borrow_mut().get_mut(&room) {
+                // One answer at a time: what has changed meanwhile is asked for when it is there.
+                Some(subscription) if subscription.asking => {
+                    subscription.stale = true;
+                    continue;
+                }
+                Some(subscription) => (subscription.stale, subscription.asking) = (false, true),
+                None => continue,
             }
             let watch = self.watch(room);
             self.calls.push(async move { Outcome::Again { room, result: watch.await } }.boxed_local());
@@ -70,17 +79,7 @@ impl Desk {
     pub fn settle(&mut self, outcome: Option<Outcome>) {
         match outcome {
             Some(Outcome::Watched { re, room, after, tail, result }) => self.watched(re, room, after, tail, result),
-            Some(Outcome::Again { room, result }) => match result {
-                Ok(watched) => self.session.judged_again(&self.core, room, &watched.verdict),
-                // Not known: asked until it is.
-                Err(_) => {
-                    let session = self.session.clone();
-                    tokio::task::spawn_local(async move {
-                        sleep(AGAIN).await;
-                        session.ask_again(Some(room));
-                    });
-                }
-            },
+            Some(Outcome::Again { room, result }) => self.answered_again(room, result),
             Some(Outcome::Reloaded { room, after, result }) => self.reloaded(room, after, result),
             Some(Outcome::Posted { re, result }) => {
                 self.posting = false;
@@ -99,12 +98,34 @@ impl Desk {
         }
     }
 
+    fn answered_again(&self, room: Uuid, result: Result<Watched, Refusal>) {
+        let stale = self.session.subscriptions.borrow_mut().get_mut(&room).is_some_and(|subscription| {
+            subscription.asking = false;
+            subscription.stale
+        });
+        match result {
+            Ok(watched) if self.session.judged_again(&self.core, room, &watched) => {
+                if stale {
+                    self.session.ask_again(Some(room));
+                }
+            }
+            // Not known, or by one that is behind: asked until it is.
+            Ok(_) | Err(_) => {
+                let session = self.session.clone();
+                tokio::task::spawn_local(async move {
+                    sleep(AGAIN).await;
+                    session.ask_again(Some(room));
+                });
+            }
+        }
+    }
+
     fn watched(&mut self, re: u32, room: Uuid, after: Option<Position>, tail: u32, result: Result<Watched, Refusal>) {
         let known = self.session.subscriptions.borrow().get(&room).cloned();
         // Unsubscribed while it was asked.
         let Some(Subscription { placed, .. }) = known else { return };
-        let verdict = match result {
-            Ok(watched) => watched.verdict,
+        let Watched { verdict, control } = match result {
+            Ok(watched) => watched,
             Err(refusal) => {
                 self.give_up(room);
                 return self.session.refuse(re, refusal);
@@ -131,12 +152,18 @@ impl Desk {
             after,
             tail,
             verdict: Box::new(verdict),
+            control,
             again: placed,
             pages: false,
         };
         if !self.core.shared.fanout.join(room, join) {
+            let refusal = Refusal::of(RefusalCode::Overloaded).retry_after_ms(FULL_MS);
+            if re == 0 && !placed {
+                // It was not asked for by a frame that could be answered: the client is told of which conversation this is said.
+                return self.session.end_subscription(&self.core, room, 0, Some(refusal));
+            }
             self.give_up(room);
-            self.session.refuse(re, Refusal::of(RefusalCode::Overloaded));
+            self.session.refuse(re, refusal);
         }
     }
 }

@@ -127,6 +127,16 @@ impl Desk {
         }
     }
 
+    /// So many pings and pongs came: they count as messages do, only that nothing is said of one too many.
+    pub fn controls(&mut self, count: u32) {
+        let options = &self.core.shared.options;
+        for _ in 0..count {
+            if self.rate.note(self.since.elapsed(), options.frames_per_s, options.frames_burst) == Pace::Flood {
+                return self.session.socket.close(CloseCode::Flooding);
+            }
+        }
+    }
+
     fn misunderstood(&mut self, re: u32, refusal: Refusal) {
         self.session.refuse(re, refusal);
         self.malformed += 1;

@@ -5,6 +5,7 @@ mod answers;
 mod desk;
 mod rate;
 mod sign_in;
+mod subscription;
 
 use std::{
     cell::{Cell, RefCell},
@@ -16,18 +17,20 @@ use std::{
 
 use proto::{
     CloseCode, Subprotocol,
-    internal::v1::{Identity, WatchVerdict},
-    v1::{Position, PostState, Refusal, RefusalCode, ServerFrame, SignIn, State, Unsubscribed, Welcome, server_frame},
+    internal::v1::Identity,
+    v1::{Position, Refusal, RefusalCode, ServerFrame, SignIn, State, Unsubscribed, Welcome, server_frame},
 };
 use tokio::{task::spawn_local, time::Instant};
 use uuid::Uuid;
 
 use self::desk::Desk;
+pub use self::subscription::Subscription;
 use crate::{
     clock,
     fanout::SocketId,
     hub::{Accepted, Core, Counted},
     socket::{Dialect, Ended, Frame, Held, Inbound, Ready, Received, Socket, Wire},
+    upstream::Watched,
 };
 
 /// A session's task at most: thirteen thousand of them wait on one core.
@@ -55,41 +58,6 @@ pub struct Session {
     reload: RefCell<Vec<Position>>,
     draining: Cell<bool>,
     counted: Counted,
-}
-
-/// One conversation that a socket follows.
-#[derive(Clone, Debug, Default)]
-pub struct Subscription {
-    /// Whether it is among the room's sockets here; `false`: not yet.
-    pub placed: bool,
-    /// May post now.
-    pub may_post: bool,
-    /// Why not.
-    pub post_refusal: Option<Box<Refusal>>,
-    /// May hide and mute.
-    pub may_moderate: bool,
-    /// Ask again then, milliseconds since 1970; 0: when the control log says so.
-    pub valid_until_ms: i64,
-    /// How many people are part of it.
-    pub people: u32,
-    /// Something changed while it was on its way in.
-    pub stale: bool,
-}
-
-impl Subscription {
-    /// Takes what chat-core said; `true`: the right to post is another one than before.
-    pub fn take(&mut self, verdict: &WatchVerdict) -> bool {
-        let code = |refusal: Option<&Refusal>| refusal.map(|refusal| refusal.code);
-        let changed = self.may_post != verdict.may_post
-            || self.may_moderate != verdict.may_moderate
-            || code(self.post_refusal.as_deref()) != code(verdict.post_refusal.as_ref());
-        self.may_post = verdict.may_post;
-        self.post_refusal = verdict.post_refusal.clone().map(Box::new);
-        self.may_moderate = verdict.may_moderate;
-        self.valid_until_ms = verdict.valid_until_ms;
-        self.people = verdict.people;
-        changed
-    }
 }
 
 /// Starts a session on its core. `refused`: it is only told so.
@@ -195,6 +163,7 @@ async fn serve(core: &Rc<Core>, session: &Rc<Session>, already_read: Box<[u8]>, 
                 if !session.socket.read(&mut inbound, &mut scratch, &mut received) {
                     return Ended::Broken;
                 }
+                desk.controls(inbound.take_controls());
             }
             Err(_) => return Ended::Broken,
         }
@@ -256,7 +225,7 @@ impl Session {
         for (id, subscription) in self.subscriptions.borrow_mut().iter_mut() {
             if room.is_none_or(|room| room == *id) {
                 subscription.stale = true;
-                if subscription.placed && !again.contains(id) {
+                if subscription.placed && !subscription.asking && !again.contains(id) {
                     again.push(*id);
                 }
             }
@@ -264,6 +233,12 @@ impl Session {
         if !again.is_empty() {
             self.socket.wake();
         }
+    }
+
+    /// The control log may be another one: what is known by its positions counts no more, and all is asked for again.
+    pub fn judge_anew(&self) {
+        self.subscriptions.borrow_mut().values_mut().for_each(Subscription::judge_anew);
+        self.ask_again(None);
     }
 
     /// A log it follows was made anew: it comes in again, from where it stood.
@@ -318,27 +293,40 @@ impl Session {
         self.tell(re, server_frame::Frame::Unsubscribed(Unsubscribed { conversation: room.to_string(), reason }));
     }
 
-    /// What chat-core says now: the subscription ends, or the right to post is told where it changed.
-    fn judged_again(&self, core: &Core, room: Uuid, verdict: &WatchVerdict) {
-        if let Some(refusal) = &verdict.refusal {
-            if self.dark(refusal) {
-                return;
-            }
-            return self.end_subscription(core, room, 0, Some(refusal.clone()));
+    /// What chat-core says now: the subscription ends, or the right to post is told where it changed. `false`: it was judged before
+    /// what is known here, and says nothing.
+    fn judged_again(&self, core: &Core, room: Uuid, Watched { verdict, control }: &Watched) -> bool {
+        let heard = core.shared.chat_cores.control().position();
+        let known = self.subscriptions.borrow().get(&room).map(|subscription| subscription.knows_better(*control, heard));
+        match known {
+            Some(false) => {}
+            Some(true) => return false,
+            // Unsubscribed meanwhile.
+            None => return true,
         }
-        let mut subscriptions = self.subscriptions.borrow_mut();
-        let Some(subscription) = subscriptions.get_mut(&room) else { return };
-        let changed = subscription.take(verdict);
+        if let Some(refusal) = &verdict.refusal {
+            if !self.dark(refusal) {
+                self.end_subscription(core, room, 0, Some(refusal.clone()));
+            }
+            return true;
+        }
+        let changed = self.subscriptions.borrow_mut().get_mut(&room).map(|subscription| subscription.take(verdict, *control));
+        let Some(changed) = changed else { return true };
         if verdict.valid_until_ms != 0 {
             core.look_by(self.id.get(), verdict.valid_until_ms);
         }
         if changed {
-            drop(subscriptions);
-            let state = PostState { may_post: verdict.may_post, refusal: verdict.post_refusal.clone(), may_moderate: verdict.may_moderate };
-            let state = State { conversation: room.to_string(), state: Some(proto::v1::state::State::Post(state)) };
-            let frame = Frame::of(self.subprotocol, &ServerFrame { re: 0, frame: Some(server_frame::Frame::State(state)) });
-            self.socket.send_state((room.as_u128(), POST_STATE), &frame);
+            self.tell_post_state(room);
         }
+        true
+    }
+
+    /// Tells whether it may post in a room that it follows.
+    pub fn tell_post_state(&self, room: Uuid) {
+        let Some(state) = self.subscriptions.borrow().get(&room).map(Subscription::post_state) else { return };
+        let state = State { conversation: room.to_string(), state: Some(proto::v1::state::State::Post(state)) };
+        let frame = Frame::of(self.subprotocol, &ServerFrame { re: 0, frame: Some(server_frame::Frame::State(state)) });
+        self.socket.send_state((room.as_u128(), POST_STATE), &frame);
     }
 
     /// Whether this refusal says that a screen's link is good no more: it is closed, and is not to come back.

@@ -11,6 +11,9 @@ use proto::{
 use tokio::time::{Instant, timeout_at};
 
 use super::Session;
+
+/// Pings and pongs before anybody has signed in, at most.
+const CONTROLS: u32 = 64;
 use crate::{
     clock,
     hub::Core,
@@ -76,6 +79,7 @@ async fn check(core: &Core, asked: SignIn, origin: &str) -> Result<Identity, Ref
 }
 
 async fn first(core: &Core, session: &Session, inbound: &mut Inbound, received: &mut Vec<Received>) -> Result<bytes::Bytes, Ended> {
+    let mut controls = 0;
     loop {
         while !received.is_empty() {
             match received.remove(0) {
@@ -103,6 +107,10 @@ async fn first(core: &Core, session: &Session, inbound: &mut Inbound, received: 
                 let mut scratch = core.scratch.borrow_mut();
                 if !session.socket.read(inbound, &mut scratch, received) {
                     return Err(Ended::Broken);
+                }
+                controls += inbound.take_controls();
+                if controls > CONTROLS {
+                    return Err(Ended::Closed(CloseCode::Flooding));
                 }
             }
             Err(_) => return Err(Ended::Broken),

@@ -22,6 +22,8 @@ use super::Frame;
 /// Fragments and control frames of one message at most, or one for so many bytes of what it may have.
 const FRAMES: usize = 1_024;
 const FRAME_BYTES: usize = 64;
+/// Of pings that came together so many are answered, and the last (RFC 6455, 5.5.3 asks for no more than that).
+const ANSWERS: usize = 16;
 
 /// What a client sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub struct Inbound {
     frames: usize,
     /// A fragmented message is open.
     open: bool,
+    /// Pings and pongs since somebody asked.
+    controls: u32,
 }
 
 /// Reads nothing but what came, and keeps what a context writes.
@@ -91,7 +95,12 @@ impl Inbound {
     /// With another bound than the contract's, for suites that test more than it allows.
     #[must_use]
     pub fn with_most(most_bytes: usize) -> Self {
-        Self { carry: Vec::new(), context: None, most_bytes, walked: 0, payload: 0, frames: 0, open: false }
+        Self { carry: Vec::new(), context: None, most_bytes, walked: 0, payload: 0, frames: 0, open: false, controls: 0 }
+    }
+
+    /// How many pings and pongs came since this was last asked.
+    pub fn take_controls(&mut self) -> u32 {
+        std::mem::take(&mut self.controls)
     }
 
     /// Whether a message has begun.
@@ -162,7 +171,7 @@ impl Inbound {
                     self.open = false;
                     return Ok(());
                 }
-                OpCode::Control(_) => {}
+                OpCode::Control(_) => self.controls = self.controls.saturating_add(1),
             }
             if self.open {
                 if self.frames > frames_most {
@@ -184,12 +193,18 @@ impl Inbound {
             }
             None => Box::new(WebSocketContext::from_partially_read(part, Role::Server, Some(config(self.most_bytes)))),
         };
+        let (mut answers, mut last) = (0, None);
         loop {
             let outcome = context.read(&mut side);
             if !side.written.is_empty() {
                 // An answer is written on the read after the frame it answers.
                 let frame = Frame::made(std::mem::take(&mut side.written).into());
-                received.push(Received::Answer(frame));
+                if answers < ANSWERS {
+                    answers += 1;
+                    received.push(Received::Answer(frame));
+                } else {
+                    last = Some(Received::Answer(frame));
+                }
             }
             match outcome {
                 Ok(Message::Text(text)) => received.push(Received::Text(text.into())),
@@ -197,12 +212,14 @@ impl Inbound {
                 Ok(Message::Close(_)) => {
                     let _ = context.flush(&mut side);
                     let _ = context.read(&mut side);
+                    received.extend(last);
                     received.push(Received::Close(Frame::made(std::mem::take(&mut side.written).into())));
                     return Ok(());
                 }
                 Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.context = self.open.then_some(context);
+                    received.extend(last);
                     return Ok(());
                 }
                 Err(error) => return Err(code_of(&error)),
@@ -315,6 +332,17 @@ mod tests {
         for (wire, code) in table {
             assert_eq!(take_all(&wire, 4_096).1, Err(code), "{:x?}", &wire[..wire.len().min(12)]);
         }
+    }
+
+    #[test]
+    fn pings_that_come_together_are_counted_and_not_all_answered() {
+        let (mut inbound, mut received) = (Inbound::default(), Vec::new());
+        let wire: Vec<u8> = (0..1_000_u16).flat_map(|number| client(9, true, &number.to_be_bytes())).collect();
+        inbound.take(&[wire, client(10, true, b"unasked")].concat(), &mut received);
+        assert_eq!((inbound.take_controls(), inbound.take_controls()), (1_001, 0));
+        assert_eq!(received.len(), ANSWERS + 1);
+        let last = Frame::new(super::super::Opcode::Pong, &999_u16.to_be_bytes());
+        assert_eq!(received.last(), Some(&Received::Answer(last)));
     }
 
     #[test]

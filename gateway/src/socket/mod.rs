@@ -15,7 +15,7 @@ use std::{
 };
 
 use proto::CloseCode;
-use tokio::{sync::Notify, time::timeout};
+use tokio::{sync::Notify, task::yield_now, time::timeout};
 
 pub use dialect::{Dialect, Spoken};
 pub use frame::{Frame, Opcode};
@@ -30,6 +30,9 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Read at once from one socket, bytes; the buffer is the core's and lent to one socket after the other.
 pub const READ_BYTES: usize = 16 * 1024;
 
+/// Whoever never stops sending is always readable: after so many reads all others have their turn.
+const READS_IN_A_TURN: u8 = 4;
+
 /// A socket, shared on its core by the task that reads it and the loop that broadcasts.
 #[derive(Debug)]
 pub struct Socket {
@@ -40,6 +43,8 @@ pub struct Socket {
     closing: Cell<Option<CloseCode>>,
     /// Set by each frame that goes out, cleared by each look of the clock.
     active: Cell<bool>,
+    /// Reads since the others last had their turn.
+    reads: Cell<u8>,
 }
 
 /// What ended a socket.
@@ -57,7 +62,15 @@ impl Socket {
     /// Over this connection; at most `most_bytes` wait.
     #[must_use]
     pub fn new(wire: Wire, most_bytes: usize) -> Self {
-        Self { wire, outbox: RefCell::default(), most_bytes, wake: Notify::new(), closing: Cell::new(None), active: Cell::new(false) }
+        Self {
+            wire,
+            outbox: RefCell::default(),
+            most_bytes,
+            wake: Notify::new(),
+            closing: Cell::new(None),
+            active: Cell::new(false),
+            reads: Cell::new(0),
+        }
     }
 
     /// The connection's descriptor: no other connection of the process has it as long as this one lives.
@@ -145,6 +158,10 @@ impl Socket {
     /// # Errors
     /// When the connection broke.
     pub async fn ready(&self) -> io::Result<Ready> {
+        if self.reads.get() >= READS_IN_A_TURN {
+            self.reads.set(0);
+            yield_now().await;
+        }
         loop {
             if self.closing.get().is_some() {
                 return Ok(Ready::Woken);
@@ -170,6 +187,7 @@ impl Socket {
 
     /// Reads what is there into `scratch`, and takes messages out of it. `false`: the other end is gone.
     pub fn read(&self, inbound: &mut Inbound, scratch: &mut [u8], received: &mut Vec<Received>) -> bool {
+        self.reads.set(self.reads.get().saturating_add(1));
         match self.wire.try_read(scratch) {
             Ok(0) => false,
             Ok(length) => {

@@ -10,6 +10,9 @@ use super::Frame;
 /// What a state is of: a newer one of the same key takes an older one's place.
 pub type StateKey = (u128, u8);
 
+/// Kinds of state that a room has: who is here, who types, what this socket may do.
+const STATES: usize = 3;
+
 /// The log lane is over its bound: the socket must come back and resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slow;
@@ -53,9 +56,9 @@ impl Outbox {
         Ok(())
     }
 
-    /// Puts a state in place of the older one of its key; dropped where there are too many keys.
+    /// Puts a state in place of the older one of its key. There is room for all that a socket may follow.
     pub fn put_state(&mut self, key: StateKey, frame: Frame) {
-        const KEYS: usize = 64;
+        const KEYS: usize = STATES * proto::limits::SUBSCRIPTIONS;
         if let Some((_, old)) = self.state.iter_mut().find(|(known, _)| *known == key) {
             self.bytes = self.bytes + frame.len() - old.len();
             *old = frame;
@@ -100,7 +103,7 @@ impl Outbox {
                 }
                 None => {
                     // An idle socket holds no buffers.
-                    if self.log.capacity() > 0 {
+                    if self.log.capacity() > 0 || self.state.capacity() > 0 {
                         self.log = VecDeque::new();
                         self.state = Vec::new();
                     }
@@ -113,7 +116,12 @@ impl Outbox {
 
     /// So many bytes of [`Outbox::front`] were written.
     pub fn wrote(&mut self, bytes: usize) {
-        self.begun.advance(bytes);
+        if bytes < self.begun.len() {
+            self.begun.advance(bytes);
+        } else {
+            // Not emptied but let go: it may be a part of far more, and nothing may come after it for hours.
+            self.begun = Bytes::new();
+        }
     }
 }
 
@@ -165,6 +173,17 @@ mod tests {
         assert_eq!(wire[..52], [1; 52]);
         assert_eq!(wire[52], 0x88);
         assert_eq!(wire.len(), 52 + Frame::close(proto::CloseCode::Slow).len());
+    }
+
+    #[test]
+    fn an_outbox_that_was_written_holds_nothing() {
+        let (mut outbox, shared) = (Outbox::default(), frame(1, 60_000));
+        outbox.begin(shared.bytes().slice(30_000..));
+        assert!(!shared.bytes().is_unique());
+        outbox.put_state((7, 0), frame(2, 4));
+        drain(&mut outbox, 4_096);
+        assert!(shared.bytes().is_unique(), "its bytes are held still");
+        assert_eq!((outbox.state.capacity(), outbox.log.capacity()), (0, 0));
     }
 
     #[test]

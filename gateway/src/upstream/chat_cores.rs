@@ -215,11 +215,12 @@ impl ChatCores {
     /// `TICKET_INVALID`, `UNAVAILABLE`.
     pub async fn redeem(&self, ticket: &str, origin: &str) -> Answer<Identity> {
         let shown = TicketShown { ticket: ticket.to_owned(), origin: origin.to_owned() };
+        let bytes = ticket.len() + origin.len() + 16;
         self.inner
             .nodes
             .call(hash(ticket.as_bytes()), self.call_deadline(), |node| {
                 let shown = shown.clone();
-                async move { node.calls.redeems.ask(shown, 128).await }
+                async move { node.calls.redeems.ask(shown, bytes).await }
             })
             .await?
             .ok_or_else(|| Refusal::of(RefusalCode::TicketInvalid))

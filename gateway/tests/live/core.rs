@@ -68,6 +68,8 @@ pub struct Inner {
     pub lags: AtomicU64,
     /// Say nothing more of the control log.
     pub mute: AtomicBool,
+    /// No head is found by its time.
+    pub late: AtomicBool,
     /// Verdicts are good for so long, ms; 0: until the control log says otherwise.
     pub valid_ms: AtomicU64,
     pub reads: AtomicUsize,
@@ -106,6 +108,7 @@ impl Core {
             submit_ms: AtomicU64::new(0),
             lags: AtomicU64::new(0),
             mute: AtomicBool::new(false),
+            late: AtomicBool::new(false),
             valid_ms: AtomicU64::new(0),
             reads: AtomicUsize::new(0),
             watches: AtomicUsize::new(0),
@@ -345,7 +348,8 @@ impl EdgeService for Core {
     async fn heads(&self, asked: Request<HeadsRequest>) -> Result<Response<HeadsResponse>, Status> {
         let asked = asked.into_inner();
         let state = self.state.lock();
-        let wanted = |id: &str| if asked.since_ms == 0 { asked.conversations.iter().any(|one| one == id) } else { true };
+        let moved = asked.since_ms != 0 && !self.late.load(Ordering::Acquire);
+        let wanted = |id: &str| moved || asked.conversations.iter().any(|one| one == id);
         let heads = state.logs.iter().filter(|(id, _)| wanted(id)).map(|(id, log)| head(id, log)).collect();
         Ok(Response::new(HeadsResponse { heads, as_of_ms: asked.since_ms + 1 }))
     }

@@ -169,6 +169,22 @@ async fn what_the_backbone_loses_silently_is_found_by_comparing_heads() {
     client.events(room, 0, 1).await;
 }
 
+/// A commit that took effect long after the time it carries: no comparison by time finds it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_watermark_reaches_is_found_by_name() {
+    let hall = Hall::with(|options| options.hub.repair_ms = 50).await;
+    let rooms: Vec<Uuid> = (0..30).map(|_| hall.core.conversation()).collect();
+    let mut client = hall.client(1).await;
+    for room in &rooms {
+        client.subscribe(*room, None, 0).await.unwrap();
+    }
+    hall.core.late.store(true, Ordering::Release);
+    for room in [rooms[0], rooms[29]] {
+        hall.core.commit(room, 2, comment("late"));
+        client.events(room, 0, 1).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_gone_is_not_a_message_gone() {
     let hall = Hall::with(|options| options.hub.repair_ms = 60_000).await;
@@ -421,6 +437,38 @@ async fn resuming_many_rooms_at_once_never_ends_in_slow() {
         let room = Uuid::try_parse(&position.conversation).unwrap();
         hall.core.say(room, 1, comment("live")).await;
         client.events(room, 110, 111).await;
+    }
+}
+
+/// It is counted out for the first answer and for the second: what comes then must reach it all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_asked_for_twice_with_much_on_its_way_is_still_heard() {
+    let hall = Hall::with(|options| options.hub.outbox_bytes = 1 << 20).await;
+    let room = hall.core.conversation();
+    for _ in 0..60 {
+        hall.core.commit(room, 2, comment(&"x".repeat(8_000)));
+    }
+    // Its window is so small that nearly all of the first answer waits in the gateway when the second is made.
+    let line = tokio::net::TcpSocket::new_v4().unwrap();
+    line.set_recv_buffer_size(4_096).unwrap();
+    line.set_nodelay(true).unwrap();
+    let line = line.connect(hall.address).await.unwrap();
+    let mut client = Client::over(Box::new(line), hall.address, Subprotocol::Proto, "").await.unwrap();
+    let ticket = hall.core.ticket(1, "s", "");
+    client.sign_in(Credential::Ticket(ticket), Vec::new()).await;
+    // And the room opens slowly, so that neither is in it when the other asks.
+    hall.backbone.cut(true);
+    let asked = || proto::v1::Subscribe { conversation: room.to_string(), after: at(room, 7, 1), tail: 0 };
+    let first = client.send(proto::v1::client_frame::Frame::Subscribe(asked())).await;
+    let second = client.send(proto::v1::client_frame::Frame::Subscribe(asked())).await;
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    hall.backbone.cut(false);
+    assert_eq!(client.answer(first).await.unwrap().verdict(), Verdict::Resumed);
+    assert_eq!(client.answer(second).await.unwrap().verdict(), Verdict::Gap, "the second did not fit beside the first");
+    client.events(room, 1, 60).await;
+    for number in 61..=63 {
+        hall.core.say(room, 2, comment("live")).await;
+        client.events(room, number - 1, number).await;
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use futures::SinkExt as _;
 use proto::{CloseCode, Subprotocol, v1::sign_in::Credential};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::{Hall, client::WITHIN, core::comment};
 
@@ -112,6 +114,32 @@ async fn a_ping_is_answered_before_signing_in() {
     let mut pong = [0; 5];
     timeout(WITHIN, stream.read_exact(&mut pong)).await.unwrap().unwrap();
     assert_eq!(&pong, b"\x8a\x03abc");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_does_nothing_but_ping_is_let_go() {
+    let hall = Hall::with(|options| options.hub.cores = 1).await;
+    let room = hall.core.conversation();
+    let mut viewer = hall.client(2).await;
+    viewer.subscribe(room, None, 0).await.unwrap();
+    let mut before = raw(&hall).await;
+    let mut after = hall.client(1).await;
+    let pings: Vec<u8> = (0..20_000).flat_map(|_| masked(0x89, b"")).collect();
+    let flood = tokio::spawn(async move {
+        let _ = before.write_all(&pings).await;
+        closes(&mut before).await
+    });
+    hall.core.say(room, 3, comment("meanwhile")).await;
+    viewer.events(room, 0, 1).await;
+    assert_eq!(flood.await.unwrap(), [CloseCode::Flooding.code()]);
+    for _ in 0..2_000 {
+        if after.socket.send(Message::Ping(bytes::Bytes::new())).await.is_err() {
+            break;
+        }
+    }
+    assert_eq!(after.closed().await, Some(CloseCode::Flooding.code()));
+    hall.core.say(room, 3, comment("afterwards")).await;
+    viewer.events(room, 1, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

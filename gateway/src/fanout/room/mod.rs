@@ -26,6 +26,8 @@ use super::{
 };
 use crate::socket::Spoken;
 
+/// A room whose queue is full has room again after about so long.
+const FULL: Duration = Duration::from_millis(20);
 /// Messages taken before what they came to is told.
 const AT_ONCE: usize = 256;
 
@@ -93,9 +95,11 @@ pub async fn run(fanout: Fanout, id: Uuid, handle: RoomHandle, mut receiver: mps
             // No more joins from here on; those that slipped in go to the room's successor.
             receiver.close();
             room.fanout.forget(id, &room.handle);
-            while let Ok(message) = receiver.try_recv() {
+            while let Some(message) = receiver.recv().await {
                 if let RoomMessage::Join(join) = message {
-                    room.fanout.join(id, *join);
+                    while !stop.is_cancelled() && !room.fanout.join(id, Join::clone(&join)) {
+                        sleep(FULL).await;
+                    }
                 }
             }
             return;
