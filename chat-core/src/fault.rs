@@ -1,6 +1,10 @@
 //! What goes wrong on our side. Logged once, where it is turned into a refusal.
 
 use proto::v1::{Refusal, RefusalCode};
+use sqlx::migrate::MigrateError;
+
+/// PostgreSQL's "read only SQL transaction": a standby says so to whoever would write.
+const READ_ONLY: &str = "25006";
 
 /// A failure that is not the caller's.
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +14,7 @@ pub enum Fault {
     Database(#[from] sqlx::Error),
     /// The database's migrations do not fit this executable.
     #[error("migrating: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(#[from] MigrateError),
     /// What is stored cannot be understood.
     #[error("the store holds what cannot be understood: {0}")]
     Corrupt(String),
@@ -27,27 +31,18 @@ impl Fault {
     #[must_use]
     pub fn passing(&self) -> bool {
         match self {
-            Self::Database(error) => match error {
-                sqlx::Error::Io(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::Protocol(_) => true,
-                sqlx::Error::Database(error) => {
-                    // PostgreSQL: 08 connection, 53 resources, 57 stopping or cancelled, 40 serialisation and deadlock,
-                    // 55 lock not available, 25006 read-only while failing over. SQLite: 5 busy, 6 locked.
-                    let code = error.code().unwrap_or_default();
-                    code == "5"
-                        || code == "6"
-                        || code == "25006"
-                        || ["08", "53", "57", "40", "55"].iter().any(|class| code.starts_with(class) && code.len() == 5)
-                }
-                _ => false,
-            },
+            Self::Database(error) => passing(error),
+            // While another process migrates, or the database goes away in the middle; nothing of a migration is half done.
+            Self::Migrate(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => passing(error),
             Self::Stopped(_) => true,
             _ => false,
         }
+    }
+
+    /// Whether the database takes no writes on this connection: what was the primary is a standby now.
+    #[must_use]
+    pub fn read_only(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.code().as_deref() == Some(READ_ONLY))
     }
 
     /// Whether a row was refused because it stands already.
@@ -66,6 +61,27 @@ impl Fault {
             tracing::error!(fault = %self, doing, "failed");
             Refusal::of(RefusalCode::Internal)
         }
+    }
+}
+
+/// Whether the same may work a moment later.
+fn passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(error) => {
+            // PostgreSQL: 08 connection, 53 resources, 57 stopping or cancelled, 40 serialisation and deadlock,
+            // 55 lock not available, 25006 read-only while failing over, 25P03 paused too long within a transaction.
+            // SQLite: 5 busy, 6 locked.
+            let code = error.code().unwrap_or_default();
+            ["5", "6", READ_ONLY, "25P03"].contains(&&*code)
+                || ["08", "53", "57", "40", "55"].iter().any(|class| code.starts_with(class) && code.len() == 5)
+        }
+        _ => false,
     }
 }
 

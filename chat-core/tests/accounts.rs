@@ -5,7 +5,10 @@ mod common;
 
 use std::time::Duration;
 
-use chat_core::seed;
+use chat_core::{
+    execute, fetch_one, seed,
+    store::{Store, StoreOptions},
+};
 use common::{Core, Database, SOON, by, by_session};
 use proto::{
     internal::v1::{
@@ -202,4 +205,33 @@ async fn sessions_end_and_everybody_who_follows_hears_of_it() {
         assert_eq!(try_sign_in(&mut core, "member9", seed::PASSWORD, "127.0.0.1").await.unwrap_err().code(), RefusalCode::AccountDisabled);
         core.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_in_with_a_password_while_it_is_changed_is_not_let_in() {
+    let database = Database::postgres();
+    let (mut core, _) = Core::seeded(&database.url()).await;
+    let mut later = core.edge.clone();
+    let store = Store::open(&StoreOptions { url: database.url(), lock_timeout_ms: 30_000, ..StoreOptions::default() }).await.unwrap();
+    let mut changing = store.begin().await.unwrap();
+    // The new one is written, and not committed: whoever asks now still sees the old one.
+    execute!(changing, "UPDATE people SET password = 'another' WHERE login = 'member1'").unwrap();
+    let request = SignInRequest {
+        login: "member1".into(),
+        password: seed::PASSWORD.into(),
+        client: "test".into(),
+        address: "127.0.0.1".into(),
+        loopback: true,
+    };
+    let signing_in = tokio::spawn(async move { later.sign_in(request).await.unwrap().into_inner().outcome.unwrap() });
+    testkit::eventually(SOON, "it waits for who changes the password", || async {
+        let (waiting,): (i64,) = fetch_one!(store, (i64,), "SELECT count(*) FROM pg_locks WHERE NOT granted").unwrap();
+        (waiting > 0).then_some(())
+    })
+    .await;
+    changing.commit().await.unwrap();
+    let Outcome::Refusal(refusal) = signing_in.await.unwrap() else { panic!("let in") };
+    assert_eq!(refusal.code(), RefusalCode::PasswordWrong);
+    assert!(try_sign_in(&mut core, "member2", seed::PASSWORD, "127.0.0.1").await.is_ok());
+    core.stop().await;
 }

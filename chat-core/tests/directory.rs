@@ -3,6 +3,10 @@
 
 mod common;
 
+use chat_core::{
+    execute, fetch_one,
+    store::{Store, StoreOptions},
+};
 use common::{Core, Database, SOON, by};
 use proto::v1::{
     CreatePersonRequest, GetMeRequest, ImportRequest, ListOrganisationsRequest, Refusal, RefusalCode, Role, SearchPeopleRequest,
@@ -104,4 +108,37 @@ async fn an_administrator_keeps_only_what_is_below_and_another_process_hears_of_
     assert_eq!(me.organisations.iter().map(|one| one.code.as_str()).collect::<Vec<_>>(), ["D1", "C1", "P"]);
     core.stop().await;
     other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_disabled_while_a_list_was_imported_stays_disabled() {
+    let database = Database::postgres();
+    let mut core = Core::start(&database.url()).await;
+    let operator = operator(&mut core).await;
+    let import = |csv: &str| ImportRequest { csv: csv.to_owned(), dry_run: false };
+    core.directory.import_organisations(by(operator, import(TREE))).await.unwrap();
+    core.directory.import_people(by(operator, import("login,name,organisation_code,roles\nm1,张三,D1,member\n"))).await.unwrap();
+    let store = Store::open(&StoreOptions { url: database.url(), lock_timeout_ms: 30_000, ..StoreOptions::default() }).await.unwrap();
+    // Somebody else has the directory's lock, disables, and adds another person: neither has been told to this process.
+    let mut other = store.begin().await.unwrap();
+    let lock = "SELECT 1::bigint FROM (SELECT pg_advisory_xact_lock(7217001)) AS locked";
+    let _: (i64,) = fetch_one!(other, (i64,), lock).unwrap();
+    let renamed = import("login,name,organisation_code,roles\nm1,张三丰,D1,member\nm2,李四,D1,member\n");
+    let mut directory = core.directory.clone();
+    let importing = tokio::spawn(async move { directory.import_people(by(operator, renamed)).await });
+    testkit::eventually(SOON, "the import waits for the lock", || async {
+        let (waiting,): (i64,) =
+            fetch_one!(store, (i64,), "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").unwrap();
+        (waiting > 0).then_some(())
+    })
+    .await;
+    execute!(other, "UPDATE people SET disabled = 1 WHERE login = 'm1'").unwrap();
+    let added = "INSERT INTO people (id, login, name, organisation, roles, created_ms) SELECT max(id) + 1, 'm2', '李四', min(organisation), 1, 0 FROM people";
+    execute!(other, added).unwrap();
+    other.commit().await.unwrap();
+    let report = importing.await.unwrap().unwrap().into_inner();
+    assert_eq!((report.added, report.changed, report.errors.len()), (0, 2, 0), "{report:?}");
+    let now: (String, i64) = fetch_one!(store, (String, i64), "SELECT name, disabled FROM people WHERE login = 'm1'").unwrap();
+    assert_eq!(now, ("张三丰".to_owned(), 1));
+    core.stop().await;
 }

@@ -3,11 +3,13 @@
 
 mod common;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use backbone::{Backbone as _, Delivery, MemoryBackbone, PartitionSet};
 use common::{Core, Database, SOON, by, comment, post, seq, submit};
+use prost::Message as _;
 use proto::{
-    internal::v1::{HeadsRequest, ReadRequest, SubmitRequest},
+    internal::v1::{HeadsRequest, Hint, ReadRequest, SubmitRequest, hint},
     v1::{
         Comment, ConsultationState, Edit, Event, FollowRequest, Hide, Page, PageRequest, Position, Recall, RefusalCode,
         SetConsultationStateRequest, batch::Body, event::Kind, page_request::Where, post::Content,
@@ -385,7 +387,8 @@ async fn comparing_heads_finds_what_an_announcement_missed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chat_core_that_drains_answers_what_was_asked_and_ends_the_streams_of_posts() {
-    let (mut core, open) = Core::seeded(&Database::sqlite().url()).await;
+    let database = Database::sqlite();
+    let (mut core, open) = Core::seeded(&database.url()).await;
     let ask = |text: &str| {
         let post = Some(comment(&open, text));
         SubmitRequest { submissions: vec![proto::internal::v1::Submission { person: 800, session: String::new(), post }] }
@@ -404,5 +407,49 @@ async fn a_chat_core_that_drains_answers_what_was_asked_and_ends_the_streams_of_
     let mut late = core.edge.submit(tokio_stream::once(ask("late"))).await.unwrap().into_inner();
     assert!(late.message().await.unwrap().is_none(), "nothing more is taken");
     assert_eq!(whole(&mut core, &open).await.len(), told);
+    core.stop().await;
+}
+
+/// Whoever wrote it may have been given up before its commit took effect: then nobody has told of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_that_is_found_to_stand_is_told_of_again() {
+    for database in Database::both() {
+        let (core, open) = Core::seeded(&database.url()).await;
+        core.stop().await;
+        let backbone = Arc::new(MemoryBackbone::new(1_024));
+        let mut follower = backbone.follow();
+        follower.want(PartitionSet::ALL);
+        let mut core = Core::start_with(&database.url(), backbone, |_| {}).await;
+        let mut told = async || {
+            let next = async {
+                loop {
+                    let Some(Delivery::Message { payload, .. }) = follower.next().await else { continue };
+                    if let Some(hint::Hint::Announcement(told)) = Hint::decode(payload).unwrap().hint {
+                        return (told.head.unwrap().seq, told.events.len());
+                    }
+                }
+            };
+            tokio::time::timeout(SOON, next).await.expect("it is told")
+        };
+        let first = comment(&open, "once");
+        let receipt = core.submit(300, first.clone()).await.unwrap();
+        assert_eq!(told().await, (seq(&receipt), 1));
+        assert_eq!(core.submit(300, first.clone()).await.unwrap(), receipt);
+        assert_eq!(told().await, (seq(&receipt), 0), "the head alone");
+        // Together with something new it is told with that.
+        let both = core.submit_all(vec![(300, first), (301, comment(&open, "new"))]).await;
+        assert_eq!(both[0].as_ref().unwrap(), &receipt);
+        assert_eq!(told().await, (seq(both[1].as_ref().unwrap()), 1));
+        core.stop().await;
+    }
+}
+
+/// Everybody's changes lock a conversation first and the control log last: a post that names it would turn that round.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_posts_to_the_control_log() {
+    let database = Database::sqlite();
+    let (mut core, _) = Core::seeded(&database.url()).await;
+    let refused = core.submit(300, comment(&chat_core::control::CONTROL.to_string(), "x")).await.unwrap_err();
+    assert_eq!((refused.code(), refused.field.as_str()), (RefusalCode::NotFound, "conversation"));
     core.stop().await;
 }

@@ -63,9 +63,25 @@ pub async fn account_of(tx: &mut Tx<'_>, person: i64) -> Result<Option<AccountRo
     Ok(fetch_optional!(tx, AccountRow, "SELECT id, password, demo, disabled FROM people WHERE id = $1", person)?)
 }
 
+/// An account as it is now, and until this transaction ends: who would change it waits.
+pub async fn account_held(tx: &mut Tx<'_>, person: i64) -> Result<Option<AccountRow>, Fault> {
+    // SQLite's one writer holds everything.
+    let sql = match tx {
+        Tx::Postgres(_) => "SELECT id, password, demo, disabled FROM people WHERE id = $1 FOR SHARE",
+        Tx::Sqlite(_) => "SELECT id, password, demo, disabled FROM people WHERE id = $1",
+    };
+    Ok(fetch_optional!(tx, AccountRow, sql, person)?)
+}
+
 pub async fn set_password(tx: &mut Tx<'_>, person: i64, hash: &str) -> Result<(), Fault> {
     execute!(tx, "UPDATE people SET password = $2 WHERE id = $1", person, hash)?;
     Ok(())
+}
+
+/// Sets a password in place of this one (its hash). `false`: it is another one by now.
+pub async fn replace_password(tx: &mut Tx<'_>, person: i64, old: Option<&str>, hash: &str) -> Result<bool, Fault> {
+    const SQL: &str = "UPDATE people SET password = $3 WHERE id = $1 AND password IS NOT DISTINCT FROM $2";
+    Ok(execute!(tx, SQL, person, old, hash)? == 1)
 }
 
 pub async fn insert_session(tx: &mut Tx<'_>, session: &SessionRow, token: &[u8]) -> Result<(), Fault> {

@@ -46,7 +46,7 @@ impl Accounts {
         let fits = asked.password.len() <= 1_024 && check_login(&login).is_ok();
         let account = if fits { rows::account(&self.store, &login).await? } else { None };
         let hash = account.as_ref().and_then(|account| account.password.clone());
-        if !self.passwords.verify(if fits { asked.password } else { String::new() }, hash).await? {
+        if !self.passwords.verify(if fits { asked.password } else { String::new() }, hash.clone()).await? {
             let now_ms = clock::now_ms();
             self.by_login.lock().note(&login, now_ms);
             self.by_address.lock().note(&asked.address, now_ms);
@@ -63,8 +63,13 @@ impl Accounts {
                 .words("演示账号只能在本机使用。", "Demo accounts are accepted from this machine only.")
                 .into());
         }
-        metrics::counter!("yitang_chat_core_sign_ins_total", "outcome" => "done").increment(1);
         let mut tx = self.store.begin().await?;
+        // Changed while it was being verified: whoever changed it has ended all sessions, and this one would outlive that.
+        let now = rows::account_held(&mut tx, account.id).await?.filter(|now| now.password == hash).ok_or(RefusalCode::PasswordWrong)?;
+        if now.disabled != 0 {
+            return Err(RefusalCode::AccountDisabled.into());
+        }
+        metrics::counter!("yitang_chat_core_sign_ins_total", "outcome" => "done").increment(1);
         let (signed_in, kinds) = self.start_session(&mut tx, account.id as u32, &asked.client).await?;
         self.finish(tx, account.id as u32, kinds).await?;
         Ok(signed_in)
@@ -318,17 +323,19 @@ impl Accounts {
             return Err(Refusal::of(RefusalCode::RateLimited).retry_after_ms(wait_ms).into());
         }
         let mut tx = self.store.begin_read().await?;
-        let standing = rows::account_of(&mut tx, person).await?.and_then(|account| account.password);
+        let verified = rows::account_of(&mut tx, person).await?.and_then(|account| account.password);
         let (login,): (String,) = fetch_one!(tx, (String,), "SELECT login FROM people WHERE id = $1", person)?;
         drop(tx);
         check_strength(&new, &login)?;
-        if standing.is_some() && !self.passwords.verify(old, standing).await? {
+        if verified.is_some() && !self.passwords.verify(old, verified.clone()).await? {
             self.by_login.lock().note(&name, clock::now_ms());
             return Err(Refusal::of(RefusalCode::PasswordWrong).field("old_password").into());
         }
         let hash = self.passwords.hash(new).await?;
         let mut tx = self.store.begin().await?;
-        rows::set_password(&mut tx, person, &hash).await?;
+        if !rows::replace_password(&mut tx, person, verified.as_deref(), &hash).await? {
+            return Err(Refusal::of(RefusalCode::PasswordWrong).field("old_password").into());
+        }
         execute!(tx, "DELETE FROM sign_in_links WHERE person = $1", person)?;
         let mut kinds = self.end_sessions_of(&mut tx, caller.person.id, Some(caller.session)).await?;
         kinds.push(Kind::PeopleChanged(PeopleChanged { people: vec![caller.person.id], what: "password".to_owned() }));

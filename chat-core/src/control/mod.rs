@@ -9,7 +9,6 @@ use proto::internal::v1::{ControlBatch, ControlEvent, control_event::Kind};
 use sqlx::FromRow;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::{
     execute,
@@ -19,8 +18,7 @@ use crate::{
     store::{Store, Tx},
 };
 
-/// The control log's reserved id.
-pub const CONTROL: Uuid = Uuid::from_u128(0x0000_0000_0000_0000_0000_0000_0000_0001);
+pub use crate::log::CONTROL;
 
 /// How often other processes' events are looked for.
 const POLL: Duration = Duration::from_millis(200);

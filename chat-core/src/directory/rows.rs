@@ -1,5 +1,7 @@
 //! Organisations and people as they are stored.
 
+use std::collections::HashMap;
+
 use proto::v1::Organisation;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
@@ -30,6 +32,14 @@ impl OrganisationRow {
             level: self.level as u32,
         }
     }
+}
+
+/// Somebody, and what they sign in with.
+#[derive(FromRow)]
+struct LoginRow {
+    login: String,
+    #[sqlx(flatten)]
+    person: PersonRow,
 }
 
 #[derive(FromRow)]
@@ -100,13 +110,21 @@ pub async fn login_of(store: &Store, person: u32) -> Result<Option<String>, Faul
     Ok(row.map(|row| row.0))
 }
 
-/// Who signs in with what, of everybody.
+/// Everybody by what they sign in with, as a transaction sees them.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn logins(tx: &mut Tx<'_>) -> Result<Vec<(String, u32)>, Fault> {
-    let rows = fetch_all!(tx, (String, i64), "SELECT login, id FROM people")?;
-    Ok(rows.into_iter().map(|(login, id)| (login, id as u32)).collect())
+pub async fn people_within(tx: &mut Tx<'_>) -> Result<HashMap<String, PersonEntry>, Fault> {
+    let rows = fetch_all!(tx, LoginRow, "SELECT login, id, name, organisation, roles, disabled FROM people")?;
+    Ok(rows.into_iter().map(|row| (row.login, row.person.entry())).collect())
+}
+
+/// Whether somebody signs in with this.
+///
+/// # Errors
+/// When the database fails.
+pub async fn login_taken(tx: &mut Tx<'_>, login: &str) -> Result<bool, Fault> {
+    Ok(fetch_optional!(tx, (i64,), "SELECT id FROM people WHERE login = $1", login)?.is_some())
 }
 
 /// The next free ids. Safe because whoever adds holds the directory's lock (see [`lock`]).
@@ -119,7 +137,7 @@ pub async fn next_ids(tx: &mut Tx<'_>) -> Result<(u32, u32), Fault> {
     Ok((organisation as u32 + 1, person as u32 + 1))
 }
 
-/// One at a time adds to the directory. SQLite has one writer anyway.
+/// One at a time changes the directory. SQLite has one writer anyway.
 ///
 /// # Errors
 /// When the database fails.
@@ -193,6 +211,42 @@ where
             .push_bind(created_ms);
     });
     query
+}
+
+/// Puts the new names, organisations and roles of people in place. In one statement on PostgreSQL: each of them is held for no
+/// longer than that takes.
+///
+/// # Errors
+/// When the database fails.
+pub async fn update_people(tx: &mut Tx<'_>, people: &[PersonEntry]) -> Result<(), Fault> {
+    match tx {
+        Tx::Postgres(tx) => {
+            sqlx::query(
+                "UPDATE people SET name = new.name, organisation = new.organisation, roles = new.roles \
+                 FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS new (id, name, organisation, roles) \
+                 WHERE people.id = new.id",
+            )
+            .bind(people.iter().map(|person| i64::from(person.id)).collect::<Vec<_>>())
+            .bind(people.iter().map(|person| person.name.to_string()).collect::<Vec<_>>())
+            .bind(people.iter().map(|person| i64::from(person.organisation)).collect::<Vec<_>>())
+            .bind(people.iter().map(|person| i64::from(person.roles.0)).collect::<Vec<_>>())
+            .execute(&mut **tx)
+            .await?;
+        }
+        Tx::Sqlite(_) => {
+            for person in people {
+                execute!(
+                    tx,
+                    "UPDATE people SET name = $2, organisation = $3, roles = $4 WHERE id = $1",
+                    i64::from(person.id),
+                    person.name.as_ref(),
+                    i64::from(person.organisation),
+                    i64::from(person.roles.0)
+                )?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Puts a person's new data in place.

@@ -136,7 +136,7 @@ impl DirectoryApi {
         let (login, name) = (check_login(&asked.login)?, check_name(&asked.name)?);
         let mut tx = self.store.begin().await?;
         rows::lock(&mut tx).await?;
-        if rows::logins(&mut tx).await?.iter().any(|(taken, _)| *taken == login) {
+        if rows::login_taken(&mut tx, &login).await? {
             return Err(taken(&login).into());
         }
         let (_, id) = rows::next_ids(&mut tx).await?;
@@ -166,6 +166,7 @@ impl DirectoryApi {
             disabled: asked.disabled,
         };
         let mut tx = self.store.begin().await?;
+        rows::lock(&mut tx).await?;
         rows::update_person(&mut tx, &after).await?;
         let mut kinds = if after.disabled { self.accounts.end_sessions_of(&mut tx, asked.id, None).await? } else { Vec::new() };
         kinds.extend(people_changed(&[asked.id], if after.disabled { "disabled" } else { "updated" }));
@@ -240,7 +241,8 @@ impl DirectoryApi {
         let mut tx = self.store.begin().await?;
         rows::lock(&mut tx).await?;
         let (_, mut next) = rows::next_ids(&mut tx).await?;
-        let standing: HashMap<String, u32> = rows::logins(&mut tx).await?.into_iter().collect();
+        // As they are under the lock: who was disabled while this was read stays disabled.
+        let standing = rows::people_within(&mut tx).await?;
         let mut report = ImportReport::default();
         let (mut added, mut changed) = (Vec::new(), Vec::new());
         let by_code: HashMap<String, u32> = directory.organisations().into_iter().map(|one| (one.code, one.id)).collect();
@@ -250,7 +252,7 @@ impl DirectoryApi {
                 report.errors.push(complaint(line.line, format!("单位代码 {code} 不存在。"), format!("There is no organisation {code}.")));
                 continue;
             };
-            let before = standing.get(&line.login).and_then(|id| directory.person(*id));
+            let before = standing.get(&line.login);
             let may = may_grant(&directory, &caller.person, organisation, line.roles)
                 .and_then(|()| before.map_or(Ok(()), |before| may_grant(&directory, &caller.person, before.organisation, before.roles)));
             if let Err(refusal) = may {
@@ -259,8 +261,8 @@ impl DirectoryApi {
             }
             match before {
                 Some(before) => {
-                    let after = PersonEntry { name: line.name.into(), organisation, roles: line.roles, ..PersonEntry::clone(before) };
-                    if after == **before {
+                    let after = PersonEntry { name: line.name.into(), organisation, roles: line.roles, ..before.clone() };
+                    if after == *before {
                         report.unchanged += 1;
                     } else {
                         changed.push(after);
@@ -286,9 +288,7 @@ impl DirectoryApi {
         }
         let now_ms = tx.now_ms().await?;
         rows::insert_people(&mut tx, &added, now_ms).await?;
-        for person in &changed {
-            rows::update_person(&mut tx, person).await?;
-        }
+        rows::update_people(&mut tx, &changed).await?;
         let ids: Vec<u32> = added.iter().map(|one| one.id).chain(changed.iter().map(|one| one.id)).collect();
         self.finish(tx, caller.person.id, people_changed(&ids, "imported")).await?;
         Ok(report)

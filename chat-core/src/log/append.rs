@@ -23,7 +23,8 @@ pub type Verdict = Result<Receipt, Refusal>;
 pub struct Appended {
     /// As it is now.
     pub head: HeadRow,
-    /// Consecutive, ending at the head.
+    /// Consecutive, ending at the head. None where a post was found to stand already: whoever wrote it may not have lived to
+    /// announce it, or may have given up waiting for the commit.
     pub events: Vec<Event>,
 }
 
@@ -33,6 +34,14 @@ pub struct Written {
     pub verdicts: Vec<Verdict>,
     /// What to announce.
     pub appended: Vec<Appended>,
+}
+
+impl Written {
+    /// Whether there is anything to commit.
+    #[must_use]
+    pub fn wrote(&self) -> bool {
+        self.appended.iter().any(|appended| !appended.events.is_empty())
+    }
 }
 
 /// When it is looked up whether posts stand already, which is so only where somebody sends again what was not answered.
@@ -74,18 +83,24 @@ pub async fn append(tx: &mut Tx<'_>, gatekeeper: &dyn Gatekeeper, batch: &[Submi
         spoke: BTreeMap::new(),
         marked: BTreeSet::new(),
     };
+    let mut stood: BTreeSet<Uuid> = desk.standing.keys().map(|(conversation, ..)| *conversation).collect();
     let mut verdicts: Vec<Verdict> = batch.iter().map(|post| desk.take(post)).collect();
     if look == Look::Last {
         // What stands is answered with its first receipt, whatever would be said of it now.
         let refused = batch.iter().zip(&verdicts).filter(|(post, verdict)| verdict.is_err() && desk.heads.contains_key(&post.conversation));
-        desk.standing.extend(standing(tx, &refused.map(|(post, _)| key(post)).collect::<Vec<_>>()).await?);
+        let found = standing(tx, &refused.map(|(post, _)| key(post)).collect::<Vec<_>>()).await?;
+        stood.extend(found.keys().map(|(conversation, ..)| *conversation));
+        desk.standing.extend(found);
         for (verdict, post) in verdicts.iter_mut().zip(batch).filter(|(verdict, _)| verdict.is_err()) {
             if let Some(first) = desk.answered(post) {
                 *verdict = first;
             }
         }
     }
-    let appended = desk.write(tx).await?;
+    stood.retain(|conversation| !desk.events.contains_key(conversation));
+    let untold: Vec<_> = stood.iter().filter_map(|conversation| desk.heads.get(conversation).copied()).collect();
+    let mut appended = desk.write(tx).await?;
+    appended.extend(untold.into_iter().map(|head| Appended { head, events: Vec::new() }));
     Ok(Written { verdicts, appended })
 }
 

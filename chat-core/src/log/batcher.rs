@@ -275,12 +275,13 @@ impl Lane {
             let written = append::append(&mut tx, &*self.gatekeeper, posts, look).await;
             // Ended here and now either way: dropped, it would hold its locks until this connection is used again.
             let ended = match &written {
-                Ok(written) if !written.appended.is_empty() => tx.commit().await,
+                Ok(written) if written.wrote() => tx.commit().await,
                 _ => tx.rollback().await,
             };
             match (written, ended) {
                 (Ok(written), Ok(())) => Ok(written),
-                (Err(fault), ended) => Err((ended.is_ok(), fault)),
+                // A standby is a standby for as long as the connection lasts.
+                (Err(fault), ended) => Err((ended.is_ok() && !fault.read_only(), fault)),
                 (Ok(_), Err(fault)) => Err((false, fault)),
             }
         };

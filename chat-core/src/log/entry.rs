@@ -38,6 +38,8 @@ pub struct HeadRow {
 
 /// The kind of the control log, which is no conversation of the contract.
 pub const CONTROL_KIND: i64 = 100;
+/// The control log's reserved id.
+pub const CONTROL: Uuid = Uuid::from_u128(0x0000_0000_0000_0000_0000_0000_0000_0001);
 
 impl HeadRow {
     /// As told to gateways.
@@ -71,7 +73,7 @@ impl Submission {
     /// From a post that passed `proto::codec::check_post`.
     ///
     /// # Errors
-    /// What that says.
+    /// What that says; NOT_FOUND for the control log.
     pub fn new(author: u32, post: Post) -> Result<Self, Refusal> {
         proto::codec::check_post(&post)?;
         let malformed = || Refusal::of(proto::v1::RefusalCode::Malformed);
@@ -85,12 +87,12 @@ impl Submission {
             Content::Edit(edit) => edit.version = 0,
             Content::Recall(_) | Content::Hide(_) => {}
         }
-        Ok(Self {
-            conversation: Uuid::try_parse(&post.conversation).map_err(|_| malformed().field("conversation"))?,
-            author,
-            client_id: Uuid::try_parse(&post.client_id).map_err(|_| malformed().field("client_id"))?,
-            content,
-        })
+        let conversation = Uuid::try_parse(&post.conversation).map_err(|_| malformed().field("conversation"))?;
+        // Not even locked for anybody: whoever changes a conversation locks its head first, and the control log's last.
+        if conversation == CONTROL {
+            return Err(Refusal::of(proto::v1::RefusalCode::NotFound).field("conversation"));
+        }
+        Ok(Self { conversation, author, client_id: Uuid::try_parse(&post.client_id).map_err(|_| malformed().field("client_id"))?, content })
     }
 
     /// Tells the same content from another under one client_id.

@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 pub use append::{Appended, Verdict};
-pub use entry::{CONTROL_KIND, Change, Effect, EventRow, Gatekeeper, HeadRow, Submission, TargetRow};
+pub use entry::{CONTROL, CONTROL_KIND, Change, Effect, EventRow, Gatekeeper, HeadRow, Submission, TargetRow};
 pub use options::LogOptions;
 pub use rows::lock_heads;
 

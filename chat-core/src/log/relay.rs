@@ -38,6 +38,8 @@ pub struct Relay {
 }
 
 const LANES: usize = 8;
+/// What an announcement weighs without its events, bytes.
+const HEAD_BYTES: usize = 128;
 /// Announcements of one lane under way at once, each of another conversation.
 const AT_ONCE: usize = 64;
 /// What was committed in several transactions is told in one announcement up to this size, bytes.
@@ -83,10 +85,14 @@ impl Relay {
         let lane = &self.lanes[usize::from(proto::partition_of_conversation(conversation)) % LANES];
         {
             let mut waiting = lane.waiting.lock();
-            let bytes: usize = appended.events.iter().map(prost::Message::encoded_len).sum();
+            let bytes = HEAD_BYTES + appended.events.iter().map(prost::Message::encoded_len).sum::<usize>();
             if waiting.bytes + bytes > self.most_bytes || waiting.heads.contains_key(&conversation) {
                 metrics::counter!("yitang_chat_core_relay_reduced_total").increment(1);
-                waiting.heads.insert(conversation, Appended { head: appended.head, events: Vec::new() });
+                let newest = waiting.heads.entry(conversation).or_insert(Appended { head: appended.head, events: Vec::new() });
+                // Two transactions may be announced the other way round.
+                if newest.head.epoch != appended.head.epoch || newest.head.seq < appended.head.seq {
+                    newest.head = appended.head;
+                }
             } else {
                 waiting.bytes += bytes;
                 waiting.queue.push(appended);

@@ -3,6 +3,7 @@
 
 mod lists;
 mod macros;
+mod migrations;
 mod options;
 mod own;
 mod upkeep;
@@ -11,11 +12,10 @@ use std::{path::Path, str::FromStr as _, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
-    migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use lists::portions;
@@ -25,9 +25,6 @@ pub use upkeep::{DatabaseFacts, FileLock};
 
 use crate::fault::Fault;
 
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
-
 /// How often SQLite's log is folded into its file. Nothing to fold costs nothing.
 const FOLD_EVERY: Duration = Duration::from_secs(1);
 /// A log of more pages than this is begun anew when it is folded: 16 MiB.
@@ -35,6 +32,9 @@ const LONG_LOG_PAGES: i64 = 4_096;
 
 /// How SQLite begins to write: a transaction that begins by reading and goes on to write could fail as busy in its middle.
 const IMMEDIATE: &str = "BEGIN IMMEDIATE";
+
+/// A transaction's process may always pause for so long, ms: a busy machine is not a lost one.
+const PAUSE_MS: u64 = 500;
 
 /// PostgreSQL's clock as an expression: milliseconds since 1970, now and not when the transaction began.
 pub const CLOCK_MS: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
@@ -73,7 +73,7 @@ impl Store {
     /// Connects. A file of SQLite is made if there is none.
     ///
     /// # Errors
-    /// When the URL is of neither kind, or the database cannot be reached.
+    /// When the URL is of neither kind, or the database cannot be reached or takes no writes.
     pub async fn open(options: &StoreOptions) -> Result<Self, Fault> {
         let acquire = Duration::from_millis(options.acquire_timeout_ms);
         if options.url.starts_with("postgres:") || options.url.starts_with("postgresql:") {
@@ -82,14 +82,26 @@ impl Store {
                 ("synchronous_commit", "on".to_owned()),
                 ("statement_timeout", options.statement_timeout_ms.to_string()),
                 ("lock_timeout", options.lock_timeout_ms.to_string()),
-                ("idle_in_transaction_session_timeout", "10000".to_owned()),
+                // Sooner than anybody gives up waiting for a lock: what a machine held that is gone is let go in time.
+                ("idle_in_transaction_session_timeout", (options.lock_timeout_ms * 2 / 3).max(PAUSE_MS).to_string()),
                 // Every statement is a look into an index by keys, however many: it is planned once. For lists of keys the
                 // planner would else weigh anew, and now and then walk through all events, or compile the statement.
                 ("plan_cache_mode", "force_generic_plan".to_owned()),
                 ("jit", "off".to_owned()),
             ]);
+            let connect = connect.disable_statement_logging();
             let pool = PgPoolOptions::new().max_connections(options.connections).acquire_timeout(acquire);
-            return Ok(Self::Postgres(pool.connect_with(connect.disable_statement_logging()).await?));
+            let pool = pool.after_connect(|connection, _| Box::pin(takes_writes(connection)));
+            return match pool.connect_with(connect.clone()).await {
+                Ok(pool) => Ok(Self::Postgres(pool)),
+                // It has waited in vain; why, one connection alone can tell.
+                Err(sqlx::Error::PoolTimedOut) => {
+                    let alone = async { takes_writes(&mut connect.connect().await?).await };
+                    timeout(acquire, alone).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+                    Err(sqlx::Error::PoolTimedOut.into())
+                }
+                Err(error) => Err(error.into()),
+            };
         }
         let Some(path) = options.url.strip_prefix("sqlite:") else {
             return Err(Fault::Settings("the store's url must begin with sqlite: or postgres:".into()));
@@ -114,18 +126,6 @@ impl Store {
         let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(acquire).connect_with(connect.clone()).await?;
         let read = SqlitePoolOptions::new().max_connections(options.connections).acquire_timeout(acquire).connect_with(connect).await?;
         Ok(Self::Sqlite { read, write })
-    }
-
-    /// Brings the tables to this executable's version. Safe to call from several processes at once.
-    ///
-    /// # Errors
-    /// When a migration fails, or the database was made by a newer executable.
-    pub async fn migrate(&self) -> Result<(), Fault> {
-        match self {
-            Self::Sqlite { write, .. } => SQLITE.run(write).await?,
-            Self::Postgres(pool) => POSTGRES.run(pool).await?,
-        }
-        Ok(())
     }
 
     /// Folds SQLite's write-ahead log into its file every second until `stop`, beside the writer, which does not wait for it;
@@ -164,7 +164,7 @@ impl Store {
     /// When no connection is to be had in time.
     pub async fn begin(&self) -> Result<Tx<'static>, Fault> {
         Ok(match self {
-            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with(IMMEDIATE).await?),
+            Self::Sqlite { write, .. } => Tx::Sqlite(begin_sqlite(write).await?),
             Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
     }
@@ -199,6 +199,32 @@ impl Store {
             Self::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Begins on the one connection that writes to SQLite. Where SQLite has rolled back by itself, as on a full disk, the driver goes on
+/// believing in a transaction and begins no other: that connection is replaced.
+async fn begin_sqlite(write: &SqlitePool) -> Result<Transaction<'static, Sqlite>, Fault> {
+    match write.begin_with(IMMEDIATE).await {
+        Err(sqlx::Error::InvalidSavePointStatement) => {
+            tracing::warn!("a connection to SQLite had lost its transaction; it is replaced");
+            write.acquire().await?.close().await?;
+            Ok(write.begin_with(IMMEDIATE).await?)
+        }
+        begun => Ok(begun?),
+    }
+}
+
+/// Whether a connection to PostgreSQL is to one that takes writes. After a failover an address may lead to the former primary for a moment,
+/// and everything but writing would work there for as long as the connection is kept.
+///
+/// # Errors
+/// When it does not; or does not answer.
+async fn takes_writes(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let (read_only,): (String,) = sqlx::query_as("SELECT current_setting('transaction_read_only')").fetch_one(connection).await?;
+    if read_only == "on" {
+        return Err(sqlx::Error::Protocol("this PostgreSQL takes no writes: it is a standby, or set to read only".to_owned()));
+    }
+    Ok(())
 }
 
 /// Folds what nobody reads any more, and gives the log's length in pages.
@@ -263,6 +289,7 @@ impl Tx<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::execute;
 
     async fn empty() -> (Store, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
@@ -292,28 +319,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn events_of_before_are_kept_when_they_stand_in_the_order_of_writing() {
-        let (store, _folder) = empty().await;
-        let Store::Sqlite { write, .. } = &store else { panic!("not SQLite") };
-        let (before, after): (Vec<_>, Vec<_>) = SQLITE.iter().partition(|migration| migration.version < 6);
-        assert!(!after.is_empty());
-        for migration in before {
-            sqlx::raw_sql(migration.sql.clone()).execute(write).await.unwrap();
-        }
-        let put = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 999) \
-            INSERT INTO events SELECT iif(i % 3 = 0, x'0A', x'0B'), i, i, i, i % 7, randomblob(16), randomblob(16), 1, NULL, i % 2, 0, \
-            randomblob(300) FROM n";
-        sqlx::query(put).execute(write).await.unwrap();
-        const ALL: &str = "SELECT count(*), group_concat(line) FROM (SELECT hex(conversation) || hex(body) || quote(client_id) || quote(digest) || \
-            json_array(seq, mseq, time_ms, author, kind, target, version, gone) AS line FROM events ORDER BY conversation, seq)";
-        let kept: (i64, String) = crate::fetch_one!(store, (i64, String), ALL).unwrap();
-        assert_eq!(kept.0, 1_000);
-        for migration in after {
-            sqlx::raw_sql(migration.sql.clone()).execute(write).await.unwrap();
-        }
-        assert!(kept == crate::fetch_one!(store, (i64, String), ALL).unwrap(), "an event was changed");
-        let again = "INSERT INTO events SELECT conversation, seq + 3000, mseq, time_ms, author, client_id, digest, kind, target, version, gone, \
-            body FROM events LIMIT 1";
-        assert!(sqlx::query(again).execute(write).await.is_err(), "one client_id, two events");
+    async fn a_database_that_takes_no_writes_is_not_taken_for_one() {
+        let server = testkit::Postgres::start();
+        let options = StoreOptions { url: server.create_database(), acquire_timeout_ms: 500, ..StoreOptions::default() };
+        let store = Store::open(&options).await.unwrap();
+        let read_only =
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$";
+        execute!(store, read_only).unwrap();
+        let fault = Store::open(&options).await.map(|_| ()).unwrap_err();
+        assert!(fault.passing() && fault.to_string().contains("takes no writes"), "{fault}");
+        assert!(store.own().await.is_err_and(|fault| fault.passing()));
     }
 }

@@ -14,7 +14,8 @@ pub struct StoreOptions {
     pub acquire_timeout_ms: u64,
     /// One statement, ms (PostgreSQL).
     pub statement_timeout_ms: u64,
-    /// Waiting for a lock, ms.
+    /// Waiting for a lock, ms. On PostgreSQL a transaction whose process says nothing for two thirds of that is ended, so that what a
+    /// machine held that is gone is let go before others give up.
     pub lock_timeout_ms: u64,
 }
 

@@ -36,14 +36,19 @@ impl Store {
     /// Connects.
     ///
     /// # Errors
-    /// When the database cannot be reached in the time that waiting for a connection may take.
+    /// When no database that takes writes is reached in the time that waiting for a connection may take.
     pub async fn own(&self) -> Result<Own, Fault> {
         match self {
             Self::Sqlite { write, .. } => Ok(Own::Sqlite(write.clone())),
             Self::Postgres(pool) => {
                 let options = pool.connect_options();
-                let connected = timeout(pool.options().get_acquire_timeout(), options.connect()).await;
-                let connection = connected.map_err(|_| sqlx::Error::PoolTimedOut)??;
+                let connected = async {
+                    let mut connection = options.connect().await?;
+                    super::takes_writes(&mut connection).await?;
+                    Ok::<_, sqlx::Error>(connection)
+                };
+                let connection =
+                    timeout(pool.options().get_acquire_timeout(), connected).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
                 Ok(Own::Postgres { connection: Box::new(connection), since: Instant::now(), used: Instant::now() })
             }
         }
@@ -57,7 +62,7 @@ impl Own {
     /// When the connection cannot be used: then it is to be discarded.
     pub async fn begin(&mut self) -> Result<Tx<'_>, Fault> {
         Ok(match self {
-            Self::Sqlite(write) => Tx::Sqlite(write.begin_with(super::IMMEDIATE).await?),
+            Self::Sqlite(write) => Tx::Sqlite(super::begin_sqlite(write).await?),
             Self::Postgres { connection, used, .. } => {
                 if used.elapsed() > SURE_FOR {
                     timeout(ANSWERS_WITHIN, connection.ping()).await.map_err(|elapsed| sqlx::Error::Io(elapsed.into()))??;
@@ -74,8 +79,7 @@ impl Own {
         matches!(self, Self::Postgres { since, .. } if since.elapsed() > KEPT_FOR)
     }
 
-    /// Closes one that cannot be used any more. On SQLite all who write have another one then: where SQLite has rolled back by
-    /// itself, as on a full disk, the driver goes on believing in a transaction, and begins no other.
+    /// Closes one that cannot be used any more. On SQLite all who write have another one then.
     pub async fn discard(self) {
         if let Self::Sqlite(write) = self
             && let Ok(connection) = write.acquire().await
@@ -106,6 +110,11 @@ mod tests {
         let mut own = store.own().await.unwrap();
         let mut tx = own.begin().await.expect("another one");
         crate::execute!(tx, "CREATE TABLE lost (id INTEGER)").unwrap();
+        crate::execute!(tx, "COMMIT").unwrap();
+        drop(tx);
+        // Whoever writes next, if it is not a lane, heals it too.
+        let mut tx = store.begin().await.expect("another one");
+        crate::execute!(tx, "INSERT INTO lost VALUES (1)").unwrap();
         tx.commit().await.unwrap();
     }
 }

@@ -29,8 +29,8 @@ impl DatabaseFacts {
 }
 
 impl Store {
-    /// Asks the database what it is, and what receipts rest on: `fsync`, `synchronous_commit`, `full_page_writes`,
-    /// `synchronous_standby_names` and `in_recovery` of PostgreSQL; `journal_mode` and `synchronous` of SQLite.
+    /// Asks the database what it is, and what receipts rest on: `fsync`, `synchronous_commit`, `full_page_writes`
+    /// and `synchronous_standby_names` of PostgreSQL; `journal_mode` and `synchronous` of SQLite.
     ///
     /// # Errors
     /// When it does not answer.
@@ -45,9 +45,8 @@ impl Store {
                 Ok(DatabaseFacts { version: format!("SQLite {version}"), settings })
             }
             Self::Postgres(pool) => {
-                let (version, recovery): (String, bool) =
-                    sqlx::query_as("SELECT current_setting('server_version'), pg_is_in_recovery()").fetch_one(pool).await?;
-                let mut settings = vec![("in_recovery", recovery.to_string())];
+                let (version,): (String,) = sqlx::query_as("SELECT current_setting('server_version')").fetch_one(pool).await?;
+                let mut settings = Vec::new();
                 for name in ["fsync", "synchronous_commit", "full_page_writes", "synchronous_standby_names"] {
                     let (value,): (String,) = sqlx::query_as("SELECT current_setting($1)").bind(name).fetch_one(pool).await?;
                     settings.push((name, value));

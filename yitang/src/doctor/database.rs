@@ -17,7 +17,10 @@ pub async fn look(settings: &Settings) -> Vec<Finding> {
     let store = match Store::open(&options).await {
         Ok(store) => store,
         Err(fault) => {
-            return vec![Finding::bad(format!("the database {url}: {fault}"), "is it running, and is chat_core.store.url right?")];
+            return vec![Finding::bad(
+                format!("the database {url}: {fault}"),
+                "is it running, and does chat_core.store.url lead to the primary?",
+            )];
         }
     };
     let facts = store.facts().await;
@@ -58,9 +61,6 @@ fn postgres(facts: &DatabaseFacts) -> Vec<Finding> {
         on("full_page_writes", "a loss of power can tear pages: set full_page_writes=on"),
         on("synchronous_commit", "the connection asks for it and the server refuses: look for a pooler between"),
     ];
-    if facts.setting("in_recovery") == "true" {
-        findings.push(Finding::bad("this is a standby", "point chat_core.store.url to the primary"));
-    }
     findings.push(match facts.setting("synchronous_standby_names") {
         "" => Finding::note(
             "no synchronous standby",
