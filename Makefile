@@ -34,7 +34,7 @@ test: ## Everything: format, clippy, build, tests of Rust, of web, and in a real
 up-local: build ## The topology of docker-compose.yml as plain processes (REDIS=cluster for three nodes)
 	@exec target/release/up-local $(if $(filter cluster,$(REDIS)),--redis cluster)
 
-bench: build ## Every load scenario but the long soak, into target/bench (ONLY=broadcast,storm… for some, ONLY=soak, MINUTES=20)
+bench: build ## Every load scenario but the long soak, into target/bench (ONLY=broadcast,storm… for some, ONLY=soak, MINUTES=30)
 	@exec target/release/bench $(if $(ONLY),--only $(ONLY)) $(if $(MINUTES),--minutes $(MINUTES)) $(BENCH)
 
 faults: build ## The reference faults under load; leaves target/bench/faults.json

@@ -21,8 +21,9 @@ use crate::{
 
 /// Memory is read this often.
 const EVERY: Duration = Duration::from_secs(5);
-/// Caches, rings and the allocator fill for so large a part of the run, at least.
-const WARM_UP: f64 = 0.3;
+/// Caches, rings, pools of connections and the allocator fill meanwhile: ten minutes is what a connection that nobody uses is kept.
+/// In shorter runs, a half.
+const WARM_UP_S: f64 = 600.0;
 /// After the last socket has gone, rooms are kept for a while (`gateway.hub.room_grace_s`).
 const GONE: Duration = Duration::from_secs(45);
 /// Where a role's metrics tell how many tasks its runtime holds, that is its name.
@@ -65,7 +66,7 @@ pub async fn run(args: SoakArgs) -> anyhow::Result<()> {
     report.also("verdicts", &found.verdicts);
 
     let mut plot = Plot::new("Resident memory", "seconds", "KiB");
-    let warm_s = length.as_secs_f64() * WARM_UP;
+    let warm_s = WARM_UP_S.min(length.as_secs_f64() / 2.0);
     let mut slopes = serde_json::Map::new();
     for role in before.keys() {
         let points: Vec<(f64, f64)> =
@@ -78,6 +79,7 @@ pub async fn run(args: SoakArgs) -> anyhow::Result<()> {
     }
     report.also("memory_slope_percent_per_hour", slopes);
     report.also("minutes", args.minutes);
+    report.also("warm_up_s", warm_s);
     report.plots.push(plot);
 
     tokio::time::sleep(GONE).await;

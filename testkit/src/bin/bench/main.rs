@@ -29,8 +29,8 @@ struct Arguments {
     /// The core of the generators.
     #[arg(long, default_value = "1")]
     generator_cpus: String,
-    /// Minutes of `soak`.
-    #[arg(long, default_value_t = 20.0)]
+    /// Minutes of `soak`, of which the first ten warm up.
+    #[arg(long, default_value_t = 30.0)]
     minutes: f64,
     /// Run nothing: show the table of goals against what was found last.
     #[arg(long)]

@@ -353,7 +353,7 @@ fn post(bench: &Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Twenty minutes, unless told otherwise.
+/// Half an hour, unless told otherwise.
 fn soak(bench: &Bench) -> anyhow::Result<()> {
     let stage = Stage::start(&bench.wanted("soak", 1))?;
     let (minutes, admins) = (bench.minutes.to_string(), stage.admins());
