@@ -66,11 +66,10 @@ pub async fn account_of(tx: &mut Tx<'_>, person: i64) -> Result<Option<AccountRo
 /// An account as it is now, and until this transaction ends: who would change it waits.
 pub async fn account_held(tx: &mut Tx<'_>, person: i64) -> Result<Option<AccountRow>, Fault> {
     // SQLite's one writer holds everything.
-    let sql = match tx {
-        Tx::Postgres(_) => "SELECT id, password, demo, disabled FROM people WHERE id = $1 FOR SHARE",
-        Tx::Sqlite(_) => "SELECT id, password, demo, disabled FROM people WHERE id = $1",
-    };
-    Ok(fetch_optional!(tx, AccountRow, sql, person)?)
+    if let Tx::Postgres(tx) = tx {
+        sqlx::query("SELECT FROM people WHERE id = $1 FOR SHARE").bind(person).execute(&mut **tx).await?;
+    }
+    account_of(tx, person).await
 }
 
 pub async fn set_password(tx: &mut Tx<'_>, person: i64, hash: &str) -> Result<(), Fault> {

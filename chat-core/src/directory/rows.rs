@@ -213,8 +213,8 @@ where
     query
 }
 
-/// Puts the new names, organisations and roles of people in place. In one statement on PostgreSQL: each of them is held for no
-/// longer than that takes.
+/// Puts the new names, organisations and roles of people in place, who were read under the directory's lock. In one statement on
+/// PostgreSQL: each of them is held for no longer than that takes.
 ///
 /// # Errors
 /// When the database fails.
@@ -235,14 +235,7 @@ pub async fn update_people(tx: &mut Tx<'_>, people: &[PersonEntry]) -> Result<()
         }
         Tx::Sqlite(_) => {
             for person in people {
-                execute!(
-                    tx,
-                    "UPDATE people SET name = $2, organisation = $3, roles = $4 WHERE id = $1",
-                    i64::from(person.id),
-                    person.name.as_ref(),
-                    i64::from(person.organisation),
-                    i64::from(person.roles.0)
-                )?;
+                update_person(tx, person).await?;
             }
         }
     }

@@ -56,13 +56,14 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{execute, store::StoreOptions};
+    use crate::{
+        execute,
+        store::{StoreOptions, tests::empty},
+    };
 
     #[tokio::test]
     async fn events_of_before_are_kept_when_they_stand_in_the_order_of_writing() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        let store = Store::open(&StoreOptions { url, ..StoreOptions::default() }).await.unwrap();
+        let (store, _folder) = empty().await;
         let Store::Sqlite { write, .. } = &store else { panic!("not SQLite") };
         let (before, after): (Vec<_>, Vec<_>) = SQLITE.iter().partition(|migration| migration.version < 6);
         assert!(!after.is_empty());

@@ -291,7 +291,7 @@ mod tests {
     use super::*;
     use crate::execute;
 
-    async fn empty() -> (Store, tempfile::TempDir) {
+    pub async fn empty() -> (Store, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("test.db").display());
         (Store::open(&StoreOptions { url, ..StoreOptions::default() }).await.unwrap(), folder)

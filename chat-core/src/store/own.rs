@@ -92,14 +92,11 @@ impl Own {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::store::StoreOptions;
+    use crate::store::tests::empty;
 
     #[tokio::test]
     async fn a_connection_that_lost_its_transaction_is_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        let store = Store::open(&StoreOptions { url, ..StoreOptions::default() }).await.unwrap();
+        let (store, _folder) = empty().await;
         let mut own = store.own().await.unwrap();
         let mut tx = own.begin().await.unwrap();
         crate::execute!(tx, "CREATE TABLE lost (id INTEGER)").unwrap();

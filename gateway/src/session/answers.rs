@@ -36,9 +36,7 @@ impl Desk {
 
     fn reloaded(&mut self, room: Uuid, after: Position, result: Result<Watched, Refusal>) {
         let why = match result {
-            Ok(Watched { verdict, control }) if verdict.refusal.is_none() => {
-                return self.watched(0, room, Some(after), RELOAD_TAIL, Ok(Watched { verdict, control }));
-            }
+            Ok(watched) if watched.verdict.refusal.is_none() => return self.watched(0, room, Some(after), RELOAD_TAIL, Ok(watched)),
             Ok(Watched { verdict, .. }) => verdict.refusal,
             // It says when to ask again.
             Err(refusal) => Some(refusal),

@@ -4,6 +4,7 @@
 mod chaos;
 mod client;
 mod core;
+mod joins;
 mod lossy;
 mod nodes;
 mod presence;
