@@ -290,11 +290,7 @@ impl Lane {
                 written.appended.into_iter().for_each(|appended| self.relay.announce(appended));
                 (Some(own), Ok(written.verdicts))
             }
-            Err((true, fault)) => (Some(own), Err(fault)),
-            Err((false, fault)) => {
-                own.discard().await;
-                (None, Err(fault))
-            }
+            Err((good, fault)) => (good.then_some(own), Err(fault)),
         }
     }
 }

@@ -59,7 +59,7 @@ impl Own {
     /// Begins a transaction that may write. It must be committed or rolled back: dropped, it would hold its locks until the next.
     ///
     /// # Errors
-    /// When the connection cannot be used: then it is to be discarded.
+    /// When the connection cannot be used: then it is to be dropped.
     pub async fn begin(&mut self) -> Result<Tx<'_>, Fault> {
         Ok(match self {
             Self::Sqlite(write) => Tx::Sqlite(super::begin_sqlite(write).await?),
@@ -78,16 +78,6 @@ impl Own {
     pub fn old(&self) -> bool {
         matches!(self, Self::Postgres { since, .. } if since.elapsed() > KEPT_FOR)
     }
-
-    /// Closes one that cannot be used any more. On SQLite all who write have another one then.
-    pub async fn discard(self) {
-        if let Self::Sqlite(write) = self
-            && let Ok(connection) = write.acquire().await
-            && let Err(error) = connection.close().await
-        {
-            tracing::warn!(%error, "closing a connection to SQLite");
-        }
-    }
 }
 
 #[cfg(test)]
@@ -103,8 +93,6 @@ mod tests {
         // As SQLite does by itself when the disk is full.
         crate::execute!(tx, "ROLLBACK").unwrap();
         assert!(tx.rollback().await.is_err(), "there is none");
-        own.discard().await;
-        let mut own = store.own().await.unwrap();
         let mut tx = own.begin().await.expect("another one");
         crate::execute!(tx, "CREATE TABLE lost (id INTEGER)").unwrap();
         crate::execute!(tx, "COMMIT").unwrap();
