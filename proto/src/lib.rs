@@ -32,7 +32,7 @@ mod refusal;
 
 pub use close::CloseCode;
 pub use codec::Subprotocol;
-pub use partition::{PARTITIONS, partition_of_conversation, partition_of_person};
+pub use partition::{PARTITIONS, fnv, partition_of_conversation, partition_of_person};
 
 /// How much may be under way unread on the connections between roles.
 ///

@@ -8,19 +8,24 @@ pub const PARTITIONS: u16 = 256;
 /// The partition of a conversation's announcements.
 #[must_use]
 pub fn partition_of_conversation(conversation: Uuid) -> u16 {
-    fnv(conversation.as_bytes())
+    partition(conversation.as_bytes())
 }
 
 /// The partition of hints for one person's sockets.
 #[must_use]
 pub fn partition_of_person(person: u32) -> u16 {
-    fnv(&person.to_be_bytes())
+    partition(&person.to_be_bytes())
 }
 
-/// FNV-1a, 64 bit, folded: stable over versions and platforms, which the standard library's hasher is not.
-fn fnv(bytes: &[u8]) -> u16 {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+fn partition(bytes: &[u8]) -> u16 {
+    let hash = fnv(bytes);
     ((hash ^ (hash >> 32)) % u64::from(PARTITIONS)) as u16
+}
+
+/// FNV-1a, 64 bit: stable over versions and platforms, which the standard library's hasher is not.
+#[must_use]
+pub fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
