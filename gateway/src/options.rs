@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{edge::EdgeOptions, hub::HubOptions, tokens::TokenOptions, upstream::UpstreamOptions};
+use crate::{edge::EdgeOptions, registry::HubOptions, tokens::TokenOptions, upstream::UpstreamOptions};
 
 /// Everything that is bounded or chosen in a gateway, by subject.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -3,11 +3,11 @@
 
 use std::collections::VecDeque;
 
-/// So many sends within one window are a flood; fewer are people who answer one another, and wait for nothing.
+/// Sends within one window that are a flood; fewer are people who answer one another, and wait for nothing.
 const FLOOD: usize = 4;
-/// A window is at least so many times as long as its writing took: a quarter of a core for the room, the rest for others.
+/// How many times as long as its writing a window is at least: a quarter of a core for the room, the rest for others.
 const SHARE: u64 = 4;
-/// Sends that a core may not have written yet while nothing is gathered: what was said goes on its way.
+/// Sends that a core may not have written yet when the next one goes, while nothing is gathered.
 const AHEAD: u32 = 2;
 
 /// How the sockets' cores got on with what they were last sent: the worst of them.
@@ -35,7 +35,7 @@ pub struct Bounds {
 pub struct Window {
     bounds: Bounds,
     width_ms: u64,
-    /// What was sent last takes so long by the budget of bytes, milliseconds.
+    /// How long what was sent last takes by the budget of bytes, milliseconds.
     rest_ms: u64,
     /// The last few sends, by which a flood is known.
     sends: VecDeque<u64>,
@@ -44,7 +44,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// Quiet.
+    /// A window of a quiet room.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         Self { bounds, width_ms: bounds.least_ms.into(), rest_ms: 0, sends: VecDeque::new(), flooding: false, last_ms: None }
@@ -63,8 +63,8 @@ impl Window {
         if self.flooding { 0 } else { AHEAD }
     }
 
-    /// Whether more events are likely to go soon, by when the last went: within two windows in a flood, else within so long.
-    /// What else is to be told may wait for them.
+    /// Whether more events are likely to go soon, by when the last went: within two windows in a flood, else within `talk_ms`.
+    /// States may wait for them.
     #[must_use]
     pub fn expects(&self, now_ms: u64, talk_ms: u64) -> bool {
         let within_ms = if self.flooding { 2 * self.width_ms.max(self.rest_ms) } else { talk_ms };
@@ -80,8 +80,9 @@ impl Window {
         }
     }
 
-    /// So many events are sent now. The window that they were gathered in, for the clients: 0 when they went at once.
-    pub fn send(&mut self, now_ms: u64, events: usize, load: Load) -> u32 {
+    /// Records that `events` events are sent at `now_ms`. Gives the window that they were gathered in, for the clients, in ms: 0
+    /// where they went at once.
+    pub fn record_send(&mut self, now_ms: u64, events: usize, load: Load) -> u32 {
         let since = self.last_ms.replace(now_ms).map_or(u64::MAX, |last| now_ms.saturating_sub(last));
         if self.bounds.least_ms == 0 {
             return 0;
@@ -114,8 +115,8 @@ impl Window {
         self.width_ms = if target > self.width_ms { target } else { self.width_ms - (self.width_ms - target).div_ceil(4) };
     }
 
-    /// What was sent came to so many bytes for all sockets together.
-    pub fn spent(&mut self, bytes: u64) {
+    /// Records the bytes of what was sent, for all sockets together.
+    pub fn record_bytes(&mut self, bytes: u64) {
         let rest_ms = (bytes * 1_000).checked_div(self.bounds.bytes_per_s).unwrap_or(0);
         self.rest_ms = rest_ms.min(self.bounds.most_ms.into());
     }
@@ -138,7 +139,7 @@ mod tests {
                 waiting += 1;
             }
             if waiting > 0 && window.due_ms(now) <= now {
-                told.push(window.send(now, waiting, Load { pass_ms, full: false }));
+                told.push(window.record_send(now, waiting, Load { pass_ms, full: false }));
                 sent.extend(std::iter::repeat_n(now, waiting));
                 waiting = 0;
             }
@@ -186,7 +187,7 @@ mod tests {
         let mut now_ms = 0;
         let mut send = |load| {
             now_ms = window.due_ms(now_ms);
-            window.send(now_ms, 5, load)
+            window.record_send(now_ms, 5, load)
         };
         (0..10).for_each(|_| {
             send(Load { pass_ms: 5, full: true });
@@ -202,10 +203,10 @@ mod tests {
     fn a_flood_is_expected_to_go_on_for_two_windows_and_waits_for_its_writing() {
         let mut window = Window::new(BOUNDS);
         assert!(!window.expects(0, 1_000) && window.ahead() == AHEAD);
-        window.send(0, 1, Load::default());
+        window.record_send(0, 1, Load::default());
         assert_eq!((window.expects(999, 1_000), window.expects(1_000, 1_000), window.expects(1, 0)), (true, false, false), "talk");
         (0..4).for_each(|now_ms| {
-            window.send(now_ms, 5, Load::default());
+            window.record_send(now_ms, 5, Load::default());
         });
         assert_eq!((window.expects(102, 1_000), window.expects(103, 1_000), window.ahead()), (true, false, 0));
     }
@@ -214,11 +215,11 @@ mod tests {
     fn a_budget_of_bytes_widens_the_window() {
         let mut window = Window::new(Bounds { bytes_per_s: 1_000_000, ..BOUNDS });
         for now_ms in 0..4 {
-            window.send(now_ms, 5, Load::default());
-            window.spent(200_000);
+            window.record_send(now_ms, 5, Load::default());
+            window.record_bytes(200_000);
         }
         assert_eq!(window.due_ms(4), 3 + 200);
-        window.spent(10_000_000);
+        window.record_bytes(10_000_000);
         assert_eq!(window.due_ms(4), 3 + 500, "never above the most");
     }
 }

@@ -30,12 +30,12 @@ impl std::fmt::Debug for Stream {
     }
 }
 
-/// How a connection is held by the kernel.
+/// What the kernel is told of a connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Held {
-    /// Waits in the kernel before it counts as full, bytes.
+pub struct WireOptions {
+    /// What may wait in the kernel before the connection counts as full, bytes.
     pub unsent_bytes: u32,
-    /// Dead when what was sent is not acknowledged for so long, milliseconds.
+    /// A connection is dead when what was sent is not acknowledged for this long, milliseconds.
     pub dead_after_ms: u32,
 }
 
@@ -52,7 +52,7 @@ impl Wire {
     ///
     /// # Errors
     /// What the system says.
-    pub fn new(stream: Stream, held: Held) -> io::Result<Self> {
+    pub fn new(stream: Stream, options: WireOptions) -> io::Result<Self> {
         let (tcp, tls) = match stream {
             Stream::Plain(tcp) => (tcp, None),
             Stream::Tls(tcp, mut connection) => {
@@ -65,8 +65,8 @@ impl Wire {
         tcp.set_nonblocking(true)?;
         tcp.set_nodelay(true)?;
         let socket = socket2::SockRef::from(&tcp);
-        socket.set_tcp_user_timeout(Some(std::time::Duration::from_millis(held.dead_after_ms.into())))?;
-        socket.set_tcp_notsent_lowat(held.unsent_bytes)?;
+        socket.set_tcp_user_timeout(Some(std::time::Duration::from_millis(options.dead_after_ms.into())))?;
+        socket.set_tcp_notsent_lowat(options.unsent_bytes)?;
         Ok(Self { tcp: TcpStream::from_std(tcp)?, tls })
     }
 

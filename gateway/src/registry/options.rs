@@ -3,7 +3,7 @@
 use proto::v1::Retry;
 use serde::{Deserialize, Serialize};
 
-use crate::fanout::window::Bounds;
+use crate::fanout::{RoomOptions, window::Bounds};
 
 /// Sockets, sessions and fan-out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,15 +129,28 @@ impl Default for HubOptions {
 }
 
 impl HubOptions {
-    /// The bounds of a room's window.
+    /// What of these concerns the rooms.
     #[must_use]
-    pub fn window(&self) -> Bounds {
-        Bounds { least_ms: self.window_ms, most_ms: self.window_most_ms, bytes_per_s: self.room_bytes_per_s }
+    pub fn to_room_options(&self) -> RoomOptions {
+        RoomOptions {
+            window: Bounds { least_ms: self.window_ms, most_ms: self.window_most_ms, bytes_per_s: self.room_bytes_per_s },
+            ring_bytes: self.ring_bytes,
+            ring_s: self.ring_s,
+            hole_ms: self.hole_ms,
+            waiting_bytes: self.waiting_bytes,
+            poll_ms: self.poll_ms,
+            repair_ms: self.repair_ms,
+            room_grace_s: self.room_grace_s,
+            room_queue: self.room_queue,
+            trust_silence_s: self.trust_silence_s,
+            state_ms: self.state_ms,
+            typing_people_most: self.typing_people_most,
+        }
     }
 
-    /// What clients are told.
+    /// How clients come back, in the contract's form.
     #[must_use]
-    pub fn retry(&self) -> Retry {
+    pub fn to_retry(&self) -> Retry {
         Retry { min_ms: self.retry_min_ms, jitter_ms: self.retry_jitter_ms, max_ms: self.retry_max_ms }
     }
 }

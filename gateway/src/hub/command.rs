@@ -1,0 +1,14 @@
+//! What a core is told by the hub. What rooms have it write comes by a queue of its own.
+
+use crate::session::Accepted;
+
+/// A command to a core.
+pub enum Command {
+    /// Take a new socket.
+    Accept(Box<Accepted>),
+    /// Close all sockets, spread over this time.
+    Drain {
+        /// Milliseconds.
+        over_ms: u64,
+    },
+}
