@@ -4,7 +4,7 @@
 
 use std::{cell::RefCell, env};
 
-use gateway::socket::{Ended, Frame, WireOptions, Inbound, Opcode, READ_BYTES, Ready, Received, Socket, Stream, Wire};
+use gateway::socket::{Ended, Frame, Inbound, Opcode, READ_BYTES, Ready, Received, Socket, Stream, Wire, WireOptions};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::{LocalSet, spawn_local},

@@ -8,7 +8,7 @@ use crate::{edge::EdgeOptions, registry::HubOptions, tokens::TokenOptions, upstr
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// This gateway's name, told to clients for support and to presence; must differ between gateways. Empty: made up.
+    /// This gateway's name, shown to clients for support and to presence; must differ between gateways. Empty: made up.
     pub name: String,
     /// HTTP, the upgrade, the web client.
     pub edge: EdgeOptions,

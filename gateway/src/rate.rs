@@ -42,8 +42,8 @@ pub enum Pace {
 /// Counts against a [`Limit`]. New, it admits a whole burst.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rate {
-    /// When everything admitted so far will have been paid for, at one `interval` each.
-    paid_at: Duration,
+    /// When everything admitted so far will have been paid for, at one `interval` each; ns.
+    paid_at_ns: u64,
     /// Refusals since the last that was admitted.
     refused: u32,
 }
@@ -51,10 +51,11 @@ pub struct Rate {
 impl Rate {
     /// Counts one more at `now`, which is measured from any fixed moment and never goes back.
     pub fn admit(&mut self, now: Duration, limit: Limit) -> Pace {
-        let ahead = self.paid_at.saturating_sub(now);
-        let most_ahead = limit.interval.saturating_mul(limit.burst - 1);
-        if ahead <= most_ahead {
-            self.paid_at = now + ahead + limit.interval;
+        let (now_ns, interval_ns) = (to_ns(now), to_ns(limit.interval));
+        let ahead_ns = self.paid_at_ns.saturating_sub(now_ns);
+        let most_ahead_ns = interval_ns.saturating_mul(u64::from(limit.burst - 1));
+        if ahead_ns <= most_ahead_ns {
+            self.paid_at_ns = now_ns.saturating_add(ahead_ns).saturating_add(interval_ns);
             self.refused = 0;
             return Pace::Admitted;
         }
@@ -62,9 +63,14 @@ impl Rate {
         if self.refused > limit.burst {
             return Pace::Flood;
         }
-        let wait = (ahead - most_ahead).as_micros().div_ceil(1_000);
-        Pace::Wait(u32::try_from(wait).unwrap_or(u32::MAX))
+        let wait_ms = (ahead_ns - most_ahead_ns).div_ceil(1_000_000);
+        Pace::Wait(u32::try_from(wait_ms).unwrap_or(u32::MAX))
     }
+}
+
+/// Nanoseconds; enough for 584 years.
+fn to_ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

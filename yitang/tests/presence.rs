@@ -7,8 +7,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use backbone::{Backbone, MemoryBackbone};
 use chat_core::{ChatCore, seed};
-use common::{SOON, Socket};
 use clock::Clock;
+use common::{SOON, Socket};
 use gateway::{ChatCores, Gateway, Placement, Upstream};
 use presence::Presence;
 use proto::{

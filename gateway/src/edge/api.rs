@@ -251,7 +251,8 @@ async fn read_json<T: DeserializeOwned>(edge: &Edge, request: Request<Body>) -> 
     let bytes = collect(body, edge.options.body_bytes, edge.options.body_ms).await?;
     let value = serde_json::from_slice(&bytes).map_err(|error| {
         let message: String = error.to_string().chars().take(160).collect();
-        Refusal::of(RefusalCode::Malformed).words(format!("无法识别这条 JSON：{message}"), format!("The JSON cannot be understood: {message}"))
+        Refusal::of(RefusalCode::Malformed)
+            .words(format!("无法识别这条 JSON：{message}"), format!("The JSON cannot be understood: {message}"))
     })?;
     Ok((parts, value))
 }

@@ -54,7 +54,7 @@ impl Proxies {
                 Err(_) => break,
             }
         }
-        // Only proxies that we know, or none that told: the proxy itself.
+        // Only proxies that we know, or none that named a client: the proxy itself.
         Client { address: peer, loopback: peer.is_loopback() && !proxied }
     }
 }

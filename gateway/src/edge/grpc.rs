@@ -79,7 +79,7 @@ async fn forward(edge: &Arc<Edge>, request: Request<Body>, web: bool) -> Result<
     let message = collect(body, most, edge.options.body_ms).await?;
     let forwarded = forwarded_parts(&parts, &identity)?;
     let mut response = edge.cores.forward(&identity.session, forwarded, message).await?;
-    strip(response.headers_mut());
+    remove_internal(response.headers_mut());
     Ok(match permit {
         Some(permit) => response.map(|body| guarded::guard(body, edge.cores.control().clone(), &identity, permit)),
         None => response,
@@ -88,7 +88,7 @@ async fn forward(edge: &Arc<Edge>, request: Request<Body>, web: bool) -> Result<
 
 async fn authenticate(edge: &Edge, headers: &HeaderMap) -> Result<Identity, Refusal> {
     let credential = edge.cookie.read(headers);
-    // Even a stranger is told first that the website is wrong.
+    // Also for somebody unknown, a wrong website is refused first.
     edge.origins.check(headers)?;
     let credential = credential.ok_or_else(|| Refusal::of(RefusalCode::Unauthenticated))?;
     edge.origins.check_change(headers, credential.shown)?;
@@ -115,8 +115,8 @@ fn forwarded_parts(parts: &Parts, identity: &Identity) -> Result<Parts, Refusal>
     Ok(forwarded)
 }
 
-/// What roles tell one another does not go out.
-fn strip(headers: &mut HeaderMap) {
+/// Removes the headers that roles use among each other.
+fn remove_internal(headers: &mut HeaderMap) {
     let ours: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().starts_with(metadata::PREFIX)).cloned().collect();
     ours.into_iter().for_each(|name| drop(headers.remove(name)));
 }

@@ -1,4 +1,4 @@
-//! Who a session token belongs to, remembered for a moment; its end is heard by the control log.
+//! Who a session token belongs to, remembered for a moment; its end is known by the control log.
 
 use std::{collections::HashMap, time::Instant};
 

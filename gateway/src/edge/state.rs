@@ -78,7 +78,7 @@ impl Edge {
         !self.is_draining() && self.cores.control().is_alive(Duration::from_millis(self.options.ready_silence_ms))
     }
 
-    /// Keeps the gRPC health service told whether this is ready, until listening stops.
+    /// Keeps the gRPC health service up to date with whether this is ready, until listening stops.
     pub(crate) async fn report_health(self: Arc<Self>) {
         loop {
             let ready = self.ready();

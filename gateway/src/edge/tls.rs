@@ -69,7 +69,7 @@ impl Tls {
         &self.acceptor
     }
 
-    /// Reads the files again whenever they change, looking at them `every` so often. What cannot be read leaves the old in force.
+    /// Reads the files again whenever they change, looking at them once in every `every`. What cannot be read leaves the old in force.
     pub(super) async fn reload_when_changed(self, every: Duration, stop: CancellationToken) {
         let mut seen = self.files.modified();
         while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {

@@ -141,9 +141,16 @@ mod tests {
         let flood = events(100, "建议把停车位和绿化一并规划，避免改造之后再返工。");
         let sizes = Dialect::ALL.map(|dialect| encode_frames(&log(), &flood, 50, dialect)[0].len());
         assert!(sizes[Dialect::Deflate as usize] * 3 < sizes[Dialect::Proto as usize], "{sizes:?}");
-        assert!(matches!(decode_frame(&encode_frames(&log(), &flood, 50, Dialect::Deflate)[0], Dialect::Deflate).0.body, Some(Body::Deflated(_))));
+        assert!(matches!(
+            decode_frame(&encode_frames(&log(), &flood, 50, Dialect::Deflate)[0], Dialect::Deflate).0.body,
+            Some(Body::Deflated(_))
+        ));
         let quiet = events(2, "同意。");
-        assert_eq!(encode_frames(&log(), &quiet, 0, Dialect::Deflate), encode_frames(&log(), &quiet, 0, Dialect::Proto), "too small to pay");
+        assert_eq!(
+            encode_frames(&log(), &quiet, 0, Dialect::Deflate),
+            encode_frames(&log(), &quiet, 0, Dialect::Proto),
+            "too small to pay"
+        );
         let noise: Vec<u8> = (0..100_u32).flat_map(|number| sha2::Sha256::digest(number.to_be_bytes())).collect();
         assert!(deflate(&noise).is_none(), "nothing is gained");
     }

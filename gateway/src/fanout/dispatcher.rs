@@ -114,7 +114,7 @@ pub(super) async fn compare_heads(rooms: Arc<Rooms>) {
         let wanted: PartitionSet = rooms.open.iter().map(|handle| handle.partition).collect();
         let doubted = if rooms.backbone.healthy() { wanted.difference(&confirmed) } else { wanted };
         metrics::gauge!("yitang_gateway_partitions_polled").set(doubted.len() as f64);
-        // The very first time only tells where to begin: before any room is opened, or the rooms look for themselves.
+        // The very first comparison only says where to begin: rooms that are open by then read on from the store themselves.
         let first = since_ms == 0;
         let idle = wanted.is_empty() || doubts == 0 && doubted.is_empty() && compared.elapsed() < repair;
         if idle && !first {

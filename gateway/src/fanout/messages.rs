@@ -18,7 +18,7 @@ pub struct SocketId {
     pub core: u32,
     /// Its slot there.
     pub slot: u32,
-    /// Tells it from those that had the same slot before.
+    /// Different from that of any socket that had the same slot before.
     pub serial: u64,
 }
 

@@ -98,13 +98,13 @@ impl Window {
             self.sends.pop_front();
         }
         // What the sockets' cores could not take in time waited longer than the window.
-        let told = if self.flooding { since.max(self.width_ms).min(u64::from(u32::MAX)) as u32 } else { 0 };
+        let gathered_ms = if self.flooding { since.max(self.width_ms).min(u64::from(u32::MAX)) as u32 } else { 0 };
         let first = self.sends.front().copied().unwrap_or(now_ms);
         self.flooding |= self.sends.len() == FLOOD && now_ms - first < u64::from(self.bounds.least_ms).max(self.width_ms);
         if self.flooding {
             self.adapt(load);
         }
-        told
+        gathered_ms
     }
 
     /// Wider at once, narrower little by little: a window that swings is worse than one that is a little too wide.
@@ -128,10 +128,10 @@ mod tests {
 
     const BOUNDS: Bounds = Bounds { least_ms: 50, most_ms: 500, bytes_per_s: 0 };
 
-    /// Events at these times; each send takes the cores `pass_ms`. Gives when each was sent, and the windows told.
+    /// Events at these times; each send takes the cores `pass_ms`. Gives when each was sent, and the windows.
     fn run(bounds: Bounds, pass_ms: u64, times: &[u64]) -> (Vec<u64>, Vec<u32>) {
         let mut window = Window::new(bounds);
-        let (mut sent, mut told, mut waiting) = (Vec::new(), Vec::new(), 0);
+        let (mut sent, mut windows, mut waiting) = (Vec::new(), Vec::new(), 0);
         let mut times = times.iter().peekable();
         let mut now = 0;
         while times.peek().is_some() || waiting > 0 {
@@ -139,13 +139,13 @@ mod tests {
                 waiting += 1;
             }
             if waiting > 0 && window.due_ms(now) <= now {
-                told.push(window.record_send(now, waiting, Load { pass_ms, full: false }));
+                windows.push(window.record_send(now, waiting, Load { pass_ms, full: false }));
                 sent.extend(std::iter::repeat_n(now, waiting));
                 waiting = 0;
             }
             now += 1;
         }
-        (sent, told)
+        (sent, windows)
     }
 
     fn flood(ms: u64) -> Vec<u64> {
@@ -161,8 +161,8 @@ mod tests {
     #[test]
     fn a_flood_is_one_send_a_window_and_nobody_waits_longer() {
         let flood = flood(2_000);
-        let (sent, told) = run(BOUNDS, 5, &flood);
-        assert!(told.len() <= 2_000 / 50 + FLOOD + 1, "{}", told.len());
+        let (sent, windows) = run(BOUNDS, 5, &flood);
+        assert!(windows.len() <= 2_000 / 50 + FLOOD + 1, "{}", windows.len());
         assert!(sent.iter().zip(&flood).all(|(sent, came)| sent - came <= 50));
         let off = Bounds { least_ms: 0, ..BOUNDS };
         assert_eq!(run(off, 5, &flood).0, flood, "off");
@@ -172,17 +172,17 @@ mod tests {
     fn after_a_flood_the_room_is_quiet_again() {
         let mut times = flood(200);
         times.extend([5_000, 6_000]);
-        let (sent, told) = run(BOUNDS, 100, &times);
+        let (sent, windows) = run(BOUNDS, 100, &times);
         assert_eq!(sent[100..], [5_000, 6_000]);
-        assert_eq!(told[told.len() - 2..], [0, 0]);
+        assert_eq!(windows[windows.len() - 2..], [0, 0]);
     }
 
     #[test]
     fn the_window_widens_as_the_cores_fall_behind_and_narrows_again() {
-        let (_, told) = run(BOUNDS, 60, &flood(4_000));
-        assert_eq!(told.last(), Some(&240), "four times the writing");
-        let (_, told) = run(BOUNDS, 400, &flood(8_000));
-        assert_eq!(told.last(), Some(&500), "never above the most");
+        let (_, windows) = run(BOUNDS, 60, &flood(4_000));
+        assert_eq!(windows.last(), Some(&240), "four times the writing");
+        let (_, windows) = run(BOUNDS, 400, &flood(8_000));
+        assert_eq!(windows.last(), Some(&500), "never above the most");
         let mut window = Window::new(BOUNDS);
         let mut now_ms = 0;
         let mut send = |load| {

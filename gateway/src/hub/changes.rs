@@ -18,7 +18,7 @@ use proto::{
 };
 use tokio::{
     task::{spawn_local, yield_now},
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use crate::{registry::Core, socket::FramePair};
@@ -33,9 +33,9 @@ const NAMED: usize = 4_096;
 const NAMED_EACH: usize = 64;
 /// Changes in one frame at most, bytes; past it the client is asked to list again.
 const FRAME_BYTES: usize = limits::FRAME_OUT_BYTES / 4;
-/// How soon a chat-core that is behind, or does not answer, is asked again, and how many times.
+/// How soon a chat-core that is behind, or does not answer, is asked again, and for how long.
 const AGAIN: Duration = Duration::from_millis(250);
-const AGAIN_TIMES: u32 = 20;
+const ASK_WITHIN: Duration = Duration::from_secs(5);
 /// Sockets written before the others have their turn.
 const AT_ONCE: usize = 256;
 
@@ -262,7 +262,8 @@ impl ChangeSender {
 
     /// Asks chat-core until it knows as much of rights as this gateway. `None`: none could say for seconds.
     async fn find_audience(&self, wanted: &ForAudience, people: &[u32], control: u64) -> Option<FindAudienceResponse> {
-        for _ in 0..AGAIN_TIMES {
+        let started = Instant::now();
+        while started.elapsed() < ASK_WITHIN {
             let request = FindAudienceRequest {
                 conversation: wanted.conversation.clone(),
                 people: people.to_vec(),

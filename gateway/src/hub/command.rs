@@ -1,4 +1,4 @@
-//! What a core is told by the hub. What rooms have it write comes by a queue of its own.
+//! What the hub has a core do. What rooms have it write comes by a queue of its own.
 
 use crate::session::Accepted;
 

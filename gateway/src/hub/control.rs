@@ -54,14 +54,11 @@ fn ask_again(core: &Core, concern: &Concern, position: u64) {
     }
 }
 
+/// Closes the sockets of a session that has ended.
 fn close_ended(core: &Core, concern: &Concern) {
-    if concern.session_ended.is_empty() {
-        return;
-    }
-    for person in concern.people.first() {
-        for session in core.find_by_person(*person).iter().filter(|session| session.is_of_session(&concern.session_ended)) {
-            session.socket.close(CloseCode::SessionEnded);
-        }
+    let Some(person) = concern.people.first().filter(|_| !concern.session_ended.is_empty()) else { return };
+    for session in core.find_by_person(*person).iter().filter(|session| session.is_of_session(&concern.session_ended)) {
+        session.socket.close(CloseCode::SessionEnded);
     }
 }
 

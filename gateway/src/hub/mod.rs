@@ -35,9 +35,9 @@ use crate::{
     upstream::{ChatCores, PresenceInstance, PresenceReporter, Upstream, report_presence},
 };
 
-/// From one look at how many sockets are left to the next, while draining.
+/// How often it is checked how many sockets are left, while draining.
 const DRAIN_TICK: Duration = Duration::from_millis(20);
-/// What sockets may take to close once they are told to: the answers to their last frames and to the Close.
+/// How long closing a socket may take once it has begun: writing the last frames, and the answer to the Close; ms.
 const CLOSE_MS: u64 = 6_000;
 
 /// Where the cores run.

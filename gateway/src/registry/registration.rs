@@ -27,7 +27,7 @@ impl Registration {
         let mut sessions = core.sessions.borrow_mut();
         let vacant = sessions.vacant_entry();
         let id = SocketId { core: core.index, slot: vacant.key() as u32, serial };
-        // Until it says more of itself, it is sent what every client of its subprotocol reads.
+        // Until it signs in with its capabilities, it is sent what every client of its subprotocol reads.
         let dialect = Dialect::negotiate(subprotocol, &SignIn::default());
         let session = Rc::new(Session::new(id, socket, subprotocol, dialect, count));
         vacant.insert(session.clone());
@@ -94,7 +94,7 @@ impl Drop for Registration {
             core.shared.fanout.unwant_person(person);
         }
         core.sessions.borrow_mut().remove(session.id.slot as usize);
-        // Whoever is only being told goodbye does not keep others from signing in.
+        // A socket that is only being closed does not keep others from signing in.
         session.count.release_unsigned();
     }
 }
@@ -105,7 +105,7 @@ mod tests {
 
     use backbone::MemoryBackbone;
     use clock::Clock;
-    use proto::{display, internal::v1::WatchVerdict};
+    use proto::display;
     use tokio::{
         net::{TcpListener, TcpStream},
         sync::mpsc,
@@ -159,8 +159,8 @@ mod tests {
 
     /// As a room has it once the socket's answer is out.
     fn join(core: &Core, session: &Rc<Session>, room: Uuid) {
-        let mut subscription = Subscription { joined: true, ..Subscription::default() };
-        subscription.apply(&WatchVerdict::default(), 0);
+        let mut subscription = Subscription::default();
+        subscription.joined = true;
         session.subscriptions.borrow_mut().insert(room, subscription);
         core.rooms.borrow_mut().entry(room).or_default().sockets.insert(session.socket.descriptor(), session.clone());
     }

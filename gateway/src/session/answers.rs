@@ -114,7 +114,7 @@ impl RequestHandler {
     }
 
     /// Applies what chat-core says now: the subscription ends, or the right to post is sent where it changed. `false`: it was
-    /// judged before what is known here, and says nothing.
+    /// judged before what is known here, and is ignored.
     fn apply_verdict(&self, room: Uuid, Watched { verdict, control }: &Watched) -> bool {
         let (core, session) = (&self.core, &self.session);
         let heard = core.shared.chat_cores.control().position();

@@ -74,8 +74,8 @@ async fn serve(registration: &Registration, already_read: Box<[u8]>, origin: Str
         requests.resume(position);
     }
     loop {
-        for one in received.drain(..) {
-            match one {
+        for message in received.drain(..) {
+            match message {
                 Received::Text(bytes) if session.subprotocol == Subprotocol::Json => requests.handle_frame(&bytes),
                 Received::Binary(bytes) if session.subprotocol == Subprotocol::Proto => requests.handle_frame(&bytes),
                 Received::Text(_) | Received::Binary(_) => return Ended::Closed(CloseCode::Malformed),

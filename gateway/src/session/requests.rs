@@ -10,8 +10,7 @@ use proto::{
     limits,
     v1::{
         ClientFrame, MarkRead, PageRequest, Position, Post, ReadMoved, Receipt, Refusal, RefusalCode, Subscribe, Typing, Unsubscribe,
-        Unsubscribed,
-        client_frame::Frame as Asked, page_request::Where, server_frame,
+        Unsubscribed, client_frame::Frame as Asked, page_request::Where, server_frame,
     },
 };
 use tokio::time::{Instant, sleep};
@@ -120,7 +119,9 @@ impl RequestHandler {
             Asked::Page(page) => self.read_page(id, page),
             Asked::Typing(typing) => self.pass_on_typing(id, &typing),
             Asked::Refresh(_) => self.session.send(id, server_frame::Frame::Welcome(welcome(&self.core, &self.session))),
-            Asked::Ping(_) => self.session.send(id, server_frame::Frame::Pong(proto::v1::Pong { time_ms: self.core.shared.clock.now_ms() })),
+            Asked::Ping(_) => {
+                self.session.send(id, server_frame::Frame::Pong(proto::v1::Pong { time_ms: self.core.shared.clock.now_ms() }))
+            }
         }
     }
 
@@ -293,7 +294,12 @@ impl RequestHandler {
             return self.session.refuse(re, Refusal::of(RefusalCode::Malformed).field("conversation"));
         };
         let most = self.core.shared.options.typing_people_most;
-        let small = self.session.subscriptions.borrow().get(&room).is_some_and(|subscription| subscription.joined && subscription.may_post && subscription.people <= most);
+        let small = self
+            .session
+            .subscriptions
+            .borrow()
+            .get(&room)
+            .is_some_and(|subscription| subscription.joined && subscription.may_post && subscription.people <= most);
         if !small || self.typing.admit(self.since.elapsed(), TYPING) != Pace::Admitted {
             return;
         }

@@ -36,7 +36,7 @@ pub enum Received {
     Answer(Frame),
     /// The client closes; to be answered with this frame.
     Close(Frame),
-    /// The client broke the protocol, and is to be told this. Always the last: what came before it counts.
+    /// The client broke the protocol, and is closed with this. Always the last: what came before it counts.
     Wrong(CloseCode),
 }
 
@@ -142,7 +142,7 @@ impl Inbound {
             if header.mask.is_none() || header.rsv1 || header.rsv2 || header.rsv3 {
                 return Err(CloseCode::Protocol);
             }
-            // Told by the header, before its payload is waited for.
+            // Known by the header, before its payload is waited for.
             if length > self.most_bytes as u64 {
                 return Err(CloseCode::TooBig);
             }

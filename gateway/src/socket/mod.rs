@@ -25,7 +25,7 @@ pub use wire::{Stream, Wire, WireOptions};
 
 /// How long the other end may take to answer a Close.
 const CLOSE_ANSWER: Duration = Duration::from_secs(1);
-/// How long it may take to read what was begun and the Close: who was too slow for the rest is slow for these too.
+/// How long it may take to read the rest of a begun frame and the Close: who was too slow for the log is slow for these too.
 const LAST_FRAMES: Duration = Duration::from_secs(5);
 /// Read at once from one socket, bytes; the buffer is the core's and lent to one socket after the other.
 pub const READ_BYTES: usize = 16 * 1024;
@@ -97,7 +97,7 @@ impl Socket {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let _ = outbox.push(frame.clone(), usize::MAX);
                 }
-                // The reading side hears of it too, and ends the socket.
+                // The reading side gets the error too, and ends the socket.
                 Err(_) => return true,
             }
         } else if outbox.push(frame.clone(), self.most_bytes) == Err(Slow) {
@@ -227,7 +227,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Ends it: sends `close` after the rest of a begun frame, says that nothing more comes, and reads on for up to a second
+    /// Ends it: sends `close` after the rest of a begun frame, shuts down the writing side, and reads on for up to a second
     /// (with unread bytes in its buffer, the system would reset the connection and the Close would be lost).
     pub async fn finish(&self, close: Frame, scratch: &RefCell<Vec<u8>>) {
         self.outbox.borrow_mut().end_with(close);

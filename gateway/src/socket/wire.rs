@@ -30,7 +30,7 @@ impl std::fmt::Debug for Stream {
     }
 }
 
-/// What the kernel is told of a connection.
+/// What is set on a connection in the kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct WireOptions {
     /// What may wait in the kernel before the connection counts as full, bytes.
@@ -84,14 +84,14 @@ impl Wire {
         let Some(tls) = &self.tls else {
             let read = self.tcp.try_read(buffer);
             if read.as_ref().is_ok_and(|length| (1..buffer.len()).contains(length)) {
-                // There is no more for now. The kernel tells of what comes next, and need not be asked to learn that.
+                // There is no more for now. The kernel reports what comes next, and need not be asked to learn that.
                 let _ = self.tcp.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
             }
             return read;
         };
         let mut tls = tls.borrow_mut();
         loop {
-            // What was decrypted before comes first: the kernel does not tell of it again.
+            // What was decrypted before comes first: the kernel does not report it again.
             match tls.reader().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // Cut without a word: no message can have been made shorter by that, they have their length before them.
@@ -159,7 +159,7 @@ impl Wire {
         self.tcp.writable().await
     }
 
-    /// Says that nothing more comes from here.
+    /// Shuts down the writing side.
     pub fn shut_down_writing(&self) {
         if let Some(tls) = &self.tls {
             let mut tls = tls.borrow_mut();

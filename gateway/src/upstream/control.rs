@@ -15,7 +15,7 @@ use tokio::sync::{broadcast, watch};
 pub enum ControlUpdate {
     /// These events, each once, in order.
     Events(Arc<ControlBatch>),
-    /// Something may have been missed (the follower lagged, or the log was made anew): look at everything again.
+    /// Something may have been missed (the follower lagged, or the log was made anew): check everything again.
     Missed,
 }
 
@@ -90,7 +90,7 @@ impl ControlFeed {
         self.inner.seen.lock().epoch
     }
 
-    /// How long ago a chat-core was last heard (it speaks at least every second); `None`: never yet.
+    /// How long ago a chat-core was last heard (it sends something at least every second); `None`: never yet.
     #[must_use]
     pub fn silent_for(&self) -> Option<Duration> {
         self.inner.seen.lock().heard.map(|heard| heard.elapsed())

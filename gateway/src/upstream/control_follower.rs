@@ -12,7 +12,7 @@ use tonic::Streaming;
 
 use super::{attempt::client, control::ControlFeed, nodes::Nodes, service::Upstream};
 
-/// A chat-core speaks at least every second; after this long without a word another one is asked.
+/// A chat-core sends something at least every second; after this long without anything another one is asked.
 const SILENCE: Duration = Duration::from_millis(2_500);
 
 /// Runs until cancelled.

@@ -76,7 +76,7 @@ impl SubmitStreams {
     fn take_idle(&self) -> Option<SubmitStream> {
         loop {
             let mut stream = self.idle.lock().pop()?;
-            // Nothing was asked on it: whatever it says is that it has ended.
+            // Nothing was asked on it: whatever comes means that it has ended.
             if stream.answers.message().now_or_never().is_none() {
                 return Some(stream);
             }

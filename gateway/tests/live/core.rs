@@ -283,7 +283,7 @@ impl EdgeService for Core {
     async fn find_audience(&self, asked: Request<FindAudienceRequest>) -> Result<Response<FindAudienceResponse>, Status> {
         self.audiences.fetch_add(1, Ordering::Relaxed);
         if self.deaf.load(Ordering::Relaxed) {
-            return Err(Status::unavailable("deaf"));
+            return Err(Refusal::of(RefusalCode::Overloaded).into());
         }
         let asked = asked.into_inner();
         let state = self.state.lock();

@@ -79,9 +79,8 @@ impl Hall {
         let cores = ChatCores::new(options.upstream.clone(), vec![Upstream::local(routes)]);
         let presences = presence.map(|presence| Upstream::local(Routes::new(PresenceServiceServer::new(presence))));
         let presences = presences.into_iter().collect();
-        let gateway = Gateway::start(placement, options, core.clock.clone(), cores, presences, backbone.clone() as Arc<dyn Backbone>)
-            .await
-            .unwrap();
+        let gateway =
+            Gateway::start(placement, options, core.clock.clone(), cores, presences, backbone.clone() as Arc<dyn Backbone>).await.unwrap();
         let listener = TcpListener::bind(("127.0.0.1", testkit::free_port())).await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = gateway.clone();

@@ -126,14 +126,20 @@ async fn a_ticket_for_each_reconnect_is_not_needed_on_any_gateway() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_grant_that_ends_by_time_is_asked_for_again() {
-    let hall = Hall::start().await;
-    hall.core.valid_ms.store(1, Ordering::Relaxed);
-    let room = hall.core.conversation();
-    let mut client = hall.client(1).await;
-    client.subscribe(room, None, 0).await.unwrap();
-    // No event of any log tells of it.
-    hall.core.with(room, |log| log.denied.insert(1));
-    assert_eq!(client.wait(unsubscribed).await, RefusalCode::Forbidden);
+    let hall = Hall::with(|options| options.hub.heartbeat_ms = 2_000).await;
+    let hour = Duration::from_secs(3_600);
+    for valid_for in [Duration::from_millis(1), hour] {
+        hall.core.valid_ms.store(valid_for.as_millis() as u64, Ordering::Relaxed);
+        let room = hall.core.conversation();
+        let mut client = hall.client(1).await;
+        client.subscribe(room, None, 0).await.unwrap();
+        // No event of any log says so.
+        hall.core.with(room, |log| log.denied.insert(1));
+        if valid_for == hour {
+            hall.core.clock.advance(hour);
+        }
+        assert_eq!(client.wait(unsubscribed).await, RefusalCode::Forbidden);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,14 +172,19 @@ async fn a_verdict_older_than_what_the_gateway_knows_is_not_believed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_any_chat_core_nothing_new_is_delivered() {
-    let hall = Hall::with(|options| options.hub.trust_silence_s = 1).await;
+    let hall = Hall::with(|options| {
+        options.hub.trust_silence_s = 1;
+        // The same silence, and to be seen from outside.
+        options.edge.ready_silence_ms = 1_000;
+    })
+    .await;
     let room = hall.core.conversation();
     let mut client = hall.client(1).await;
     client.subscribe(room, None, 0).await.unwrap();
     hall.core.say(room, 2, comment("before")).await;
     client.events(room, 0, 1).await;
     hall.core.mute.store(true, Ordering::Relaxed);
-    tokio::time::sleep(Duration::from_millis(1_700)).await;
+    testkit::eventually(Duration::from_secs(5), "no chat-core is heard", || async { (!hall.gateway.ready()).then_some(()) }).await;
     hall.core.say(room, 2, comment("meanwhile")).await;
     let early = tokio::time::timeout(Duration::from_millis(400), client.events(room, 1, 2)).await;
     assert!(early.is_err(), "its rights may be gone");
@@ -218,7 +229,9 @@ async fn what_concerns_a_person_reaches_all_their_devices() {
     let expected = Changes { changed: vec![change], ..Changes::default() };
     for device in &mut devices {
         device.wait(|frame| matches!(&frame.frame, Some(server_frame::Frame::ReadMoved(moved)) if moved.mseq == 4).then_some(())).await;
-        device.wait(|frame| matches!(&frame.frame, Some(server_frame::Frame::Changes(changes)) if *changes == expected).then_some(())).await;
+        device
+            .wait(|frame| matches!(&frame.frame, Some(server_frame::Frame::Changes(changes)) if *changes == expected).then_some(()))
+            .await;
     }
     let id = other.send(client_frame::Frame::Ping(proto::v1::Ping {})).await;
     assert_eq!(other.next().await.unwrap().re, id);

@@ -17,7 +17,7 @@ use crate::fanout::messages::RoomCommand;
 
 /// Events of a long catching up that wait to be sent before more is read.
 const GATHERED: usize = 1_000;
-/// A missing event is looked for at least this often.
+/// The longest that a missing event is waited for before it is looked for again, ms.
 const HOLE_MOST_MS: u64 = 1_000;
 
 impl Room {
@@ -144,7 +144,7 @@ impl Room {
         }
     }
 
-    /// The log is another one now: everybody comes in again, is told RESET, and loads again.
+    /// The log is another one now: every socket joins again, gets RESET, and loads again.
     async fn handle_new_log(&mut self) {
         let Ok(page) = self.rooms.read_page(self.id, Where::Before(0), limits::PAGE_EVENTS).await else {
             self.handle.behind.store(true, Ordering::Release);

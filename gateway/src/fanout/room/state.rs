@@ -45,7 +45,7 @@ pub(super) struct Room {
     pub(super) window: Window,
     /// How far each core is with what was sent.
     pub(super) lags: Vec<Lag>,
-    /// Sockets that want in as soon as nothing waits to be sent: what they are told ends where the next events begin.
+    /// Sockets that join as soon as nothing waits to be sent: their answer ends where the next events begin.
     pub(super) waiting: VecDeque<Join>,
     /// Since when an event is missing.
     pub(super) hole_since: Option<Instant>,
