@@ -105,7 +105,7 @@ mod tests {
 
     use backbone::MemoryBackbone;
     use clock::Clock;
-    use proto::display;
+    use proto::{display, internal::v1::WatchVerdict};
     use tokio::{
         net::{TcpListener, TcpStream},
         sync::mpsc,
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use crate::{
         fanout::{Fanout, RoomMessage},
-        registry::{HubOptions, Shared, Subscription},
+        registry::{options::HubOptions, shared::Shared, subscription::Subscription},
         socket::{Stream, Wire, WireOptions},
         tokens::{ResumeTokens, TokenOptions},
         upstream::{ChatCores, PresenceReporter, UpstreamOptions},
@@ -160,6 +160,7 @@ mod tests {
     /// As a room has it once the socket's answer is out.
     fn join(core: &Core, session: &Rc<Session>, room: Uuid) {
         let mut subscription = Subscription::default();
+        subscription.apply(&WatchVerdict::default(), 0);
         subscription.joined = true;
         session.subscriptions.borrow_mut().insert(room, subscription);
         core.rooms.borrow_mut().entry(room).or_default().sockets.insert(session.socket.descriptor(), session.clone());

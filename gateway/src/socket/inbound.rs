@@ -299,7 +299,7 @@ mod tests {
             let texts: Vec<_> = received.iter().filter(|received| !matches!(received, Received::Answer(_))).cloned().collect();
             assert_eq!(texts[..2], [Received::Binary(Bytes::from_static(b"first")), Received::Text(Bytes::from("春眠"))], "cut {cut}");
             assert!(matches!(&texts[2], Received::Binary(bytes) if bytes.len() == 60_000));
-            let pong = Received::Answer(Frame::new(crate::socket::Opcode::Pong, b"are you there"));
+            let pong = Received::Answer(Frame::new(crate::socket::frame::Opcode::Pong, b"are you there"));
             assert_eq!(received.iter().filter(|received| **received == pong).count(), 1);
         }
     }
@@ -341,7 +341,7 @@ mod tests {
         inbound.push(&[wire, client(10, true, b"unasked")].concat(), &mut received);
         assert_eq!((inbound.take_controls(), inbound.take_controls()), (1_001, 0));
         assert_eq!(received.len(), ANSWERS + 1);
-        let last = Frame::new(crate::socket::Opcode::Pong, &999_u16.to_be_bytes());
+        let last = Frame::new(crate::socket::frame::Opcode::Pong, &999_u16.to_be_bytes());
         assert_eq!(received.last(), Some(&Received::Answer(last)));
     }
 
@@ -379,7 +379,7 @@ mod tests {
         let (mut inbound, mut received) = (Inbound::default(), Vec::new());
         inbound.push(&client(1, false, "春".as_bytes()), &mut received);
         inbound.push(&client(9, true, b"there?"), &mut received);
-        assert_eq!(received, [Received::Answer(Frame::new(crate::socket::Opcode::Pong, b"there?"))]);
+        assert_eq!(received, [Received::Answer(Frame::new(crate::socket::frame::Opcode::Pong, b"there?"))]);
         inbound.push(&client(0, false, &[0xFF]), &mut received);
         assert_eq!(received[1..], [Received::Wrong(CloseCode::NotUtf8)]);
         let (mut inbound, mut received) = (Inbound::default(), Vec::new());

@@ -130,7 +130,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::socket::Opcode;
+    use crate::socket::frame::Opcode;
 
     fn frame(byte: u8, length: usize) -> Frame {
         Frame::new(Opcode::Binary, &vec![byte; length])
