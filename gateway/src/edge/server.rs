@@ -69,7 +69,7 @@ fn accept(edge: &Arc<Edge>, builder: &Arc<auto::Builder<TokioExecutor>>, router:
     edge.tracker.spawn(serve_connection(Arc::clone(edge), Arc::clone(builder), router.clone(), stream, peer, permit));
 }
 
-/// Over TLS where a certificate is set. Its handshake counts against the deadline of the first head.
+/// Serves a connection, over TLS where a certificate is set. Its handshake counts against the deadline of the first head.
 async fn serve_connection(
     edge: Arc<Edge>,
     builder: Arc<auto::Builder<TokioExecutor>>,

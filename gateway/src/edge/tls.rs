@@ -42,7 +42,7 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// `None`: no certificate is set, and TLS is a proxy's.
+    /// TLS with the certificate of the settings; `None`: none is set, and TLS is a proxy's.
     ///
     /// # Errors
     /// When only one of certificate and key is set, a file cannot be read, or they do not belong together.

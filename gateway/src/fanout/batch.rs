@@ -1,4 +1,4 @@
-//! Live events as frames: encoded once for all sockets of a room that are spoken to alike, and deflated once where that pays.
+//! Live events as frames: encoded once for all sockets of a room that use one dialect, and deflated once where that pays.
 
 use std::io::Write as _;
 
@@ -17,7 +17,7 @@ const DEFLATE_LEAST_BYTES: usize = 1_024;
 /// Level of deflate: at 4, a flood of comments shrinks to less than a third, at about a tenth of the CPU of level 9.
 const DEFLATE_LEVEL: Compression = Compression::new(4);
 
-/// Which log these frames are of.
+/// The log that frames are of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
     /// The conversation, as written on the wire.
@@ -26,13 +26,13 @@ pub struct Log {
     pub epoch: u32,
 }
 
-/// Consecutive events as batches, none of them above 256 KiB.
+/// Encodes consecutive events as batches, none of them above 256 KiB; `window_ms` is how long they were gathered.
 #[must_use]
 pub fn encode_frames(log: &Log, events: &[Event], window_ms: u32, dialect: Dialect) -> Vec<Frame> {
     split(events, dialect.subprotocol()).map(|events| encode_frame(log, events, window_ms, dialect)).collect()
 }
 
-/// Cut so that each piece fits one frame, before it is deflated: what a client inflates is bounded like any frame.
+/// Cuts events so that each piece fits one frame, before it is deflated: what a client inflates is bounded like any frame.
 fn split(events: &[Event], subprotocol: Subprotocol) -> impl Iterator<Item = &[Event]> {
     let mut rest = events;
     std::iter::from_fn(move || {
@@ -63,7 +63,7 @@ fn encode_frame(log: &Log, events: &[Event], window_ms: u32, dialect: Dialect) -
     Frame::encode(dialect.subprotocol(), &ServerFrame { re: 0, frame: Some(server_frame::Frame::Batch(batch)) })
 }
 
-/// `None`: it is small, or would not become smaller by an eighth.
+/// Deflates encoded events; `None`: they are few, or would not become smaller by an eighth.
 fn deflate(encoded: &[u8]) -> Option<Vec<u8>> {
     if encoded.len() < DEFLATE_LEAST_BYTES {
         return None;
@@ -73,7 +73,7 @@ fn deflate(encoded: &[u8]) -> Option<Vec<u8>> {
     (deflated.len() <= encoded.len() / 8 * 7).then_some(deflated)
 }
 
-/// What stands in a frame.
+/// The batch in a frame, and its events.
 #[cfg(test)]
 pub(super) fn decode_frame(frame: &Frame, dialect: Dialect) -> (Batch, Vec<Event>) {
     use std::io::Read as _;

@@ -36,13 +36,13 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Begins after `base`; keeps events for `keep_ms`, and at most `most_bytes` of them.
+    /// A ring that begins after the event `base`; keeps events for `keep_ms`, and at most `most_bytes` of them.
     #[must_use]
     pub fn new(log: Log, base: u64, most_bytes: usize, keep_ms: u64) -> Self {
         Self { log, blocks: VecDeque::new(), base, events: 0, bytes: 0, most_bytes, keep_ms }
     }
 
-    /// Which log it is of.
+    /// The log that it is of.
     #[must_use]
     pub fn log(&self) -> &Log {
         &self.log
@@ -110,8 +110,8 @@ impl Ring {
         true
     }
 
-    /// Lets an edit, recall or hide act on its target and on earlier edits of it, and those of its kind that came before
-    /// act on it; the frames of what changed are dropped.
+    /// Lets an event that has a target act on it and on earlier ones of that target, and those on it; the frames of what changed
+    /// are dropped.
     fn fold(&mut self, later: &mut Event, target: u64) {
         for block in &mut self.blocks {
             if block.events.last().is_none_or(|last| last.seq < target) {

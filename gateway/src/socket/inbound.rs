@@ -40,7 +40,7 @@ pub enum Received {
     Wrong(CloseCode),
 }
 
-/// What has come of a message that is not whole yet. Empty and without a buffer between messages.
+/// What came of a message that is not whole yet. Empty and without a buffer between messages.
 #[derive(Debug)]
 pub struct Inbound {
     carry: Vec<u8>,
@@ -92,7 +92,7 @@ impl Default for Inbound {
 }
 
 impl Inbound {
-    /// With another bound than the contract's, for suites that test more than it allows.
+    /// An empty one with another bound than the contract's, for suites that test more than it allows; bytes of payload.
     #[must_use]
     pub fn with_most(most_bytes: usize) -> Self {
         Self { carry: Vec::new(), context: None, most_bytes, walked: 0, payload: 0, frames: 0, open: false, controls: 0 }
@@ -103,7 +103,7 @@ impl Inbound {
         std::mem::take(&mut self.controls)
     }
 
-    /// Whether a message has begun.
+    /// Whether no message has begun.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.carry.is_empty() && self.context.is_none()
