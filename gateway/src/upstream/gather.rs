@@ -293,7 +293,8 @@ mod tests {
         let started = Instant::now();
         wave(&gatherer, 300, Duration::ZERO).await;
         wave(&gatherer, 1, Duration::ZERO).await;
-        assert_eq!(started.elapsed(), Duration::from_millis(100), "the call after a large one waits");
+        let waited = started.elapsed().as_millis();
+        assert!((100..=102).contains(&waited), "the call after a large one waits: {waited} ms");
         // A full batch waits for nothing.
         wave(&gatherer, 512, Duration::ZERO).await;
         assert_eq!(*sizes.lock(), [1, 300, 1, 512]);
@@ -307,7 +308,9 @@ mod tests {
         let started = Instant::now();
         let (first, second) = tokio::join!(patient(1), patient(2));
         assert_eq!((first.unwrap(), second.unwrap()), (1, 2));
-        assert_eq!(started.elapsed(), Duration::from_millis(60));
+        // Timers go by whole milliseconds.
+        let waited = started.elapsed().as_millis();
+        assert!((60..=62).contains(&waited), "{waited} ms");
         let hour = Duration::from_secs(3_600);
         let (third, fourth) = tokio::join!(gatherer.ask_patiently(3, 1, hour), gatherer.ask(4, 1));
         assert_eq!((third.unwrap(), fourth.unwrap()), (3, 4));
