@@ -1,12 +1,13 @@
 //! The settings of a chat-core.
 
+use kernel::{accounts::AccountOptions, log::LogOptions, store::StoreOptions};
 use serde::{Deserialize, Serialize};
 
-use crate::{accounts::AccountOptions, displays::DisplayOptions, log::LogOptions, store::StoreOptions};
+use crate::subjects::SubjectOptions;
 
-/// Everything that is bounded or chosen in a chat-core, by subject.
+/// Everything that is bounded or chosen in a chat-core: the kernel's parts, then the subjects by name.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Options {
     /// The database.
     pub store: StoreOptions,
@@ -14,16 +15,13 @@ pub struct Options {
     pub log: LogOptions,
     /// Passwords, sessions, tickets.
     pub accounts: AccountOptions,
-    /// Screens in halls.
-    pub displays: DisplayOptions,
-    /// Conversations whose rules are kept in memory.
+    /// Conversations whose rules are kept in memory at most.
     pub rules_known: usize,
-    /// How often the clock is compared with the consultations' times, ms.
-    pub schedule_ms: u64,
-    /// All invited are called to one consultation at most this often, s.
-    pub call_every_s: u32,
     /// What the organisation at the top is called where a new service begins with nothing.
     pub first_organisation: String,
+    /// The subjects that have settings, each under its name.
+    #[serde(flatten)]
+    pub subjects: SubjectOptions,
 }
 
 impl Default for Options {
@@ -32,11 +30,9 @@ impl Default for Options {
             store: StoreOptions::default(),
             log: LogOptions::default(),
             accounts: AccountOptions::default(),
-            displays: DisplayOptions::default(),
             rules_known: 20_000,
-            schedule_ms: 250,
-            call_every_s: 60,
             first_organisation: "议堂".to_owned(),
+            subjects: SubjectOptions::default(),
         }
     }
 }
