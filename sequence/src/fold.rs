@@ -1,70 +1,111 @@
-//! The one fold: what an edit, a recall or a hide makes of the events before it. Pages from the store and rings in the
-//! gateways both hold folded events, so that nobody who comes later is sent what was taken back.
+//! The one fold: what later events make of the events before them. Pages from the store and rings in the gateways both hold
+//! folded events, so that nobody who comes later is sent what was taken back.
 
 use std::collections::HashMap;
 
-use proto::v1::{Event, Tombstone, event::Kind, tombstone::Why};
+use proto::v1::{Comment, Event, Tombstone, tombstone::Why};
 
-/// seq of the comment that an edit, recall or hide is about.
+use crate::{
+    kinds::{self, Rewrite, comment_in_mut},
+    marks::fold_mark,
+};
+
+/// seq of the event that an event acts on: changes its text or leaves a mark on it.
 #[must_use]
 pub fn target_of(event: &Event) -> Option<u64> {
-    match event.kind.as_ref()? {
-        Kind::Edit(edit) => Some(edit.target),
-        Kind::Recall(recall) => Some(recall.target),
-        Kind::Hide(hide) => Some(hide.target),
-        _ => None,
-    }
+    let target = event.kind.as_ref().and_then(|kind| kinds::as_kind(kind).target());
+    // A kind that this program does not know yet still tells what it leaves.
+    target.or(event.leaves.as_ref().map(|set| set.target))
 }
 
-/// Lets `later` act on `event`; says whether that changed it. Acting twice is acting once, and the order of several
-/// `later` events does not matter.
+/// How an event changes the text of its target.
+fn rewrite_of(event: &Event) -> Option<Rewrite<'_>> {
+    kinds::as_kind(event.kind.as_ref()?).rewrite()
+}
+
+/// Whether an event changes the text of its target, which pages and rings then must not show any more as it was.
+#[must_use]
+pub fn rewrites(event: &Event) -> bool {
+    rewrite_of(event).is_some()
+}
+
+/// Lets `later` act on `event`; says whether that changed it. Acting twice is acting once. Several events act in the order of their
+/// seqs; where they come in another order, let all those that rewrite act once more, as [`crate::Timeline`] does.
 pub fn fold_event(event: &mut Event, later: &Event) -> bool {
-    let Some(target) = target_of(later) else { return false };
-    let is_target = event.seq == target;
-    match &mut event.kind {
-        Some(Kind::Comment(comment)) if is_target => match &later.kind {
-            Some(Kind::Edit(edit)) if comment.gone.is_none() && edit.version > comment.version && !edit.text.is_empty() => {
-                comment.version = edit.version;
-                comment.text.clone_from(&edit.text);
-                true
-            }
-            Some(Kind::Recall(recall)) => entomb(comment, Why::Recalled, later, &recall.reason),
-            Some(Kind::Hide(hide)) => entomb(comment, Why::Hidden, later, &hide.reason),
-            _ => false,
-        },
-        // An edit that was itself replaced, or whose comment was taken away, keeps its place but not its words.
-        Some(Kind::Edit(earlier)) if earlier.target == target && event.seq != later.seq && !earlier.text.is_empty() => {
-            let replaced = match &later.kind {
-                Some(Kind::Edit(edit)) => edit.version > earlier.version,
-                _ => true,
-            };
-            if replaced {
-                earlier.text.clear();
-            }
-            replaced
-        }
-        _ => false,
-    }
+    let marked = fold_mark(event, later);
+    fold_text(event, later) || marked
 }
 
-/// Takes the comment away; of several reasons the earliest event's stands (recalled beats hidden, should they ever tie).
-fn entomb(comment: &mut proto::v1::Comment, why: Why, later: &Event, reason: &str) -> bool {
-    let stone = Tombstone { why: why.into(), by: later.author, reason: reason.to_owned() };
-    let stands = match &comment.gone {
-        None => true,
-        Some(old) => stone.why == i32::from(Why::Recalled) && old.why == i32::from(Why::Hidden),
+/// The part of [`fold_event`] that is about texts.
+pub(crate) fn fold_text(event: &mut Event, later: &Event) -> bool {
+    let (Some(target), Some(rewrite)) = (target_of(later), rewrite_of(later)) else { return false };
+    if event.seq == target {
+        return comment_in_mut(event).is_some_and(|comment| rewrite_comment(comment, later, rewrite));
+    }
+    // An earlier event about the same comment whose text was itself replaced, or taken away, keeps its place but not its words.
+    if event.seq == later.seq || target_of(event) != Some(target) {
+        return false;
+    }
+    let dropped = match (rewrite_of(event), rewrite) {
+        (Some(Rewrite::Text { version: old, .. } | Rewrite::Restored { version: old, .. }), Rewrite::Text { version, .. }) => version > old,
+        (_, Rewrite::Gone { why: Why::Recalled, .. }) => true,
+        // What was said after it was given back is not what was hidden before.
+        (_, Rewrite::Gone { .. } | Rewrite::Restored { .. }) => later.seq > event.seq,
+        (_, Rewrite::Text { .. }) => false,
     };
-    if stands {
-        comment.gone = Some(stone);
-        // Nothing of what it was is left, its number of edits included: so no order of events can show.
-        comment.text.clear();
-        comment.version = 0;
-    }
-    stands
+    dropped && event.kind.as_mut().is_some_and(|kind| kinds::as_kind_mut(kind).clear_text())
 }
 
-/// Folds a page: lets every event of `changes` act on every event of `events`. `changes` are all edits, recalls and
-/// hides of the log whose target stands in the page or is the target of one that stands in the page.
+fn rewrite_comment(comment: &mut Comment, later: &Event, rewrite: Rewrite<'_>) -> bool {
+    match rewrite {
+        Rewrite::Text { version, text } => version > comment.version && show(comment, version, text),
+        Rewrite::Restored { version, text } => {
+            let newest = later.seq > comment.restored;
+            comment.restored = comment.restored.max(later.seq);
+            let shown = (comment.gone.is_some() || version > comment.version) && show(comment, version, text);
+            shown || newest
+        }
+        Rewrite::Gone { why, reason } => {
+            if !stands_over(why, later.seq, comment) {
+                return false;
+            }
+            comment.gone = Some(Tombstone { why: why.into(), by: later.author, reason: reason.to_owned(), seq: later.seq });
+            // Nothing of what it was is left, its number of edits included: so no order of events can show.
+            comment.text.clear();
+            comment.version = 0;
+            true
+        }
+    }
+}
+
+/// Shows a text, unless it is not there (it was dropped) or must not be shown. What was hidden is shown again with the first text
+/// that comes once it is known to be given back.
+fn show(comment: &mut Comment, version: u32, text: &str) -> bool {
+    let hidden = comment.gone.as_ref().is_some_and(|stone| stone.why() == Why::Recalled || stone.seq >= comment.restored);
+    if hidden || text.is_empty() {
+        return false;
+    }
+    comment.gone = None;
+    comment.version = version;
+    text.clone_into(&mut comment.text);
+    true
+}
+
+/// Whether a recall or hide at `seq` is the one that the comment must name. A recall is for good, and the first of several counts;
+/// of hides the newest counts, unless the comment was given back after it. A stone without a seq is older than any of now.
+fn stands_over(why: Why, seq: u64, comment: &Comment) -> bool {
+    let recalled = why == Why::Recalled;
+    match &comment.gone {
+        Some(stone) if stone.why() == Why::Recalled => recalled && (stone.seq == 0 || seq < stone.seq),
+        _ if recalled => true,
+        Some(stone) => seq > stone.seq && seq > comment.restored,
+        None => seq > comment.restored,
+    }
+}
+
+/// Folds a page: lets every event of `changes`, in whatever order they stand, act on every event of `events`. `changes` are all
+/// events that rewrite a target which stands in the page or is the target of one that stands in the page. Where the caller has summed
+/// up the marks already, those that leave one may be among them: what is counted is not counted again.
 pub fn fold_page(events: &mut [Event], changes: &[Event]) {
     let mut by_target: HashMap<u64, Vec<&Event>> = HashMap::new();
     for change in changes {
@@ -72,6 +113,7 @@ pub fn fold_page(events: &mut [Event], changes: &[Event]) {
             by_target.entry(target).or_default().push(change);
         }
     }
+    by_target.values_mut().for_each(|changes| changes.sort_by_key(|change| change.seq));
     for event in events {
         let subject = target_of(event).unwrap_or(event.seq);
         for change in by_target.get(&subject).into_iter().flatten() {

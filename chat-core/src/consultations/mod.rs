@@ -49,6 +49,7 @@ fn changed(row: &ConsultationRow) -> Kind {
         state: row.state() as i32,
         version: row.version as u32,
         slow_mode_s: row.slow_mode_s as u32,
+        ..ConsultationChanged::default()
     })
 }
 

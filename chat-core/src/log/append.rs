@@ -228,12 +228,14 @@ impl Desk<'_> {
                 mark(&|row| row.gone = 2);
                 Kind::Hide(hide)
             }
+            other => sequence::kinds::event_kind(other),
         }
     }
 
     fn put(&mut self, head: &HeadRow, author: u32, client: Option<(Uuid, Vec<u8>)>, kind: Kind) {
         let (client_id, digest) = client.unzip();
-        let event = Event { seq: head.seq as u64, mseq: head.mseq as u64, time_ms: head.time_ms, author, kind: Some(kind) };
+        let event =
+            Event { seq: head.seq as u64, mseq: head.mseq as u64, time_ms: head.time_ms, author, kind: Some(kind), ..Event::default() };
         let kind = event.kind.as_ref();
         self.rows.push(NewRow {
             conversation: head.conversation,
@@ -300,7 +302,14 @@ pub async fn change(tx: &mut Tx<'_>, conversation: Uuid, change: &mut dyn Change
             target: None,
             body: body_of(&kind),
         });
-        events.push(Event { seq: head.seq as u64, mseq: head.mseq as u64, time_ms: head.time_ms, author, kind: Some(kind) });
+        events.push(Event {
+            seq: head.seq as u64,
+            mseq: head.mseq as u64,
+            time_ms: head.time_ms,
+            author,
+            kind: Some(kind),
+            ..Event::default()
+        });
     }
     if !rows.is_empty() {
         rows::insert_events(tx, &rows).await?;

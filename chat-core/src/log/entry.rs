@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use prost::Message as _;
 use proto::v1::{Event, Post, Refusal, event::Kind, post::Content};
+use sequence::kinds;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use sqlx::FromRow;
@@ -56,7 +57,7 @@ impl HeadRow {
     }
 }
 
-/// Somebody's wish to append, checked by `proto::codec::check_post`.
+/// Somebody's wish to append, checked by `sequence::check_post`.
 #[derive(Clone, Debug)]
 pub struct Submission {
     /// Where.
@@ -70,23 +71,14 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// From a post that passed `proto::codec::check_post`.
+    /// From a post that passed `sequence::check_post`.
     ///
     /// # Errors
     /// What that says; NOT_FOUND for the control log.
-    pub fn new(author: u32, post: Post) -> Result<Self, Refusal> {
-        proto::codec::check_post(&post)?;
+    pub fn new(author: u32, mut post: Post) -> Result<Self, Refusal> {
+        sequence::check_post(&mut post)?;
         let malformed = || Refusal::of(proto::v1::RefusalCode::Malformed);
-        let mut content = post.content.ok_or_else(malformed)?;
-        // What only the server says is not taken from a client.
-        match &mut content {
-            Content::Comment(comment) => {
-                comment.version = 0;
-                comment.gone = None;
-            }
-            Content::Edit(edit) => edit.version = 0,
-            Content::Recall(_) | Content::Hide(_) => {}
-        }
+        let content = post.content.ok_or_else(malformed)?;
         let conversation = Uuid::try_parse(&post.conversation).map_err(|_| malformed().field("conversation"))?;
         // Not even locked for anybody: whoever changes a conversation locks its head first, and the control log's last.
         if conversation == CONTROL {
@@ -107,23 +99,13 @@ impl Submission {
     /// The comment that it is about: of an edit, recall or hide.
     #[must_use]
     pub fn target(&self) -> Option<u64> {
-        match &self.content {
-            Content::Comment(_) => None,
-            Content::Edit(edit) => Some(edit.target),
-            Content::Recall(recall) => Some(recall.target),
-            Content::Hide(hide) => Some(hide.target),
-        }
+        kinds::as_posted(&self.content).target()
     }
 
     /// Roughly what it weighs, bytes.
     #[must_use]
     pub fn weight(&self) -> usize {
-        128 + match &self.content {
-            Content::Comment(comment) => comment.text.len(),
-            Content::Edit(edit) => edit.text.len(),
-            Content::Recall(recall) => recall.reason.len(),
-            Content::Hide(hide) => hide.reason.len(),
-        }
+        128 + kinds::as_posted(&self.content).weight()
     }
 }
 
@@ -193,24 +175,16 @@ pub struct Effect {
 /// The number that a kind of event is stored under.
 #[must_use]
 pub fn kind_code(kind: &Kind) -> i64 {
-    match kind {
-        Kind::Comment(_) => 1,
-        Kind::Edit(_) => 2,
-        Kind::Recall(_) => 3,
-        Kind::Hide(_) => 4,
-        Kind::ConsultationChanged(_) => 20,
-        Kind::MembersChanged(_) => 21,
-        Kind::ConversationCreated(_) => 22,
-    }
+    kinds::as_kind(kind).code()
 }
 
 /// [`kind_code`] of a comment.
-pub const COMMENT: i64 = 1;
+pub const COMMENT: i64 = kinds::COMMENT;
 
 /// Whether an event of this kind makes something unread.
 #[must_use]
 pub fn counts(kind: &Kind) -> bool {
-    matches!(kind, Kind::Comment(_))
+    kinds::as_kind(kind).makes_unread()
 }
 
 /// An event as it is stored.

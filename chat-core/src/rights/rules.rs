@@ -181,6 +181,7 @@ impl Rules {
                 own()
             }
             Content::Hide(_) => self.may_moderate(asker),
+            _ => Err(RefusalCode::Unsupported.into_refusal()),
         }
     }
 
