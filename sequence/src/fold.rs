@@ -123,13 +123,12 @@ pub fn fold_page(events: &mut [Event], changes: &[Event]) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use proptest::prelude::*;
-    use proto::v1::{Comment, Edit, Hide, Recall};
+mod tests {
+    use proto::v1::{Comment, Edit, Hide, Recall, Unhide, event::Kind};
 
     use super::*;
 
-    pub(crate) fn comment(seq: u64, text: &str) -> Event {
+    fn comment(seq: u64, text: &str) -> Event {
         Event {
             seq,
             mseq: seq,
@@ -138,13 +137,13 @@ pub(crate) mod tests {
             ..Event::default()
         }
     }
-    pub(crate) fn edit(seq: u64, target: u64, version: u32, text: &str) -> Event {
+    fn edit(seq: u64, target: u64, version: u32, text: &str) -> Event {
         Event { seq, author: 7, kind: Some(Kind::Edit(Edit { target, version, text: text.to_owned() })), ..Event::default() }
     }
-    pub(crate) fn recall(seq: u64, target: u64) -> Event {
+    fn recall(seq: u64, target: u64) -> Event {
         Event { seq, author: 7, kind: Some(Kind::Recall(Recall { target, reason: String::new() })), ..Event::default() }
     }
-    pub(crate) fn hide(seq: u64, target: u64) -> Event {
+    fn hide(seq: u64, target: u64) -> Event {
         Event { seq, author: 9, kind: Some(Kind::Hide(Hide { target, reason: "rude".into() })), ..Event::default() }
     }
 
@@ -163,39 +162,96 @@ pub(crate) mod tests {
         );
     }
 
-    proptest! {
-        /// A ring folds as events come; a page folds all at once. Both must show the same.
-        #[test]
-        fn ring_and_page_obey_one_fold(kinds in prop::collection::vec((0_u8..4, 1_u64..6), 1..40)) {
-            let mut log = Vec::new();
-            let mut versions = [0_u32; 8];
-            for (index, (kind, target)) in kinds.into_iter().enumerate() {
-                let seq = index as u64 + 1;
-                log.push(match kind {
-                    _ if seq <= 5 => comment(seq, &format!("text {seq}")),
-                    0 => comment(seq, &format!("text {seq}")),
-                    1 => {
-                        versions[target as usize] += 1;
-                        edit(seq, target, versions[target as usize], &format!("edit {seq}"))
-                    }
-                    2 => recall(seq, target),
-                    _ => hide(seq, target),
-                });
+    fn unhide(seq: u64, target: u64, version: u32, text: &str) -> Event {
+        let kind = Kind::Unhide(Unhide { target, version, text: text.to_owned(), reason: String::new() });
+        Event { seq, author: 9, kind: Some(kind), ..Event::default() }
+    }
+
+    /// What is shown of comment 1 after these: its text, or the seq of what took it away.
+    fn shown(events: &[&Event]) -> Result<(String, u32), (i32, u64)> {
+        let mut first = comment(1, "first");
+        for later in events {
+            let before = first.clone();
+            assert_eq!(fold_event(&mut first, later), first != before, "{later:?}");
+            let once = first.clone();
+            assert!(!fold_event(&mut first, later) && first == once, "acting twice is acting once: {later:?}");
+        }
+        let Some(Kind::Comment(comment)) = first.kind else { panic!("no comment") };
+        match comment.gone {
+            None => Ok((comment.text, comment.version)),
+            Some(stone) => {
+                assert!(comment.text.is_empty() && comment.version == 0, "words under a stone");
+                Err((stone.why, stone.seq))
             }
-            let mut ring: Vec<Event> = Vec::new();
-            for event in &log {
-                let mut newcomer = event.clone();
-                for earlier in &mut ring {
-                    fold_event(earlier, event);
-                }
-                for earlier in &log[..(event.seq as usize - 1)] {
-                    fold_event(&mut newcomer, earlier);
-                }
-                ring.push(newcomer);
-            }
-            let mut page = log.clone();
-            fold_page(&mut page, &log);
-            prop_assert_eq!(ring, page);
+        }
+    }
+
+    #[test]
+    fn what_is_given_back_stands_until_it_is_taken_away_again() {
+        let (recalled, hidden) = (i32::from(Why::Recalled), i32::from(Why::Hidden));
+        let text = |text: &str, version| Ok((text.to_owned(), version));
+        let (edited, hide_5, back_7, hide_8, back_9) =
+            (edit(3, 1, 1, "second"), hide(5, 1), unhide(7, 1, 1, "second"), hide(8, 1), unhide(9, 1, 1, "second"));
+        let (third, recalled_9) = (edit(10, 1, 2, "third"), recall(9, 1));
+        // The text of `back_7` as a page shows it that was read after `third`.
+        let wordless = unhide(7, 1, 1, "");
+        let table: [(&[&Event], _); 11] = [
+            (&[&edited, &hide_5], Err((hidden, 5))),
+            (&[&edited, &hide_5, &back_7], text("second", 1)),
+            (&[&back_7, &hide_5, &edited], text("second", 1)),
+            (&[&edited, &hide_5, &back_7, &hide_8], Err((hidden, 8))),
+            (&[&hide_8, &back_7, &hide_5, &edited], Err((hidden, 8))),
+            (&[&hide_5, &hide_8, &back_9, &back_7, &third], text("third", 2)),
+            (&[&hide_5, &back_7, &recalled_9], Err((recalled, 9))),
+            (&[&recalled_9, &back_7, &hide_5, &edited], Err((recalled, 9))),
+            (&[&hide_5, &wordless], Err((hidden, 5))),
+            (&[&hide_5, &wordless, &third], text("third", 2)),
+            (&[&hide_5, &third], Err((hidden, 5))),
+        ];
+        for (events, expected) in table {
+            assert_eq!(shown(events), expected, "{events:?}");
+        }
+    }
+
+    #[test]
+    fn a_stone_from_before_seqs_were_known_is_given_back_or_named_anew() {
+        let stone = |why: Why| {
+            let mut event = comment(1, "");
+            let gone = Some(Tombstone { why: why.into(), by: 9, ..Tombstone::default() });
+            event.kind = Some(Kind::Comment(Comment { gone, ..Comment::default() }));
+            event
+        };
+        let mut hidden = stone(Why::Hidden);
+        assert!(!fold_event(&mut hidden, &edit(3, 1, 1, "second")), "an edit gives nothing back");
+        assert!(fold_event(&mut hidden, &hide(5, 1)) && fold_event(&mut hidden, &unhide(7, 1, 1, "second")));
+        assert!(comment_in_mut(&mut hidden).is_some_and(|comment| comment.gone.is_none() && comment.text == "second"));
+        let mut hidden = stone(Why::Hidden);
+        assert!(fold_event(&mut hidden, &unhide(7, 1, 0, "first")) && !fold_event(&mut hidden, &hide(5, 1)));
+        let mut recalled = stone(Why::Recalled);
+        fold_event(&mut recalled, &unhide(7, 1, 0, "first"));
+        assert!(comment_in_mut(&mut recalled).is_some_and(|comment| comment.gone.is_some() && comment.text.is_empty()));
+    }
+
+    #[test]
+    fn words_are_dropped_where_they_were_replaced_or_taken_away_later() {
+        let table = [
+            (edit(3, 1, 1, "words"), edit(4, 1, 2, "newer"), true),
+            (edit(4, 1, 2, "words"), edit(3, 1, 1, "older"), false),
+            (edit(3, 1, 1, "words"), hide(5, 1), true),
+            (edit(9, 1, 2, "words"), hide(5, 1), false),
+            (edit(9, 1, 2, "words"), unhide(7, 1, 1, "older"), false),
+            (edit(9, 1, 2, "words"), recall(10, 1), true),
+            (unhide(7, 1, 1, "words"), edit(9, 1, 2, "newer"), true),
+            (unhide(7, 1, 1, "words"), edit(3, 1, 1, "the same"), false),
+            (unhide(7, 1, 1, "words"), hide(5, 1), false),
+            (unhide(7, 1, 1, "words"), hide(8, 1), true),
+            (unhide(7, 1, 1, "words"), unhide(9, 1, 1, "again"), true),
+            (unhide(7, 1, 1, "words"), recall(8, 1), true),
+            (unhide(7, 1, 1, "words"), hide(8, 2), false),
+        ];
+        for (mut earlier, later, dropped) in table {
+            assert_eq!(fold_event(&mut earlier, &later), dropped, "{later:?}");
+            assert_eq!(format!("{earlier:?}").contains("words"), !dropped, "{later:?}");
         }
     }
 }
