@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// People of one group.
-const PEOPLE: usize = 2_000;
+const GROUP_PEOPLE_MOST: usize = 2_000;
 
 /// A title: 1 to 200 characters without control characters.
 ///
@@ -122,7 +122,7 @@ impl Conversations {
 
     fn known(&self, people: BTreeSet<u32>) -> Result<Vec<u32>, Refusal> {
         let directory = self.rights.directory().snapshot();
-        if people.len() > PEOPLE {
+        if people.len() > GROUP_PEOPLE_MOST {
             return Err(Refusal::of(RefusalCode::TooLarge).field("people"));
         }
         if people.iter().any(|id| directory.person(*id).is_none_or(|person| person.disabled)) {
@@ -188,7 +188,7 @@ impl Change for MembersChange<'_> {
         if added.is_empty() && removed.is_empty() {
             return Ok(Effect::default());
         }
-        if members.people.len() + added.len() - removed.len() > PEOPLE {
+        if members.people.len() + added.len() - removed.len() > GROUP_PEOPLE_MOST {
             return Err(Refusal::of(RefusalCode::TooLarge).field("add").into());
         }
         rows::add_members(tx, head.conversation, &added, now_ms).await?;

@@ -7,7 +7,7 @@ pub const FRONT_HERE: &str = "127.0.0.9";
 
 /// A role that is one process: its name in docker-compose.yml, and where it listens.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Endpoint {
     /// As docker-compose.yml calls it.
     pub name: String,
     /// Where others reach it.
@@ -18,6 +18,23 @@ pub struct Place {
     pub admin: String,
 }
 
+/// The front proxy's ports.
+#[derive(Clone, Copy, Debug)]
+pub struct FrontPorts {
+    /// For browsers: HTTP/1.1 and WebSocket.
+    pub http: u16,
+    /// For programs: gRPC over HTTP/2 without TLS.
+    pub grpc: u16,
+}
+
+impl FrontPorts {
+    /// Two that are free.
+    #[must_use]
+    pub fn free() -> Self {
+        Self { http: free_port(), grpc: free_port() }
+    }
+}
+
 /// Everything that the roles' settings name.
 #[derive(Clone, Debug)]
 pub struct Addresses {
@@ -26,20 +43,22 @@ pub struct Addresses {
     /// Redis's URL.
     pub redis: String,
     /// Presence.
-    pub presence: Place,
+    pub presence: Endpoint,
     /// Chat-cores.
-    pub chat_cores: Vec<Place>,
+    pub chat_cores: Vec<Endpoint>,
     /// Gateways.
-    pub gateways: Vec<Place>,
+    pub gateways: Vec<Endpoint>,
     /// Where browsers come to.
     pub public_url: String,
+    /// The front proxy's ports on 127.0.0.1.
+    pub front: FrontPorts,
     /// Where the front proxy's connections come from.
     pub front_network: String,
     /// The roles' shared key.
     pub key: String,
 }
 
-impl Place {
+impl Endpoint {
     fn here(name: &str) -> Self {
         let (address, admin) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
         Self { name: name.to_owned(), listen: address.clone(), address, admin }
@@ -64,14 +83,15 @@ impl Place {
 impl Addresses {
     /// On this machine, on free ports.
     #[must_use]
-    pub fn here(database: String, redis: String, key: String, front_port: u16) -> Self {
+    pub fn here(database: String, redis: String, key: String, front: FrontPorts) -> Self {
         Self {
             database,
             redis,
-            presence: Place::here("presence"),
-            chat_cores: ["chat-core-1", "chat-core-2"].map(Place::here).into(),
-            gateways: ["gateway-1", "gateway-2"].map(Place::here).into(),
-            public_url: format!("http://127.0.0.1:{front_port}"),
+            presence: Endpoint::here("presence"),
+            chat_cores: ["chat-core-1", "chat-core-2"].map(Endpoint::here).into(),
+            gateways: ["gateway-1", "gateway-2"].map(Endpoint::here).into(),
+            public_url: format!("http://127.0.0.1:{}", front.http),
+            front,
             front_network: FRONT_HERE.to_owned(),
             key,
         }
@@ -83,10 +103,11 @@ impl Addresses {
         Self {
             database: "postgres://yitang:${YITANG_DATABASE_PASSWORD:?}@postgres:5432/yitang".to_owned(),
             redis: "redis://redis:6379".to_owned(),
-            presence: Place::in_compose("presence", 7_200),
-            chat_cores: ["chat-core-1", "chat-core-2"].map(|name| Place::in_compose(name, 7_100)).into(),
-            gateways: ["gateway-1", "gateway-2"].map(|name| Place::in_compose(name, 8_080)).into(),
+            presence: Endpoint::in_compose("presence", 7_200),
+            chat_cores: ["chat-core-1", "chat-core-2"].map(|name| Endpoint::in_compose(name, 7_100)).into(),
+            gateways: ["gateway-1", "gateway-2"].map(|name| Endpoint::in_compose(name, 8_080)).into(),
             public_url: "${YITANG_PUBLIC_URL:-http://127.0.0.1:8080}".to_owned(),
+            front: FrontPorts { http: 8_080, grpc: 8_081 },
             front_network: "10.77.0.0/24".to_owned(),
             key: "${YITANG_KEY:?}".to_owned(),
         }

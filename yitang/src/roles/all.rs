@@ -1,7 +1,7 @@
 //! `yitang all`: the three roles in one process. The generated clients call the generated servers directly: the same
 //! contract as between processes, without a network.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use backbone::{Backbone, MemoryBackbone};
@@ -44,9 +44,11 @@ pub async fn all(mut settings: Settings) -> anyhow::Result<()> {
         let gateway = gateway.clone();
         move || gateway.ready()
     });
-    admin::serve(settings.listen.gateway_admin, metrics, health.clone()).await?;
+    let admin = admin::listen_or_move(settings.listen.gateway_admin).await?;
+    let admin_address = admin.local_addr().context("the admin port")?;
+    admin::serve(admin, metrics, health.clone());
     let mut serving = serve(&gateway, listener);
-    greet(&settings, &core, demo).await?;
+    greet(&settings, admin_address, &core, demo).await?;
 
     lifecycle::until_told(async { (&mut serving).await? }).await?;
     health.stopping();
@@ -68,9 +70,9 @@ async fn seed_demo(core: &ChatCore) -> anyhow::Result<()> {
 }
 
 /// Says where it is and how to come in, on standard output.
-async fn greet(settings: &Settings, core: &ChatCore, demo: bool) -> anyhow::Result<()> {
+async fn greet(settings: &Settings, admin: SocketAddr, core: &ChatCore, demo: bool) -> anyhow::Result<()> {
     let url = settings.public_url()?;
-    println!("Yitang 议堂 is at {url}");
+    println!("Yitang 议堂 is at {url}; metrics and health are at http://{admin}");
     if demo {
         println!("Sign in on this machine as member1 (a member), staff1 (staff and operator) …, password {}", seed::PASSWORD);
     }

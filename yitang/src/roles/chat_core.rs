@@ -38,7 +38,7 @@ pub async fn chat_core(settings: Settings) -> anyhow::Result<()> {
         let database = Arc::clone(&database);
         move || database.load(Ordering::Relaxed)
     });
-    admin::serve(settings.listen.chat_core_admin, metrics, health.clone()).await?;
+    admin::serve(admin::listen(settings.listen.chat_core_admin).await?, metrics, health.clone());
     let backbone = super::connect_backbone(&settings.redis)?;
     let _lock = settings.chat_core_options().store.lock()?;
     let core = Arc::new(start_core(&settings, backbone).await?);

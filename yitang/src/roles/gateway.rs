@@ -30,7 +30,7 @@ pub async fn gateway(settings: Settings, place: Place) -> anyhow::Result<()> {
         let gateway = gateway.clone();
         move || gateway.ready()
     });
-    admin::serve(settings.listen.gateway_admin, metrics, health.clone()).await?;
+    admin::serve(admin::listen(settings.listen.gateway_admin).await?, metrics, health.clone());
     let address = settings.listen.gateway;
     let listener = listen(address)?;
     let mut serving = serve(&gateway, listener);

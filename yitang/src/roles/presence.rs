@@ -21,7 +21,7 @@ pub async fn presence(settings: Settings) -> anyhow::Result<()> {
     settings.check_key()?;
     let metrics = admin::record()?;
     let health = Health::new(|| true);
-    admin::serve(settings.listen.presence_admin, metrics, health.clone()).await?;
+    admin::serve(admin::listen(settings.listen.presence_admin).await?, metrics, health.clone());
     let address = settings.listen.presence;
     let presence = Presence::start(settings.presence_options());
     let listener = listen(address)?;
