@@ -110,7 +110,7 @@ mod tests {
     use crate::{
         client::mark::{Mark, mark},
         generator::{
-            catalogue::{Catalogue, Learnt},
+            catalogue::{Catalogue, Decoded},
             wire::tests::whole,
         },
     };
@@ -122,7 +122,7 @@ mod tests {
         assert!((290..=310).contains(&frame.len()), "{}", frame.len());
         let Some(Some((2, payload, _))) = whole(&frame) else { panic!("not a frame") };
         let mut catalogue = Catalogue::new("run", &["room".to_owned()], 100);
-        let Ok(Learnt::Stretch(id)) = catalogue.learn(payload) else { panic!("not a batch") };
+        let Ok(Decoded::LiveFrame(id)) = catalogue.learn(payload) else { panic!("not a batch") };
         assert_eq!(catalogue.stretches[id as usize].posts, [(7, of)]);
     }
 }

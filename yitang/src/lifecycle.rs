@@ -1,4 +1,4 @@
-//! How a process is told to stop, and that it does.
+//! Stopping a process: by signal, in order, within bounded time.
 
 use std::{future::Future, time::Duration};
 
@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 ///
 /// # Errors
 /// When `part` ended, or failed.
-pub async fn until_told(part: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+pub async fn until_signalled(part: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     tokio::select! {

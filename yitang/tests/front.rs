@@ -52,7 +52,7 @@ async fn grpc_calls_and_streams_go_through_the_front_proxy() {
     let mut stream = ConversationServiceClient::new(channel).follow(follow).await.unwrap().into_inner();
     let mut last_seq = 0;
     for text in ["第一条", "第二条"] {
-        let mut member = Socket::of(web, Subprotocol::Proto, &sign_in(web, "member1").await).await;
+        let mut member = Socket::signed_in(web, Subprotocol::Proto, &sign_in(web, "member1").await).await;
         let post = Post {
             conversation: conversation.clone(),
             client_id: uuid::Uuid::now_v7().to_string(),

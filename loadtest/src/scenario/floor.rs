@@ -79,7 +79,7 @@ struct Pace {
     pub bytes: usize,
     /// Frames.
     pub rounds: u32,
-    /// At most so many a second, each after the one before has come to all.
+    /// Frames a second, at most: each is sent after the one before has reached all sockets.
     pub per_s: f64,
 }
 
@@ -166,13 +166,13 @@ impl Floors {
     /// When sockets fail or frames are lost.
     pub async fn and_last(mut self, report: &mut Report) -> anyhow::Result<()> {
         self.again().await?;
-        tell(report, &Floor::of(self.pace, &self.measured)?);
+        write_to_report(report, &Floor::from_measured(self.pace, &self.measured)?);
         Ok(())
     }
 }
 
 impl Floor {
-    fn of(pace: Pace, measured: &[Measured]) -> anyhow::Result<Self> {
+    fn from_measured(pace: Pace, measured: &[Measured]) -> anyhow::Result<Self> {
         let delivered: u64 = measured.iter().map(|one| one.delivered).sum();
         let all = |of: fn(&Measured) -> u64| measured.iter().map(of).sum::<u64>() as f64;
         let mut screens = Latencies::default().whole;
@@ -187,7 +187,7 @@ impl Floor {
             cpu_us_per_delivery: all(|one| one.used.total_us) / delivered as f64,
             cpu_user_us_per_delivery: all(|one| one.used.user_us) / delivered as f64,
             each_cpu_us_per_delivery: measured.iter().map(|one| one.used.total_us as f64 / one.delivered as f64).collect(),
-            latency_ms: Summary::of(&screens),
+            latency_ms: Summary::from_histogram(&screens),
             generator_share: all(|one| one.generator.total_us) / elapsed.as_micros() as f64,
             plot: percentiles("The floor: write to screen, by percentile", &screens),
         })
@@ -253,13 +253,13 @@ async fn measure(pace: Pace, cores: &CoreArgs) -> anyhow::Result<Measured> {
 /// When it cannot be measured.
 pub async fn run(args: FloorArgs) -> anyhow::Result<()> {
     let pace = Pace::beside(args.measure.unwrap_or(1), args.bytes, args.per_s);
-    let floor = Floor::of(pace, &[measure(pace, &args.cores).await?])?;
+    let floor = Floor::from_measured(pace, &[measure(pace, &args.cores).await?])?;
     let mut report = Report::new("floor", floor.connections);
     report.cpu_us_per_delivery = Some(floor.cpu_us_per_delivery);
     report.cpu_user_us_per_delivery = Some(floor.cpu_user_us_per_delivery);
     report.latency_ms = Some(floor.latency_ms);
     report.generator_share = Some(floor.generator_share);
-    tell(&mut report, &floor);
+    write_to_report(&mut report, &floor);
     report.emit(&args.report)
 }
 
@@ -270,8 +270,8 @@ pub fn agrees(floor: &Floor) -> Option<bool> {
     Some((low * (1.0 - AGREE)..=high * (1.0 + AGREE)).contains(&floor.cpu_us_per_delivery))
 }
 
-/// Writes it into a report beside what the server's delivery cost.
-fn tell(report: &mut Report, floor: &Floor) {
+/// Writes the floor into a report beside the cost of the server's delivery.
+fn write_to_report(report: &mut Report, floor: &Floor) {
     report.floor_cpu_us_per_delivery = Some(floor.cpu_us_per_delivery);
     report.ratio_to_floor = report.cpu_us_per_delivery.map(|cpu| cpu / floor.cpu_us_per_delivery);
     if agrees(floor) == Some(false) {

@@ -20,21 +20,21 @@ use crate::{
     client::{self, Session, now_us},
     generator::{
         arrivals::Latencies,
-        orders::{Flow, Found, Seat},
+        orders::{Flow, RunFindings, Seat},
     },
     report::{Report, Summary, percentiles},
 };
 
-/// Before what is measured, everything is warmed up so long.
+/// Length of the warm-up before the measurement.
 const WARM: Duration = Duration::from_secs(2);
-/// What is to be reached, posts a second.
+/// The goal, posts a second.
 const GOAL_PER_S: f64 = 20_000.0;
-/// At most so many acknowledged posts are read back.
+/// Acknowledged posts that are read back, at most.
 const READ_BACK: usize = 100_000;
 
 /// One run: what was acknowledged, when, and what it cost.
 struct Run {
-    found: Found,
+    found: RunFindings,
     seconds: f64,
     measured: Measured,
 }
@@ -102,13 +102,13 @@ pub async fn run(args: PostArgs) -> anyhow::Result<()> {
     report.acknowledged_per_s = Some(per_s(&most));
     report.posts_per_s = Some(per_s(&half));
     let (at_most, at_half) = (receipts(&most), receipts(&half));
-    report.latency_ms = Some(Summary::of(&at_half.whole));
-    report.also("latency_at_most_ms", Summary::of(&at_most.whole));
+    report.latency_ms = Some(Summary::from_histogram(&at_half.whole));
+    report.also("latency_at_most_ms", Summary::from_histogram(&at_most.whole));
     // Of the time that was measured: warming up and ending are not in it.
-    most.measured.tell(&mut report, 0, (per_s(&most) * most.measured.seconds) as u64);
+    most.measured.write_to_report(&mut report, 0, (per_s(&most) * most.measured.seconds) as u64);
     report.also(
         "half_load",
-        json!({ "posts_per_s": per_s(&half), "latency_ms": Summary::of(&at_half.whole), "generator_shares": half.measured.generators }),
+        json!({ "posts_per_s": per_s(&half), "latency_ms": Summary::from_histogram(&at_half.whole), "generator_shares": half.measured.generators }),
     );
     report.errors.clone_from(&most.found.errors);
     report.plots.push(percentiles("Post to receipt at half the load, by percentile", &at_half.whole));
@@ -169,10 +169,10 @@ async fn through(args: &PostArgs, sessions: &[Session], rooms: &[String], run: &
     room.fleet.post(Flow { first, count: 0, start_us: now_us(), per_s, at_once, bytes: crowd.bytes, mixed: false }).await?;
     tokio::time::sleep(WARM).await;
     let meter = Meter::start(&crowd.server_pids, room.fleet.pids());
-    let before = room.fleet.tell().await?.acknowledged;
+    let before = room.fleet.progress().await?.acknowledged;
     tokio::time::sleep(Duration::from_secs(crowd.seconds)).await;
-    let (measured, after) = (meter.read(), room.fleet.tell().await?.acknowledged);
-    room.fleet.hush().await?;
+    let (measured, after) = (meter.read(), room.fleet.progress().await?.acknowledged);
+    room.fleet.stop().await?;
     finish_posts(&mut room.fleet, Duration::from_secs(crowd.settle_s)).await?;
     let found = room.fleet.finish().await?;
     // All are checked; the rate is that of the time between.
@@ -199,7 +199,7 @@ async fn read_back(
     core: Option<&ChatCore>,
     rooms: &[String],
     run: &str,
-    founds: &[&Found],
+    founds: &[&RunFindings],
 ) -> anyhow::Result<Read> {
     let mut by_room: HashMap<u32, HashMap<u64, u32>> = HashMap::new();
     for (post, room, seq) in founds.iter().flat_map(|found| &found.acknowledged) {

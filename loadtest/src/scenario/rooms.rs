@@ -14,7 +14,7 @@ use crate::{
     report::{Report, Summary},
 };
 
-/// `rooms`: groups of so many.
+/// `rooms`: groups of `--people` people.
 ///
 /// # Errors
 /// When the service cannot be reached, a group cannot be made, or sockets do not come in.
@@ -73,10 +73,10 @@ async fn run(scenario: &'static str, args: &CrowdArgs, sessions: &[Session], roo
     room.fleet.begin().await?;
     let measured = post_part(args, &mut room.fleet, 0, count).await?;
     let found = room.fleet.finish().await?;
-    judge::tell(&mut report, &found, measured.seconds - LEAD.as_secs_f64());
+    judge::write_to_report(&mut report, &found, measured.seconds - LEAD.as_secs_f64());
     let delivered = report.findings.map_or(0, |findings| findings.delivered);
-    measured.tell(&mut report, delivered, u64::from(count));
-    report.also("connect_ms", Summary::of_ms(&found.connect_ms));
+    measured.write_to_report(&mut report, delivered, u64::from(count));
+    report.also("connect_ms", Summary::from_ms(&found.connect_ms));
     if let Some(floors) = floors {
         floors.and_last(&mut report).await?;
     }

@@ -19,7 +19,7 @@ use crate::{
     report::{Plot, Report},
 };
 
-/// Memory is read this often.
+/// Interval at which memory is read.
 const EVERY: Duration = Duration::from_secs(5);
 /// Caches, rings, pools of connections and the allocator fill meanwhile: ten minutes is what a connection that nobody uses is kept.
 /// In shorter runs, a half.
@@ -55,14 +55,14 @@ pub async fn run(args: SoakArgs) -> anyhow::Result<()> {
     }
     let measured = meter.read();
     room.fleet.churn(0.0, Duration::ZERO).await?;
-    room.fleet.hush().await?;
+    room.fleet.stop().await?;
     let all = (crowd.viewers + crowd.posters.max(1)) as u32;
     room.fleet.until(Duration::from_secs(60), |sum| sum.live >= all).await?;
     finish_posts(&mut room.fleet, Duration::from_secs(crowd.settle_s)).await?;
     let found = room.fleet.finish().await?;
-    judge::tell(&mut report, &found, measured.seconds);
+    judge::write_to_report(&mut report, &found, measured.seconds);
     let delivered = report.findings.map_or(0, |findings| findings.delivered);
-    measured.tell(&mut report, delivered, found.acknowledged.len() as u64);
+    measured.write_to_report(&mut report, delivered, found.acknowledged.len() as u64);
     report.also("verdicts", &found.verdicts);
 
     let mut plot = Plot::new("Resident memory", "seconds", "KiB");

@@ -59,7 +59,7 @@ impl Outcome {
 
     /// From a load test's report, and when the fault began and ended (milliseconds since 1970).
     #[must_use]
-    pub fn of(fault: &'static str, topology: &str, storage: Storage, report: &Report, (began_ms, ended_ms): (i64, i64)) -> Self {
+    pub fn from_report(fault: &'static str, topology: &str, storage: Storage, report: &Report, (began_ms, ended_ms): (i64, i64)) -> Self {
         // [due, acknowledged, seen by the last viewer]
         let slow = report.detail.iter().filter(|[due, _, seen]| seen - due > SLOW_MS && *seen >= began_ms);
         let whole_ms = slow.map(|[_, _, seen]| *seen).max().unwrap_or(ended_ms).max(ended_ms);
@@ -101,13 +101,13 @@ mod tests {
     #[test]
     fn whole_again_is_when_the_last_slow_comment_arrived() {
         let detail = vec![[0, 5, 10], [1_100, 4_000, 4_500], [1_200, 4_000, 5_500], [6_000, 6_010, 6_020]];
-        let outcome = Outcome::of("test", "", Storage::default(), &report(detail), (1_000, 3_000));
+        let outcome = Outcome::from_report("test", "", Storage::default(), &report(detail), (1_000, 3_000));
         assert_eq!((outcome.fault_seconds, outcome.seconds_until_whole, outcome.acknowledged_during), (2.0, 2.5, 2));
         assert!(outcome.holds());
     }
 
     #[test]
     fn a_fault_in_which_nothing_was_acknowledged_shows_nothing() {
-        assert!(!Outcome::of("test", "", Storage::default(), &report(vec![[0, 5, 10]]), (1_000, 1_000)).holds());
+        assert!(!Outcome::from_report("test", "", Storage::default(), &report(vec![[0, 5, 10]]), (1_000, 1_000)).holds());
     }
 }

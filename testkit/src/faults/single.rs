@@ -75,7 +75,7 @@ impl Single {
     pub fn kill_and_restart(&mut self, load: &Load) -> anyhow::Result<Outcome> {
         let targets = vec![self.target()];
         let process = &mut self.process;
-        let storage = Storage::of_sqlite(&self.data)?;
+        let storage = Storage::from_sqlite(&self.data)?;
         let (report, happened) = load.beside("kill-all", &targets, Duration::from_secs(3), || {
             let began_ms = now_ms();
             process.kill();
@@ -83,6 +83,6 @@ impl Single {
             process.wait_ready(READY_WITHIN)?;
             Ok((began_ms, now_ms()))
         })?;
-        Ok(Outcome::of("kill -9 and restart of all", "yitang all on SQLite", storage, &report, happened))
+        Ok(Outcome::from_report("kill -9 and restart of all", "yitang all on SQLite", storage, &report, happened))
     }
 }

@@ -1,20 +1,20 @@
-//! Where each part of the topology is, by name: on this machine, or in docker-compose.yml's network.
+//! The addresses of the topology's parts: on this machine, or in docker-compose.yml's network.
 
 use crate::free_port;
 
-/// Where nginx calls from on this machine: another address than any browser's, so that it can be told from them.
+/// The address that nginx connects from on this machine: not one of a browser's, so that the gateway can trust it alone.
 pub const FRONT_HERE: &str = "127.0.0.9";
 
 /// A role that is one process: its name in docker-compose.yml, and where it listens.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// As docker-compose.yml calls it.
+    /// Its service name in docker-compose.yml.
     pub name: String,
-    /// Where others reach it.
+    /// The address that others connect to.
     pub address: String,
-    /// Where it listens itself.
+    /// The address that it listens on.
     pub listen: String,
-    /// Its admin port.
+    /// The address of its admin port.
     pub admin: String,
 }
 
@@ -48,11 +48,11 @@ pub struct Addresses {
     pub chat_cores: Vec<Endpoint>,
     /// Gateways.
     pub gateways: Vec<Endpoint>,
-    /// Where browsers come to.
+    /// The URL that browsers open.
     pub public_url: String,
     /// The front proxy's ports on 127.0.0.1.
     pub front: FrontPorts,
-    /// Where the front proxy's connections come from.
+    /// The addresses that the front proxy connects from.
     pub front_network: String,
     /// The roles' shared key.
     pub key: String,

@@ -24,21 +24,21 @@ use crate::{Child, Postgres, Redis, RedisCluster};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// Which Redis.
+/// The kind of Redis that a topology runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RedisKind {
-    /// One server.
+    /// A single server.
     Single,
-    /// Three nodes.
+    /// A cluster of three masters.
     Cluster,
 }
 
 /// Redis as it runs.
 #[derive(Debug)]
 pub enum RedisServers {
-    /// One server.
+    /// A single server.
     Single(Redis),
-    /// Three nodes.
+    /// A cluster of three masters.
     Cluster(RedisCluster),
 }
 
@@ -59,10 +59,10 @@ impl RedisServers {
     }
 }
 
-/// All of it. Gone when dropped.
+/// The running topology. Its processes end when it is dropped.
 #[derive(Debug)]
 pub struct Topology {
-    // Dropped in this order: callers before whom they call.
+    // Dropped in this order: callers before those that they call.
     front: Option<Child>,
     /// Gateways.
     pub gateways: Vec<RoleProcess>,
@@ -74,7 +74,7 @@ pub struct Topology {
     pub redis: RedisServers,
     /// PostgreSQL.
     pub postgres: Postgres,
-    /// Which Redis.
+    /// The kind of Redis it runs on.
     pub kind: RedisKind,
     /// Where everything is.
     pub addresses: Addresses,

@@ -21,7 +21,7 @@ use crate::{
 /// # Errors
 /// When the settings do not do, or what it needs is not there.
 pub async fn all(mut settings: Settings) -> anyhow::Result<()> {
-    settings.make_up_key()?;
+    settings.ensure_key()?;
     let metrics = admin::record()?;
     // Before anything is written: a second one on the same data would find the port taken.
     let address = settings.listen.gateway;
@@ -50,7 +50,7 @@ pub async fn all(mut settings: Settings) -> anyhow::Result<()> {
     let mut serving = serve(&gateway, listener);
     greet(&settings, admin_address, &core, demo).await?;
 
-    lifecycle::until_told(async { (&mut serving).await? }).await?;
+    lifecycle::until_signalled(async { (&mut serving).await? }).await?;
     health.stopping();
     let stopping = async {
         gateway.drain().await;

@@ -50,7 +50,7 @@ pub async fn chat_core(settings: Settings) -> anyhow::Result<()> {
     let mut serving = tokio::spawn(grpc::serve(listener, routes, &settings.lifecycle, stop.clone()));
     tracing::info!(%address, "chat-core serves");
 
-    lifecycle::until_told(async { (&mut serving).await? }).await?;
+    lifecycle::until_signalled(async { (&mut serving).await? }).await?;
     health.stopping();
     asking.abort();
     let _ = asking.await;

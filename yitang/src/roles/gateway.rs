@@ -36,7 +36,7 @@ pub async fn gateway(settings: Settings, place: Place) -> anyhow::Result<()> {
     let mut serving = serve(&gateway, listener);
     tracing::info!(%address, "the gateway serves");
 
-    lifecycle::until_told(async { (&mut serving).await? }).await?;
+    lifecycle::until_signalled(async { (&mut serving).await? }).await?;
     health.stopping();
     lifecycle::stop_within(Duration::from_secs(settings.lifecycle.stop_s), gateway.drain()).await;
     Ok(())

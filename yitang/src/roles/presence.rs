@@ -29,7 +29,7 @@ pub async fn presence(settings: Settings) -> anyhow::Result<()> {
     let mut serving = tokio::spawn(grpc::serve(listener, presence.routes(), &settings.lifecycle, stop.clone()));
     tracing::info!(%address, "presence serves");
 
-    lifecycle::until_told(async { (&mut serving).await? }).await?;
+    lifecycle::until_signalled(async { (&mut serving).await? }).await?;
     health.stopping();
     // Its callers hold streams that never end by themselves, and come back elsewhere within a second: there is nothing
     // to finish.

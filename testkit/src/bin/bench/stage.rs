@@ -30,7 +30,7 @@ pub struct Wanted<'a> {
     pub role_cpus: Option<&'a str>,
     /// The gateways' core, where they have one for themselves.
     pub gateway_cpus: Option<&'a str>,
-    /// `yitang all` on SQLite; or roles with so many gateways.
+    /// The number of gateways of roles that run apart; `None`: `yitang all` on SQLite.
     pub gateways: Option<usize>,
     /// Roles on SQLite instead of PostgreSQL.
     pub sqlite: bool,
