@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::generator::{
     arrivals::{Latencies, histogram},
-    orders::{Flow, RunFindings, Answer, Order, Plan, Seat, Progress, FrameSummary},
+    orders::{Answer, Flow, FrameSummary, Order, Plan, Progress, RunFindings, Seat},
 };
 
 /// A process with some thousands of sockets.

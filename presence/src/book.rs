@@ -157,7 +157,14 @@ impl Book {
     ///
     /// # Errors
     /// When the stream was replaced, its set is not complete yet, a change is missing, or the gateway reports too many people.
-    pub fn apply_change(&mut self, name: &str, stream: StreamId, number: u64, joined: Vec<Here>, left: Vec<Gone>) -> Result<(), StreamError> {
+    pub fn apply_change(
+        &mut self,
+        name: &str,
+        stream: StreamId,
+        number: u64,
+        joined: Vec<Here>,
+        left: Vec<Gone>,
+    ) -> Result<(), StreamError> {
         let gateway = find_by_stream(&mut self.gateways, name, stream)?;
         if gateway.incoming.is_some() {
             return Err(StreamError::OutOfTurn);

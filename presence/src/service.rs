@@ -28,7 +28,7 @@ use tonic::{Request, Response, Status, Streaming, service::Routes};
 
 use crate::{
     Book, Options,
-    book::{StreamError, StreamId, SentCounts},
+    book::{SentCounts, StreamError, StreamId},
 };
 
 /// Rooms in one message of counts: far below gRPC's 4 MiB.
@@ -135,7 +135,8 @@ impl GatewayStream {
         if hello.gateway.is_empty() || hello.gateway.len() > NAME_MOST {
             return Err(Status::invalid_argument("a gateway needs a name of at most 128 bytes"));
         }
-        let stream = shared.book.lock().open_stream(&hello.gateway, hello.incarnation, hello.gateways, shared.now_ms()).map_err(to_status)?;
+        let stream =
+            shared.book.lock().open_stream(&hello.gateway, hello.incarnation, hello.gateways, shared.now_ms()).map_err(to_status)?;
         tracing::info!(gateway = hello.gateway, incarnation = hello.incarnation, "a gateway reports");
         Ok(Self { shared, gateway: hello.gateway, stream })
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use presence::{Book, StreamError, Options, StreamId, SentCounts};
+use presence::{Book, Options, SentCounts, StreamError, StreamId};
 use proptest::prelude::*;
 use proto::internal::v1::{Gone, Here, RoomCounts};
 

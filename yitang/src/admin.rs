@@ -108,9 +108,7 @@ pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 pub async fn listen_or_move(address: SocketAddr) -> anyhow::Result<TcpListener> {
     match TcpListener::bind(address).await {
         Err(error)
-            if error.kind() == ErrorKind::AddrInUse
-                && address == ListenSettings::default().gateway_admin
-                && is_yitang(address).await =>
+            if error.kind() == ErrorKind::AddrInUse && address == ListenSettings::default().gateway_admin && is_yitang(address).await =>
         {
             listen(SocketAddr::new(address.ip(), 0)).await
         }

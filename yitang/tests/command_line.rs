@@ -3,10 +3,11 @@
 
 use std::{
     fs,
-    io::Read as _,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
     os::unix::fs::PermissionsExt as _,
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use testkit::{Postgres, free_port};
@@ -154,8 +155,8 @@ fn a_second_service_on_the_same_file_is_refused_and_so_is_a_restore() {
     let (listen, admin) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
     let mut first = Command::new(env!("CARGO_BIN_EXE_yitang"))
         .args(["all", "--listen", &listen, "--admin", &admin, "--data", folder.path().to_str().unwrap()])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     // Its greeting comes when all stands.
@@ -171,4 +172,78 @@ fn a_second_service_on_the_same_file_is_refused_and_so_is_a_restore() {
     assert!(!second.status.success() && printed(&second).contains("another process"), "{}", printed(&second));
     assert!(backed_up.status.success(), "{}", printed(&backed_up));
     assert!(!restored.status.success() && printed(&restored).contains("stop the service"), "{}", printed(&restored));
+}
+
+/// `yitang all` with the default admin port, killed when dropped; and the admin address that it prints.
+struct Running {
+    process: std::process::Child,
+    admin: String,
+}
+
+impl Running {
+    fn start(folder: &Path) -> Self {
+        let listen = format!("127.0.0.1:{}", free_port());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_yitang"));
+        command.args(["all", "--listen", &listen, "--data", folder.to_str().unwrap()]);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("YITANG_")) {
+            command.env_remove(name);
+        }
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut greeting = String::new();
+        BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut greeting).unwrap();
+        let admin = greeting.trim().rsplit("http://").next().unwrap().to_owned();
+        assert!(greeting.contains(&listen) && admin != listen, "{greeting}");
+        Self { process, admin }
+    }
+
+    /// The metrics that its admin port serves.
+    fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(&self.admin).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn a_second_service_beside_one_that_runs_finds_an_admin_port_of_its_own() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let (first, second) = (Running::start(folders[0].path()), Running::start(folders[1].path()));
+    assert_ne!(first.admin, second.admin, "both are told where they are");
+    for running in [&first, &second] {
+        assert!(running.metrics().contains("yitang_process_started"), "{}", running.admin);
+    }
+    // An address that was chosen is not given up for another.
+    let folder = tempfile::tempdir().unwrap();
+    let listen = format!("127.0.0.1:{}", free_port());
+    let third = yitang(folder.path(), &["all", "--listen", &listen, "--admin", &second.admin]);
+    assert!(!third.status.success() && printed(&third).contains(&second.admin), "{}", printed(&third));
+}
+
+#[test]
+fn make_run_on_another_port_has_a_data_folder_of_its_own() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut make = Command::new("make");
+        make.env_remove("PORT").env_remove("DATA").env_remove("MAKEFLAGS");
+        // Without running anything.
+        let output = make.arg("--dry-run").arg("-C").arg(root).arg("run").args(arguments).output().unwrap();
+        printed(&output)
+    };
+    for (arguments, expected) in [
+        (&[][..], "--listen 127.0.0.1:8080 --data data\n"),
+        (&["PORT=9000"][..], "--listen 127.0.0.1:9000 --data data-9000\n"),
+        (&["PORT=9000", "DATA=/tmp/hall"][..], "--listen 127.0.0.1:9000 --data /tmp/hall\n"),
+    ] {
+        let shown = run(arguments);
+        assert!(shown.contains(expected), "{arguments:?}: {shown}");
+    }
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{
     Session, http,
     mark::{Mark, post_of, text_of},
-    record::{Arrival, PostRecord, Order, Record, Shared},
+    record::{Arrival, Order, PostRecord, Record, Shared},
     socket::{Incoming, Socket},
     wall_ms,
 };
@@ -145,7 +145,12 @@ impl Viewer {
         Position { conversation: self.shared.conversation.clone(), epoch: self.epoch, seq: self.at }
     }
 
-    async fn run_connection(&mut self, mut socket: Socket, orders: &mut mpsc::Receiver<Order>, finish: &tokio_util::sync::CancellationToken) {
+    async fn run_connection(
+        &mut self,
+        mut socket: Socket,
+        orders: &mut mpsc::Receiver<Order>,
+        finish: &tokio_util::sync::CancellationToken,
+    ) {
         let mut last_frame = Instant::now();
         let mut tick = tokio::time::interval(Duration::from_millis(250));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

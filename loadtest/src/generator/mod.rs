@@ -3,13 +3,13 @@
 
 pub mod arrivals;
 pub mod catalogue;
-mod posters;
-mod transport;
+mod frames;
 pub mod orders;
 mod poster;
+mod posters;
 mod seats;
 mod socket;
-mod frames;
+mod transport;
 pub mod wire;
 
 use std::{
@@ -24,8 +24,8 @@ use mio::{Events, Poll, Token, Waker};
 use self::{
     arrivals::{Latencies, Sparse},
     catalogue::Catalogue,
+    orders::{Answer, Order, Plan, Progress, Reached, RunFindings},
     posters::Posters,
-    orders::{RunFindings, Answer, Order, Plan, Reached, Progress},
     seats::Seats,
     socket::Outcome,
 };

@@ -9,7 +9,7 @@ use proto::v1::{Receipt, Refusal};
 
 use super::{
     arrivals::Latencies,
-    orders::{Flow, RunFindings, Plan, Progress},
+    orders::{Flow, Plan, Progress, RunFindings},
     poster::{PostOutcome, Poster},
     seats::Seats,
 };

@@ -15,9 +15,9 @@ use proto::v1::{Retry, Verdict, client_frame};
 
 use super::{
     catalogue::Catalogue,
+    orders::{Plan, Progress, RunFindings, Seat},
+    socket::{ConnectOptions, Connection, Cursor, Outcome},
     transport::{Transport, trust},
-    orders::{RunFindings, Plan, Seat, Progress},
-    socket::{Connection, Outcome, Cursor, ConnectOptions},
 };
 
 /// One socket in this number decodes every frame in full.

@@ -9,8 +9,8 @@ use proto::{
 };
 
 use super::{
-    catalogue::{Catalogue, FrameId, Decoded},
-    reader::{Step, FrameReader},
+    catalogue::{Catalogue, Decoded, FrameId},
+    reader::{FrameReader, Step},
     wire,
 };
 
@@ -291,7 +291,14 @@ impl Connection {
         }
     }
 
-    fn handle_frame(&mut self, frame: ServerFrame, cursor: &mut Cursor, options: &ConnectOptions<'_>, out: &mut Vec<u8>, outcomes: &mut Vec<Outcome>) {
+    fn handle_frame(
+        &mut self,
+        frame: ServerFrame,
+        cursor: &mut Cursor,
+        options: &ConnectOptions<'_>,
+        out: &mut Vec<u8>,
+        outcomes: &mut Vec<Outcome>,
+    ) {
         use server_frame::Frame as F;
         match frame.frame {
             Some(F::Welcome(welcome)) => {

@@ -16,7 +16,7 @@ use crate::{
     checker::{self, Outcome},
     client::{
         self,
-        record::{Counters, PostRecord, Order, Record, Shared},
+        record::{Counters, Order, PostRecord, Record, Shared},
         viewer::Viewer,
         wall_ms,
     },

@@ -126,17 +126,17 @@ impl Server {
     }
 }
 
-/// The floor of a run, measured in parts: before it, after it, and between where it is cut. What a machine that is shared makes
-/// slower or faster meanwhile, it makes so for both.
-pub struct Floors {
+/// The floor of a run, measured in parts: before it, after it, and between its parts, so that a change in the speed of a shared
+/// machine is in both.
+pub struct FloorRun {
     pace: Pace,
     cores: CoreArgs,
     measured: Vec<Measured>,
 }
 
-impl Floors {
-    /// Measures the first part now, where the run wants a floor: as many sockets as a room has, at the run's pace. `turns`: parts of
-    /// the run, before each of which and after the last of which it is measured.
+impl FloorRun {
+    /// Measures the first part, where the run wants a floor: `connections` sockets at the run's pace. `turns`: parts of the run;
+    /// the floor is measured before each and after the last.
     ///
     /// # Errors
     /// When sockets fail or frames are lost.
@@ -147,7 +147,7 @@ impl Floors {
         let whole = Pace::beside(connections, args.floor_bytes, args.posts_per_s);
         let pace = Pace { rounds: whole.rounds.div_ceil(1 + turns.max(1)), ..whole };
         let mut this = Self { pace, cores: args.cores.clone(), measured: Vec::new() };
-        this.again().await?;
+        this.measure_part().await?;
         Ok(Some(this))
     }
 
@@ -155,7 +155,7 @@ impl Floors {
     ///
     /// # Errors
     /// When sockets fail or frames are lost.
-    pub async fn again(&mut self) -> anyhow::Result<()> {
+    pub async fn measure_part(&mut self) -> anyhow::Result<()> {
         self.measured.push(measure(self.pace, &self.cores).await?);
         Ok(())
     }
@@ -164,8 +164,8 @@ impl Floors {
     ///
     /// # Errors
     /// When sockets fail or frames are lost.
-    pub async fn and_last(mut self, report: &mut Report) -> anyhow::Result<()> {
-        self.again().await?;
+    pub async fn finish(mut self, report: &mut Report) -> anyhow::Result<()> {
+        self.measure_part().await?;
         write_to_report(report, &Floor::from_measured(self.pace, &self.measured)?);
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::{
-    floor::Floors,
+    floor::FloorRun,
     judge,
     meter::{Measured, Meter, share},
     setup,
@@ -95,7 +95,7 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
     report.also("generators", args.generators + usize::from(args.posts_per_s > 0.0));
     report.also("gateways", args.target.target.len());
     report.also("deflate", args.deflate);
-    let mut floors = Floors::first(&args, args.viewers, args.turns).await?;
+    let mut floors = FloorRun::start(&args, args.viewers, args.turns).await?;
     let connecting = Meter::start(&args.server_pids, Vec::new());
     let mut room = Room::fill(&args, &sessions, if args.viewers > 5_000 { 500 } else { 100 }).await?;
     report.also("connect_s", room.connect_s);
@@ -131,7 +131,7 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
             if let Some(floors) = &mut floors
                 && turn > 1
             {
-                floors.again().await?;
+                floors.measure_part().await?;
             }
             let count = (u64::from(total) * u64::from(turn) / u64::from(turns)) as u32 - first;
             measured.add(post_part(&args, &mut room.fleet, first, count).await?);
@@ -155,7 +155,7 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
     }
     report.plots.push(room.coming);
     if let Some(floors) = floors {
-        floors.and_last(&mut report).await?;
+        floors.finish(&mut report).await?;
     }
     report.emit(&args.report)
 }

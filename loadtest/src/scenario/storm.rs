@@ -26,9 +26,9 @@ use crate::{
 };
 
 /// Sockets of the gateway that dies, and of the one that stays.
-const GOES: u8 = 0;
-const STAYS: u8 = 1;
-/// How long all is watched before the fault, and after all are whole again.
+const LEAVING: u8 = 0;
+const STAYING: u8 = 1;
+/// Time of measurement before the fault, and again after all sockets have everything.
 const CALM: Duration = Duration::from_secs(8);
 
 /// Runs it and reports.
@@ -50,7 +50,7 @@ pub async fn run(args: StormArgs) -> anyhow::Result<()> {
     plan.bucket_us = 500;
     let seats = setup::viewers(&sessions, 0, 1).into_iter().enumerate().map(|(number, seat)| {
         let stays = number >= args.on_first;
-        Seat { target: u16::from(stays), group: if stays { STAYS } else { GOES }, ..seat }
+        Seat { target: u16::from(stays), group: if stays { STAYING } else { LEAVING }, ..seat }
     });
     let mut shares = deal(seats.collect(), crowd.generators);
     let posters = setup::posters(&sessions[crowd.viewers - crowd.posters.clamp(1, crowd.viewers)..], 0, 1);
@@ -94,7 +94,7 @@ pub async fn run(args: StormArgs) -> anyhow::Result<()> {
     let (fault, end) = (killed_us / 1_000_000, killed_us / 1_000_000 + whole.unwrap_or(args.patience_s as f64).ceil() as i64);
     let of = |from: i64, to: i64| {
         let mut sum = histogram(2);
-        for (_, seconds) in groups.get(&STAYS).iter().flat_map(|stays| stays.seconds.range(from..to)) {
+        for (_, seconds) in groups.get(&STAYING).iter().flat_map(|stays| stays.seconds.range(from..to)) {
             // Both have the same bounds.
             let _ = sum.add(seconds);
         }
@@ -119,7 +119,7 @@ pub async fn run(args: StormArgs) -> anyhow::Result<()> {
             }),
         );
     }
-    let stayed = latencies(&found.latencies, |group| group == STAYS);
+    let stayed = latencies(&found.latencies, |group| group == STAYING);
     report.plots.push(crate::report::by_second("Post to screen of those who stayed", &stayed));
     report.plots.push(coming);
     report.emit(&crowd.report)

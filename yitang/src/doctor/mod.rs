@@ -90,7 +90,8 @@ fn check_settings(settings: &Settings, role: Role) -> Vec<Finding> {
             Err(error) => Finding::bad("the public address", error.to_string()),
         });
         if settings.gateway.edge.demo && !settings.listen.gateway.ip().is_loopback() {
-            findings.push(Finding::warning("the demonstration is shown beyond this machine", "its people can sign in from this machine only"));
+            findings
+                .push(Finding::warning("the demonstration is shown beyond this machine", "its people can sign in from this machine only"));
         }
     }
     findings
