@@ -166,11 +166,11 @@ impl GatewayStream {
     }
 }
 
-fn to_status(to_status: StreamError) -> Status {
+fn to_status(error: StreamError) -> Status {
     metrics::counter!("yitang_presence_streams_broken_total").increment(1);
-    match to_status {
-        StreamError::TooMuch => Status::resource_exhausted(to_status.to_string()),
-        StreamError::Replaced | StreamError::Hole { .. } | StreamError::OutOfTurn => Status::failed_precondition(to_status.to_string()),
+    match error {
+        StreamError::TooMuch => Status::resource_exhausted(error.to_string()),
+        StreamError::Replaced | StreamError::Hole { .. } | StreamError::OutOfTurn => Status::failed_precondition(error.to_string()),
     }
 }
 

@@ -175,8 +175,8 @@ fn partition_named(servers: &Servers, channel: Option<Value>) -> Option<Partitio
     }
 }
 
-async fn send_command(connection: &MultiplexedConnection, subscribe_command: &str, channel: &str) -> Result<(), RedisError> {
-    redis::cmd(subscribe_command).arg(channel).exec_async(&mut connection.clone()).await
+async fn send_command(connection: &MultiplexedConnection, command: &str, channel: &str) -> Result<(), RedisError> {
+    redis::cmd(command).arg(channel).exec_async(&mut connection.clone()).await
 }
 
 /// The host of a URL, without user and password.

@@ -28,14 +28,14 @@ const PAUSES: [&str; 4] = ["，", "。", "、", "；"];
 
 /// The mark of a post, as text.
 #[must_use]
-pub fn mark(run: &str, mark: Mark) -> String {
+pub fn mark_text(run: &str, mark: Mark) -> String {
     format!("〔{run}:{}:{}〕", mark.index, mark.due_us)
 }
 
 /// The text of a post, about `bytes` bytes of UTF-8. Equal for equal arguments: a post sent again is the same post.
 #[must_use]
 pub fn text_of(run: &str, mark: Mark, bytes: usize) -> String {
-    let mut text = mark(run, mark);
+    let mut text = mark_text(run, mark);
     text.reserve(bytes.saturating_sub(text.len()) + 16);
     let mut state = u64::from(mark.index).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5DEE_CE66_D1CE_4E5B;
     let mut words = 0;
@@ -98,7 +98,7 @@ mod tests {
         let mark = Mark { index: 3, due_us: 9 };
         for kind in [
             event::Kind::Edit(Edit { text: text_of("run", mark, 100), ..Edit::default() }),
-            event::Kind::Recall(Recall { reason: mark("run", mark), target: 1 }),
+            event::Kind::Recall(Recall { reason: mark_text("run", mark), target: 1 }),
         ] {
             assert_eq!(post_of(&Event { kind: Some(kind), ..Event::default() }, "run"), Some(mark));
         }

@@ -346,7 +346,7 @@ impl Viewer {
         let to = self.waiting.first_key_value().map_or(0, |(first, _)| first - 1).max(self.gap_to);
         for event in page.events {
             if event.seq <= to && event.seq > self.at && !self.waiting.contains_key(&event.seq) {
-                self.arrived(&event);
+                self.record_arrival(&event);
                 self.waiting.insert(event.seq, event);
             }
         }
@@ -365,11 +365,11 @@ impl Viewer {
             });
             return;
         }
-        self.arrived(&event);
+        self.record_arrival(&event);
         self.waiting.insert(event.seq, event);
     }
 
-    fn arrived(&mut self, event: &Event) {
+    fn record_arrival(&mut self, event: &Event) {
         if let Some(Mark { index, .. }) = post_of(event, &self.shared.run) {
             self.record.arrivals.push(Arrival { index, at: Instant::now() });
             self.shared.counters.delivered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -196,15 +196,15 @@ impl Catalogue {
 
     /// Counts the frame as received by one more socket; returns its number of events. `live`: no replay, so its latency counts.
     pub fn record_arrival(&mut self, id: FrameId, now_us: i64, group: u8, live: bool) -> u32 {
-        let live = &mut self.frames[id as usize];
-        live.sockets += 1;
-        if live && !live.posts.is_empty() {
-            if live.arrivals == Arrivals::default() {
+        let frame = &mut self.frames[id as usize];
+        frame.sockets += 1;
+        if live && !frame.posts.is_empty() {
+            if frame.arrivals == Arrivals::default() {
                 self.unfolded.push(id);
             }
-            live.arrivals.record(now_us.div_euclid(self.bucket_us), group);
+            frame.arrivals.record(now_us.div_euclid(self.bucket_us), group);
         }
-        live.count
+        frame.count
     }
 
     /// Turns arrivals into latencies.
@@ -337,6 +337,6 @@ pub mod tests {
         if let Some(server_frame::Frame::Batch(batch)) = &mut frame.frame {
             batch.first_seq = 6;
         }
-        assert!(catalogue().learn(&proto::Subprotocol::Proto.encode(&frame)).is_err());
+        assert!(catalogue().decode(&proto::Subprotocol::Proto.encode(&frame)).is_err());
     }
 }

@@ -157,13 +157,13 @@ mod tests {
     }
 
     /// The payloads in the order that they come in, whether known or not; `learn` as a generator does.
-    fn walk(stream: &[u8], cuts: &[usize], catalogue: &mut Catalogue) -> Vec<Vec<u8>> {
-        let (mut walk, mut found, mut start) = (FrameReader::default(), Vec::new(), 0);
+    fn read_all(stream: &[u8], cuts: &[usize], catalogue: &mut Catalogue) -> Vec<Vec<u8>> {
+        let (mut reader, mut found, mut start) = (FrameReader::default(), Vec::new(), 0);
         for end in cuts.iter().copied().chain([stream.len()]) {
             let mut rest = &stream[start..end];
             start = end;
             loop {
-                let step = walk.next(&mut rest, catalogue, false);
+                let step = reader.next(&mut rest, catalogue, false);
                 match step {
                     None => break,
                     Some(Step::Known(id)) => found.push(vec![id as u8]),
@@ -192,8 +192,8 @@ mod tests {
         for stream in [framed(&known), framed(&other)] {
             for cut in 1..stream.len() {
                 let mut own = Catalogue::new("run", &["room".to_owned()], 100);
-                own.learn(&known).map(|_| ()).expect("a batch");
-                let found = walk(&stream, &[cut], &mut own);
+                own.decode(&known).map(|_| ()).expect("a batch");
+                let found = read_all(&stream, &[cut], &mut own);
                 let expected = if stream == framed(&known) { vec![0] } else { other.clone() };
                 assert_eq!(found, [expected], "cut at {cut}");
             }
@@ -219,9 +219,9 @@ mod tests {
             cuts.retain(|cut| *cut < stream.len());
             cuts.sort_unstable();
             let mut catalogue = Catalogue::new("run", &["room".to_owned()], 100);
-            prop_assert_eq!(walk(&stream, &cuts, &mut catalogue), payloads.clone());
+            prop_assert_eq!(read_all(&stream, &cuts, &mut catalogue), payloads.clone());
             let again: Vec<Vec<u8>> = (0..payloads.len()).map(|id| vec![id as u8]).collect();
-            prop_assert_eq!(walk(&stream, &cuts, &mut catalogue), again);
+            prop_assert_eq!(read_all(&stream, &cuts, &mut catalogue), again);
         }
     }
 }

@@ -107,8 +107,8 @@ pub fn run() -> anyhow::Result<()> {
     }
 }
 
-fn write_answer(note: &Answer) -> anyhow::Result<()> {
-    let mut line = serde_json::to_vec(note)?;
+fn write_answer(answer: &Answer) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
     line.push(b'\n');
     io::stdout().lock().write_all(&line).context("the coordinator is gone")?;
     Ok(())
@@ -191,8 +191,10 @@ impl Generator {
                     self.seats.handle_subscribed(number, verdict, &mut self.found);
                     self.posters.handle_subscribed(number, &mut self.seats);
                 }
-                Outcome::Receipt(re, receipt) => self.posters.receipt(number, re, &receipt, now_us, &mut self.seats, &mut self.found),
-                Outcome::Refused(re, refusal) => self.posters.refused(number, re, &refusal, &mut self.seats, &mut self.found),
+                Outcome::Receipt(re, receipt) => {
+                    self.posters.handle_receipt(number, re, &receipt, now_us, &mut self.seats, &mut self.found)
+                }
+                Outcome::Refused(re, refusal) => self.posters.handle_refusal(number, re, &refusal, &mut self.seats, &mut self.found),
                 Outcome::Retry(retry) => self.seats.retry = retry,
                 Outcome::Wrong(what) => *self.found.errors.entry(what).or_default() += 1,
                 Outcome::Closed(_) if gone => {}

@@ -131,7 +131,7 @@ fn content(run: &str, Pending { mark, bytes, kind }: Pending) -> Content {
     match kind {
         Kind::Comment => Content::Comment(Comment { text: text(), ..Comment::default() }),
         Kind::Edit(target) => Content::Edit(Edit { target, version: 0, text: text() }),
-        Kind::Recall(target) => Content::Recall(Recall { target, reason: mark::mark(run, mark) }),
+        Kind::Recall(target) => Content::Recall(Recall { target, reason: mark::mark_text(run, mark) }),
     }
 }
 
@@ -176,12 +176,12 @@ mod tests {
         poster.handle_disconnect();
         assert_eq!(poster.open(), 1);
         assert_eq!(flush(&mut poster), first);
-        let refusal = Refusal { retry_after_ms: 1, ..Refusal::mark(RefusalCode::Overloaded) };
+        let refusal = Refusal { retry_after_ms: 1, ..Refusal::of(RefusalCode::Overloaded) };
         let a_second_ago = Instant::now() - std::time::Duration::from_secs(1);
         assert_eq!(poster.handle_refusal(1, &refusal, a_second_ago), None, "tried again");
         assert_eq!(flush(&mut poster), first);
         assert_eq!(
-            poster.handle_refusal(1, &Refusal::mark(RefusalCode::Closed), Instant::now()),
+            poster.handle_refusal(1, &Refusal::of(RefusalCode::Closed), Instant::now()),
             Some(PostOutcome::Refused(mark(0), "REFUSAL_CODE_CLOSED"))
         );
         assert_eq!(poster.open(), 0);

@@ -115,7 +115,7 @@ impl Posters {
 
     /// How long nothing here is due.
     #[must_use]
-    pub fn patience(&self) -> Duration {
+    pub fn idle_for(&self) -> Duration {
         let longest = Duration::from_millis(if self.held.is_empty() { 20 } else { 2 });
         match &self.flow {
             Some(flow) if flow.per_s > 0.0 && !self.by_seat.is_empty() && (flow.count == 0 || self.next < flow.count) => {

@@ -36,7 +36,7 @@ struct Socket {
     target: u16,
     started: Instant,
     attempts: u8,
-    came_in: bool,
+    subscribed_before: bool,
     failed: bool,
 }
 
@@ -85,7 +85,7 @@ impl Seats {
                 target: seat.target,
                 started: now,
                 attempts: 0,
-                came_in: false,
+                subscribed_before: false,
                 failed: false,
             })
             .collect();
@@ -243,11 +243,11 @@ impl Seats {
     pub fn handle_subscribed(&mut self, number: usize, verdict: Option<Verdict>, found: &mut RunFindings) {
         let socket = &mut self.sockets[number];
         let took_ms = socket.started.elapsed().as_millis() as u32;
-        if socket.came_in { &mut found.back_ms } else { &mut found.connect_ms }.push(took_ms);
+        if socket.subscribed_before { &mut found.back_ms } else { &mut found.connect_ms }.push(took_ms);
         if let Some(verdict) = verdict {
             *found.verdicts.entry(verdict.as_str_name().to_owned()).or_default() += 1;
         }
-        socket.came_in = true;
+        socket.subscribed_before = true;
         socket.attempts = 0;
         self.live += 1;
         self.connecting -= 1;
@@ -270,12 +270,12 @@ impl Seats {
             socket.cursor.resume_token = None;
         }
         // At first the same gateway again: it may only have had too many handshakes at once.
-        if socket.came_in || socket.attempts > 3 {
+        if socket.subscribed_before || socket.attempts > 3 {
             socket.target = (socket.target + 1) % self.plan.targets.len() as u16;
         }
         let Retry { min_ms, jitter_ms, max_ms } = self.retry;
-        let first_connects = u64::from(min_ms) + rand::random_range(0..=u64::from(jitter_ms));
-        let pause_ms = (first_connects << (socket.attempts - 1).min(16)).min(u64::from(max_ms).max(first_connects));
+        let first_ms = u64::from(min_ms) + rand::random_range(0..=u64::from(jitter_ms));
+        let pause_ms = (first_ms << (socket.attempts - 1).min(16)).min(u64::from(max_ms).max(first_ms));
         self.reconnects.push(Reverse((Instant::now() + Duration::from_millis(pause_ms), number)));
     }
 

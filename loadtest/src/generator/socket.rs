@@ -10,7 +10,7 @@ use proto::{
 
 use super::{
     catalogue::{Catalogue, Decoded, FrameId},
-    reader::{FrameReader, Step},
+    frames::{FrameReader, Step},
     wire,
 };
 

@@ -18,7 +18,7 @@ use super::judge::latencies;
 use crate::{
     args::{CoreArgs, CrowdArgs, FloorArgs},
     client::{
-        mark::{Mark, mark},
+        mark::{Mark, mark_text},
         now_us,
     },
     fleet::{Fleet, this_on},
@@ -114,7 +114,7 @@ impl Server {
 
     /// One frame to all: its seq, and to how many it was written.
     async fn post(&mut self, bytes: usize, round: u32) -> anyhow::Result<(u64, usize)> {
-        let text = mark("floor", Mark { index: round, due_us: now_us() });
+        let text = mark_text("floor", Mark { index: round, due_us: now_us() });
         self.stdin.write_all(format!("post {bytes} {text}\n").as_bytes()).await?;
         self.stdin.flush().await?;
         let line = self.lines.next_line().await?.context("the floor ended early")?;

@@ -96,11 +96,11 @@ pub fn write_to_report(report: &mut Report, found: &RunFindings, seconds: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generator::orders::{Reached, Told};
+    use crate::generator::orders::{FrameSummary, Reached};
 
     /// Two posts at 11 and 12 of room 0, seen by two sockets that stood at 10.
     fn clean() -> RunFindings {
-        let frame = |seq, post| Told { posts: vec![(seq, post)], count: 1, sockets: 2, ..Told::default() };
+        let frame = |seq, post| FrameSummary { posts: vec![(seq, post)], count: 1, sockets: 2, ..FrameSummary::default() };
         RunFindings {
             acknowledged: vec![(0, 0, 11), (1, 0, 12)],
             frames: vec![frame(11, 0), frame(12, 1)],

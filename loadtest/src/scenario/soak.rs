@@ -86,11 +86,11 @@ pub async fn run(args: SoakArgs) -> anyhow::Result<()> {
     let (after, tasks_after) = (crowd.server_pids.now(), tasks(&crowd.admin).await);
     let roles = before.iter().filter_map(|(role, before)| {
         let after = after.get(role)?;
-        let told = json!({
+        let counts = json!({
             "descriptors_before": before.descriptors, "descriptors_after": after.descriptors,
             "threads_before": before.threads, "threads_after": after.threads,
         });
-        Some((role.clone(), told))
+        Some((role.clone(), counts))
     });
     report.also("back_to_where_it_was", roles.collect::<serde_json::Map<_, _>>());
     report.also("tasks", json!({ "before": tasks_before, "after": tasks_after }));
@@ -99,9 +99,9 @@ pub async fn run(args: SoakArgs) -> anyhow::Result<()> {
 
 /// The tasks of each role that tells them, in the order of the admin ports; none where it does not.
 async fn tasks(admin: &[String]) -> Vec<Option<f64>> {
-    let mut told = Vec::with_capacity(admin.len());
+    let mut counts = Vec::with_capacity(admin.len());
     for address in admin {
-        told.push(setup::metrics(address).await.ok().and_then(|metrics| metrics.get(TASKS).copied()));
+        counts.push(setup::metrics(address).await.ok().and_then(|metrics| metrics.get(TASKS).copied()));
     }
-    told
+    counts
 }
