@@ -21,7 +21,7 @@ pub struct RedisOptions {
     pub silence_ms: u64,
     /// Wait before the first try after a failure, ms; each further failure doubles it.
     pub retry_min_ms: u64,
-    /// Upper bound of that wait, ms.
+    /// Upper bound of the wait before a retry, ms.
     pub retry_max_ms: u64,
     /// Publications under way at once; more are refused.
     pub publishes_at_once: usize,
