@@ -31,7 +31,7 @@ const STARTED: &str = "yitang_process_started";
 const ANSWER_BYTES: u64 = 1024 * 1024;
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// What the admin port asks.
+/// The readiness that the admin port reports.
 #[derive(Clone)]
 pub struct Health {
     stopping: Arc<AtomicBool>,
@@ -44,7 +44,7 @@ impl Health {
         Self { stopping: Arc::new(AtomicBool::new(false)), ready: Arc::new(ready) }
     }
 
-    /// Not ready from now on.
+    /// Reports not ready from now on.
     pub fn stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
@@ -129,7 +129,7 @@ async fn is_yitang(address: SocketAddr) -> bool {
     answer.is_ok_and(|answer| answer.is_ok_and(|answer| String::from_utf8_lossy(&answer).contains(STARTED)))
 }
 
-/// Serves until the process ends: it is the last thing to go.
+/// Serves until the process ends, also while the role stops.
 pub fn serve(listener: TcpListener, metrics: PrometheusHandle, health: Health) {
     let router = Router::new()
         .route("/metrics", get(exposition))
@@ -144,7 +144,7 @@ pub fn serve(listener: TcpListener, metrics: PrometheusHandle, health: Health) {
 }
 
 async fn exposition(State((metrics, _)): State<(PrometheusHandle, Health)>) -> impl IntoResponse {
-    // As it is now, not as it was when the last scrape or upkeep came.
+    // Measured at each scrape.
     report_process();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render())
 }

@@ -68,7 +68,7 @@ impl Load {
         let log = fs::File::create(self.folder.join(format!("{name}.loadtest.log")))?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut running = command.spawn().with_context(|| format!("{}: build it first", self.executable.display()))?;
-        // Viewers come in first; the fault belongs into the middle of the posts, whose beginning the report tells.
+        // The viewers connect first; the report gives the times of the posts, so the fault need only fall among them.
         std::thread::sleep(self.before + Duration::from_secs(1));
         let happened = fault();
         let give_up = Instant::now() + Duration::from_secs(seconds + 120);

@@ -23,11 +23,11 @@ use crate::{
 pub async fn all(mut settings: Settings) -> anyhow::Result<()> {
     settings.ensure_key()?;
     let metrics = admin::record()?;
-    // Before anything is written: a second one on the same data would find the port taken.
+    // Before anything is written, so that a second start on the same port changes nothing.
     let address = settings.listen.gateway;
     let listener = listen(address)?;
     let mut options = settings.gateway_options()?;
-    // Presence need not wait for others before it calls its counts complete.
+    // Tells presence that its counts are complete with this gateway alone.
     options.hub.gateways = 1;
     let demo = options.edge.demo;
     let backbone: Arc<dyn Backbone> = Arc::new(MemoryBackbone::new(settings.lifecycle.hints_most));
@@ -69,7 +69,7 @@ async fn seed_demo(core: &ChatCore) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says where it is and how to come in, on standard output.
+/// Prints the addresses and how to sign in.
 async fn greet(settings: &Settings, admin: SocketAddr, core: &ChatCore, demo: bool) -> anyhow::Result<()> {
     let url = settings.public_url()?;
     println!("Yitang 议堂 is at {url}; metrics and health are at http://{admin}");

@@ -31,8 +31,7 @@ pub async fn presence(settings: Settings) -> anyhow::Result<()> {
 
     lifecycle::until_signalled(async { (&mut serving).await? }).await?;
     health.stopping();
-    // Its callers hold streams that never end by themselves, and come back elsewhere within a second: there is nothing
-    // to finish.
+    // Gateways hold streams that do not end by themselves and open them anew within a second: there is nothing to finish.
     stop.cancel();
     serving.abort();
     let stopping = async {
