@@ -1,7 +1,7 @@
 //! `yitang all`: the three roles in one process. The generated clients call the generated servers directly: the same
 //! contract as between processes, without a network.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use backbone::{Backbone, MemoryBackbone};
@@ -21,13 +21,13 @@ use crate::{
 /// # Errors
 /// When the settings do not do, or what it needs is not there.
 pub async fn all(mut settings: Settings) -> anyhow::Result<()> {
-    settings.make_up_key()?;
+    settings.ensure_key()?;
     let metrics = admin::record()?;
-    // Before anything is written: a second one on the same data would find the port taken.
+    // Before anything is written, so that a second start on the same port changes nothing.
     let address = settings.listen.gateway;
     let listener = listen(address)?;
     let mut options = settings.gateway_options()?;
-    // Presence need not wait for others before it calls its counts complete.
+    // Tells presence that its counts are complete with this gateway alone.
     options.hub.gateways = 1;
     let demo = options.edge.demo;
     let backbone: Arc<dyn Backbone> = Arc::new(MemoryBackbone::new(settings.lifecycle.hints_most));
@@ -44,11 +44,13 @@ pub async fn all(mut settings: Settings) -> anyhow::Result<()> {
         let gateway = gateway.clone();
         move || gateway.ready()
     });
-    admin::serve(settings.listen.gateway_admin, metrics, health.clone()).await?;
+    let admin = admin::listen_or_move(settings.listen.gateway_admin).await?;
+    let admin_address = admin.local_addr().context("the admin port")?;
+    admin::serve(admin, metrics, health.clone());
     let mut serving = serve(&gateway, listener);
-    greet(&settings, &core, demo).await?;
+    greet(&settings, admin_address, &core, demo).await?;
 
-    lifecycle::until_told(async { (&mut serving).await? }).await?;
+    lifecycle::until_signalled(async { (&mut serving).await? }).await?;
     health.stopping();
     let stopping = async {
         gateway.drain().await;
@@ -67,10 +69,10 @@ async fn seed_demo(core: &ChatCore) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says where it is and how to come in, on standard output.
-async fn greet(settings: &Settings, core: &ChatCore, demo: bool) -> anyhow::Result<()> {
+/// Prints the addresses and how to sign in.
+async fn greet(settings: &Settings, admin: SocketAddr, core: &ChatCore, demo: bool) -> anyhow::Result<()> {
     let url = settings.public_url()?;
-    println!("Yitang 议堂 is at {url}");
+    println!("Yitang 议堂 is at {url}; metrics and health are at http://{admin}");
     if demo {
         println!("Sign in on this machine as member1 (a member), staff1 (staff and operator) …, password {}", seed::PASSWORD);
     }

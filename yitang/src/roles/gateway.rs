@@ -30,13 +30,13 @@ pub async fn gateway(settings: Settings, place: Place) -> anyhow::Result<()> {
         let gateway = gateway.clone();
         move || gateway.ready()
     });
-    admin::serve(settings.listen.gateway_admin, metrics, health.clone()).await?;
+    admin::serve(admin::listen(settings.listen.gateway_admin).await?, metrics, health.clone());
     let address = settings.listen.gateway;
     let listener = listen(address)?;
     let mut serving = serve(&gateway, listener);
     tracing::info!(%address, "the gateway serves");
 
-    lifecycle::until_told(async { (&mut serving).await? }).await?;
+    lifecycle::until_signalled(async { (&mut serving).await? }).await?;
     health.stopping();
     lifecycle::stop_within(Duration::from_secs(settings.lifecycle.stop_s), gateway.drain()).await;
     Ok(())

@@ -1,4 +1,4 @@
-//! Who posts what when, in one generator: the flow of posts, spread over its posters, and their answers.
+//! The posters of one generator: the flow of posts spread over them, and what became of each post.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,20 +9,20 @@ use proto::v1::{Receipt, Refusal};
 
 use super::{
     arrivals::Latencies,
-    orders::{Flow, Found, Plan, Standing},
-    poster::{Ended, Poster},
+    orders::{Flow, Plan, Progress, RunFindings},
+    poster::{PostOutcome, Poster},
     seats::Seats,
 };
 use crate::client::{mark::Mark, now_us};
 
 /// All posters of a generator.
-pub struct Desk {
+pub struct Posters {
     /// By seat.
-    posters: HashMap<usize, Poster>,
+    by_seat: HashMap<usize, Poster>,
     /// Seat by number among all generators' posters.
     seats: Vec<Option<usize>>,
     flow: Option<Flow>,
-    /// Posts of the flow that were looked at.
+    /// Posts of the flow that were given to their poster.
     next: u32,
     /// Closed loop: the next post of each poster, by seat.
     turns: HashMap<usize, u32>,
@@ -31,11 +31,11 @@ pub struct Desk {
     acknowledged_to: Vec<u64>,
     unacknowledged: BTreeMap<String, u64>,
     due: u64,
-    /// Who was told to wait, and until when it may be tried again.
+    /// Seats whose poster was refused for now, each with the time of its next try.
     held: Vec<(Instant, usize)>,
 }
 
-impl Desk {
+impl Posters {
     /// The posters of a plan.
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
@@ -46,7 +46,7 @@ impl Desk {
             posters.insert(seat, Poster::new(number, room));
         }
         Self {
-            posters,
+            by_seat: posters,
             seats,
             flow: None,
             next: 0,
@@ -60,13 +60,13 @@ impl Desk {
         }
     }
 
-    /// A flow begins.
+    /// Begins a flow.
     pub fn start(&mut self, flow: Flow, sockets: &mut Seats) {
         self.flow = Some(flow);
         self.next = 0;
         self.turns.clear();
         if flow.per_s == 0.0 {
-            let seats: Vec<_> = self.posters.keys().copied().collect();
+            let seats: Vec<_> = self.by_seat.keys().copied().collect();
             for seat in seats {
                 (0..flow.at_once).for_each(|_| self.turn(seat));
                 self.flush(seat, sockets);
@@ -74,16 +74,16 @@ impl Desk {
         }
     }
 
-    /// What was measured begins: what ended before does not count. Posts that are under way do.
+    /// Begins the measurement: posts that ended before do not count, those under way do.
     pub fn begin(&mut self) {
         self.receipts = Latencies::default();
         self.acknowledged.clear();
         self.unacknowledged.clear();
-        self.due = self.posters.values().map(|poster| poster.open() as u64).sum();
+        self.due = self.by_seat.values().map(|poster| poster.open() as u64).sum();
     }
 
-    /// Nothing new is posted.
-    pub fn hush(&mut self) {
+    /// Ends the flow; posts under way go on.
+    pub fn stop(&mut self) {
         self.flow = None;
     }
 
@@ -94,7 +94,7 @@ impl Desk {
             let (_, seat) = self.held.swap_remove(at);
             self.flush(seat, sockets);
         }
-        let Some(flow) = self.flow.filter(|flow| flow.per_s > 0.0 && !self.posters.is_empty()) else { return };
+        let Some(flow) = self.flow.filter(|flow| flow.per_s > 0.0 && !self.by_seat.is_empty()) else { return };
         let now_us = now_us();
         while flow.count == 0 || self.next < flow.count {
             let due_us = due_us(&flow, self.next);
@@ -103,7 +103,7 @@ impl Desk {
             }
             let number = self.next as usize % self.seats.len();
             if let Some(seat) = self.seats[number]
-                && let Some(poster) = self.posters.get_mut(&seat)
+                && let Some(poster) = self.by_seat.get_mut(&seat)
             {
                 poster.queue(Mark { index: flow.first + self.next, due_us }, &flow);
                 self.due += 1;
@@ -115,10 +115,10 @@ impl Desk {
 
     /// How long nothing here is due.
     #[must_use]
-    pub fn patience(&self) -> Duration {
+    pub fn idle_for(&self) -> Duration {
         let longest = Duration::from_millis(if self.held.is_empty() { 20 } else { 2 });
         match &self.flow {
-            Some(flow) if flow.per_s > 0.0 && !self.posters.is_empty() && (flow.count == 0 || self.next < flow.count) => {
+            Some(flow) if flow.per_s > 0.0 && !self.by_seat.is_empty() && (flow.count == 0 || self.next < flow.count) => {
                 Duration::from_micros(u64::try_from(due_us(flow, self.next) - now_us()).unwrap_or(0)).min(longest)
             }
             _ => longest,
@@ -127,7 +127,7 @@ impl Desk {
 
     /// Closed loop: the next post of one poster.
     fn turn(&mut self, seat: usize) {
-        let (Some(flow), Some(poster)) = (self.flow.filter(|flow| flow.per_s == 0.0), self.posters.get_mut(&seat)) else { return };
+        let (Some(flow), Some(poster)) = (self.flow.filter(|flow| flow.per_s == 0.0), self.by_seat.get_mut(&seat)) else { return };
         let turn = self.turns.entry(seat).or_default();
         let index = flow.first + *turn * self.seats.len() as u32 + poster.number;
         *turn += 1;
@@ -136,38 +136,38 @@ impl Desk {
     }
 
     fn flush(&mut self, seat: usize, sockets: &mut Seats) {
-        let Some(poster) = self.posters.get_mut(&seat) else { return };
+        let Some(poster) = self.by_seat.get_mut(&seat) else { return };
         sockets.send(seat, |plan, send| poster.flush(&plan.rooms[poster.room as usize], &plan.run, send));
     }
 
-    /// A socket is live: what waits may go.
-    pub fn came_in(&mut self, seat: usize, sockets: &mut Seats) {
+    /// Sends what waits, for the socket is subscribed.
+    pub fn handle_subscribed(&mut self, seat: usize, sockets: &mut Seats) {
         self.flush(seat, sockets);
     }
 
-    /// A receipt came.
-    pub fn receipt(&mut self, seat: usize, re: u32, receipt: &Receipt, now_us: i64, sockets: &mut Seats, found: &mut Found) {
-        let Some(poster) = self.posters.get_mut(&seat) else { return };
+    /// Records a receipt and sends the poster's next post.
+    pub fn handle_receipt(&mut self, seat: usize, re: u32, receipt: &Receipt, now_us: i64, sockets: &mut Seats, found: &mut RunFindings) {
+        let Some(poster) = self.by_seat.get_mut(&seat) else { return };
         let room = poster.room;
-        let Some(Ended::Acknowledged(of, seq)) = poster.acknowledged(re, receipt) else {
+        let Some(PostOutcome::Acknowledged(mark, seq)) = poster.handle_receipt(re, receipt) else {
             *found.errors.entry("a receipt for nothing".to_owned()).or_default() += 1;
             return;
         };
-        self.receipts.record(of.due_us, now_us, 1);
-        self.acknowledged.push((of.index, room, seq));
+        self.receipts.record(mark.due_us, now_us, 1);
+        self.acknowledged.push((mark.index, room, seq));
         let to = &mut self.acknowledged_to[room as usize];
         *to = (*to).max(seq);
         self.turn(seat);
         self.flush(seat, sockets);
     }
 
-    /// A refusal came.
-    pub fn refused(&mut self, seat: usize, re: u32, refusal: &Refusal, sockets: &mut Seats, found: &mut Found) {
+    /// Records a refusal, for good or until it may be tried again.
+    pub fn handle_refusal(&mut self, seat: usize, re: u32, refusal: &Refusal, sockets: &mut Seats, found: &mut RunFindings) {
         *found.errors.entry(format!("refused: {}", refusal.code().as_str_name())).or_default() += 1;
         let now = Instant::now();
-        let Some(poster) = self.posters.get_mut(&seat) else { return };
-        match poster.refused(re, refusal, now) {
-            Some(Ended::Refused(_, code)) => {
+        let Some(poster) = self.by_seat.get_mut(&seat) else { return };
+        match poster.handle_refusal(re, refusal, now) {
+            Some(PostOutcome::Refused(_, code)) => {
                 *self.unacknowledged.entry(code.to_owned()).or_default() += 1;
                 self.turn(seat);
                 self.flush(seat, sockets);
@@ -176,27 +176,27 @@ impl Desk {
         }
     }
 
-    /// A line broke.
-    pub fn broke(&mut self, seat: usize) {
-        if let Some(poster) = self.posters.get_mut(&seat) {
-            poster.broke();
+    /// Queues again what was under way on a connection that broke.
+    pub fn handle_disconnect(&mut self, seat: usize) {
+        if let Some(poster) = self.by_seat.get_mut(&seat) {
+            poster.handle_disconnect();
         }
     }
 
-    /// How things stand here, added to what the sockets say.
+    /// Adds the state of the posts to that of the sockets.
     #[must_use]
-    pub fn standing(&self, standing: Standing) -> Standing {
-        Standing {
+    pub fn progress(&self, sockets: Progress) -> Progress {
+        Progress {
             acknowledged: self.acknowledged.len() as u64,
             acknowledged_to: self.acknowledged_to.clone(),
-            posting: self.posters.values().map(|poster| poster.open() as u64).sum(),
-            ..standing
+            posting: self.by_seat.values().map(|poster| poster.open() as u64).sum(),
+            ..sockets
         }
     }
 
-    /// Everything that was found here.
-    pub fn finish(&mut self, found: &mut Found) {
-        let open = self.posters.values().map(|poster| poster.open() as u64).sum();
+    /// Writes the receipts, posts and refusals into the findings.
+    pub fn finish(&mut self, found: &mut RunFindings) {
+        let open = self.by_seat.values().map(|poster| poster.open() as u64).sum();
         if open > 0 {
             self.unacknowledged.insert("never answered".to_owned(), open);
         }

@@ -1,16 +1,16 @@
-//! Bytes of a socket, walked from frame to frame. A frame that is known already is compared where it lies and never
-//! copied; only what is left of an unknown one is kept. An idle socket holds nothing.
+//! Splits the bytes of a socket into frames. A frame that is known already is compared in the read buffer and not copied; only
+//! an unknown one that is cut is kept. An idle socket holds no buffer.
 
 use std::rc::Rc;
 
 use super::{
-    catalogue::{Catalogue, FrameId, Known, TELLING},
+    catalogue::{Catalogue, FrameId, Known, PREFIX_BYTES},
     wire::{self, Head},
 };
 
-/// Where in a frame the bytes read so far end.
+/// The state between two reads: where in a frame the bytes so far end.
 #[derive(Default)]
-pub enum Walk {
+pub enum FrameReader {
     /// Between frames.
     #[default]
     Between,
@@ -20,7 +20,7 @@ pub enum Walk {
         known: Known,
         /// The header as it came.
         header: Rc<[u8]>,
-        /// So much of its payload came.
+        /// Bytes of its payload that have come.
         came: usize,
     },
     /// In another: its bytes so far, with its header.
@@ -38,9 +38,9 @@ pub enum Step<'a> {
     Broken,
 }
 
-impl Walk {
-    /// Takes bytes from the front of `rest`; the next whole frame, if there is one. With `keep`, known frames are given in
-    /// full as well.
+impl FrameReader {
+    /// Removes the next whole frame from the front of `rest`; `None`: `rest` is used up. With `keep`, known frames are returned with
+    /// their bytes as well.
     pub fn next<'a>(&mut self, rest: &mut &'a [u8], catalogue: &Catalogue, keep: bool) -> Option<Step<'a>> {
         loop {
             if rest.is_empty() {
@@ -67,7 +67,7 @@ impl Walk {
                         }
                         return Some(Step::Frame(head.opcode, payload.into()));
                     }
-                    *self = begun(rest, head, catalogue, keep);
+                    *self = begin_frame(rest, head, catalogue, keep);
                     *rest = &[];
                 }
                 Self::Known { known, header, came } => {
@@ -88,7 +88,7 @@ impl Walk {
                 }
                 Self::Kept(mut bytes) => {
                     let end = match wire::head(&bytes) {
-                        // The header itself is cut: byte by byte until it is whole.
+                        // The header itself is cut: add bytes one by one until it is whole.
                         None => {
                             bytes.push(rest[0]);
                             *rest = &rest[1..];
@@ -120,20 +120,20 @@ impl Walk {
     }
 }
 
-/// What a frame is of which only the beginning is here.
-fn begun(bytes: &[u8], head: Head, catalogue: &Catalogue, keep: bool) -> Walk {
+/// The state after the beginning of a frame.
+fn begin_frame(bytes: &[u8], head: Head, catalogue: &Catalogue, keep: bool) -> FrameReader {
     let payload = &bytes[head.start..];
     if head.opcode == 2
         && !keep
-        && payload.len() >= TELLING
+        && payload.len() >= PREFIX_BYTES
         && let Some(known) = catalogue.candidate(head.end - head.start, payload)
         && known.bytes.starts_with(payload)
     {
-        return Walk::Known { known: known.clone(), header: bytes[..head.start].into(), came: payload.len() };
+        return FrameReader::Known { known: known.clone(), header: bytes[..head.start].into(), came: payload.len() };
     }
     let mut kept = Vec::with_capacity(head.end);
     kept.extend_from_slice(bytes);
-    Walk::Kept(kept)
+    FrameReader::Kept(kept)
 }
 
 #[cfg(test)]
@@ -157,19 +157,19 @@ mod tests {
     }
 
     /// The payloads in the order that they come in, whether known or not; `learn` as a generator does.
-    fn walk(stream: &[u8], cuts: &[usize], catalogue: &mut Catalogue) -> Vec<Vec<u8>> {
-        let (mut walk, mut found, mut start) = (Walk::default(), Vec::new(), 0);
+    fn read_all(stream: &[u8], cuts: &[usize], catalogue: &mut Catalogue) -> Vec<Vec<u8>> {
+        let (mut reader, mut found, mut start) = (FrameReader::default(), Vec::new(), 0);
         for end in cuts.iter().copied().chain([stream.len()]) {
             let mut rest = &stream[start..end];
             start = end;
             loop {
-                let step = walk.next(&mut rest, catalogue, false);
+                let step = reader.next(&mut rest, catalogue, false);
                 match step {
                     None => break,
                     Some(Step::Known(id)) => found.push(vec![id as u8]),
                     Some(Step::Frame(2, payload)) => {
                         let payload = payload.into_owned();
-                        let _ = catalogue.learn(&payload);
+                        let _ = catalogue.decode(&payload);
                         found.push(payload);
                     }
                     Some(other) => panic!("{other:?}"),
@@ -184,7 +184,7 @@ mod tests {
     fn a_frame_that_differs_at_its_end_only_is_not_taken_for_the_known_one() {
         let mut catalogue = Catalogue::new("run", &["room".to_owned()], 100);
         let known = payload(1, 4, false);
-        catalogue.learn(&known).map(|_| ()).expect("a batch");
+        catalogue.decode(&known).map(|_| ()).expect("a batch");
         let mut other = known.clone();
         // The last byte of the last text, before the window's two.
         let at = other.len() - 3;
@@ -192,8 +192,8 @@ mod tests {
         for stream in [framed(&known), framed(&other)] {
             for cut in 1..stream.len() {
                 let mut own = Catalogue::new("run", &["room".to_owned()], 100);
-                own.learn(&known).map(|_| ()).expect("a batch");
-                let found = walk(&stream, &[cut], &mut own);
+                own.decode(&known).map(|_| ()).expect("a batch");
+                let found = read_all(&stream, &[cut], &mut own);
                 let expected = if stream == framed(&known) { vec![0] } else { other.clone() };
                 assert_eq!(found, [expected], "cut at {cut}");
             }
@@ -219,9 +219,9 @@ mod tests {
             cuts.retain(|cut| *cut < stream.len());
             cuts.sort_unstable();
             let mut catalogue = Catalogue::new("run", &["room".to_owned()], 100);
-            prop_assert_eq!(walk(&stream, &cuts, &mut catalogue), payloads.clone());
+            prop_assert_eq!(read_all(&stream, &cuts, &mut catalogue), payloads.clone());
             let again: Vec<Vec<u8>> = (0..payloads.len()).map(|id| vec![id as u8]).collect();
-            prop_assert_eq!(walk(&stream, &cuts, &mut catalogue), again);
+            prop_assert_eq!(read_all(&stream, &cuts, &mut catalogue), again);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The line of a socket: TCP, or TLS over it.
+//! The transport of a socket: TCP, or TLS over it.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -9,15 +9,15 @@ use anyhow::Context as _;
 use mio::net::TcpStream;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, pki_types::ServerName};
 
-/// A line.
-pub enum Line {
+/// A connection's bytes.
+pub enum Transport {
     /// Plain TCP.
     Plain(TcpStream),
     /// TLS.
     Tls(Box<(TcpStream, ClientConnection)>),
 }
 
-/// What clients of TLS share.
+/// The TLS configuration that trusts the certificates in this PEM file.
 ///
 /// # Errors
 /// When the file of trusted certificates cannot be read.
@@ -32,11 +32,11 @@ pub fn trust(ca: &str) -> anyhow::Result<Arc<ClientConfig>> {
     Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
-impl Line {
-    /// A line that is being connected.
+impl Transport {
+    /// The transport over a stream that is being connected; with TLS where `tls` names a configuration and the server.
     ///
     /// # Errors
-    /// When the name is none that a certificate may have.
+    /// When the server's name cannot stand in a certificate.
     pub fn new(stream: TcpStream, tls: Option<(&Arc<ClientConfig>, &str)>) -> anyhow::Result<Self> {
         let Some((config, host)) = tls else { return Ok(Self::Plain(stream)) };
         let name = ServerName::try_from(host.to_owned()).with_context(|| format!("{host} is no name for TLS"))?;
@@ -51,13 +51,13 @@ impl Line {
         }
     }
 
-    /// A read that gave less than asked for has emptied the line.
+    /// Whether a read that fills less than the buffer means that nothing more is there.
     #[must_use]
     pub fn short_is_empty(&self) -> bool {
         matches!(self, Self::Plain(_))
     }
 
-    /// Reads; 0: the server ended the line.
+    /// Reads; 0: the server closed the connection.
     ///
     /// # Errors
     /// `WouldBlock` when there is nothing now; others when it broke.
@@ -82,10 +82,10 @@ impl Line {
         }
     }
 
-    /// Writes what the line takes.
+    /// Writes as many bytes as fit.
     ///
     /// # Errors
-    /// `WouldBlock` when it takes nothing now; others when it broke.
+    /// `WouldBlock` when none fit now; others when the connection broke.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.write(bytes),
@@ -98,10 +98,10 @@ impl Line {
         }
     }
 
-    /// Writes what TLS itself has to say.
+    /// Writes records of TLS itself that wait.
     ///
     /// # Errors
-    /// When the line broke.
+    /// When the connection broke.
     pub fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(_) => Ok(()),
