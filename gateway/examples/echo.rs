@@ -4,7 +4,7 @@
 
 use std::{cell::RefCell, env};
 
-use gateway::socket::{Ended, Frame, Held, Inbound, Opcode, READ_BYTES, Ready, Received, Socket, Stream, Wire};
+use gateway::socket::{Ended, Frame, Inbound, Opcode, READ_BYTES, Ready, Received, Socket, Stream, Wire, WireOptions};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::{LocalSet, spawn_local},
@@ -34,11 +34,13 @@ async fn main() -> std::io::Result<()> {
 async fn serve(stream: TcpStream, most_bytes: usize) -> std::io::Result<()> {
     // A client sends nothing more before it has the answer, so nothing that was read ahead is lost here.
     let Ok(upgraded) = tokio_tungstenite::accept_async(stream).await else { return Ok(()) };
-    let wire = Wire::new(Stream::Plain(upgraded.into_inner()), Held { unsent_bytes: 32 * 1024, dead_after_ms: 30_000 })?;
+    let wire = Wire::new(Stream::Plain(upgraded.into_inner()), WireOptions { unsent_bytes: 32 * 1024, dead_after_ms: 30_000 })?;
     let socket = Socket::new(wire, most_bytes.saturating_mul(4));
     let scratch = RefCell::new(vec![0; READ_BYTES]);
-    if let Ended::Closed(code) = echo(&socket, most_bytes, &scratch).await {
-        socket.goodbye(Frame::close(code), &scratch).await;
+    match echo(&socket, most_bytes, &scratch).await {
+        Ended::Closed(code) => socket.finish(Frame::close(code), &scratch).await,
+        Ended::ByClient(frame) => socket.finish(frame, &scratch).await,
+        Ended::Broken => {}
     }
     Ok(())
 }
@@ -67,11 +69,10 @@ async fn echo(socket: &Socket, most_bytes: usize, scratch: &RefCell<Vec<u8>>) ->
                 Received::Binary(bytes) => {
                     socket.send(&Frame::new(Opcode::Binary, &bytes));
                 }
-                Received::Answer(frame) => socket.answer(frame),
+                Received::Answer(frame) => socket.send_pong(frame),
                 Received::Wrong(code) => return Ended::Closed(code),
                 Received::Close(frame) => {
-                    socket.goodbye(frame, scratch).await;
-                    return Ended::ByClient;
+                    return Ended::ByClient(frame);
                 }
             }
         }

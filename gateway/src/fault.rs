@@ -1,6 +1,6 @@
 //! What can go wrong on our side.
 
-/// A fault of this gateway or of what it depends on; logged once where it is met, never told in full to a client.
+/// A fault of this gateway or of what it depends on; logged once where it is met, never shown in full to a client.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The settings do not make sense together.

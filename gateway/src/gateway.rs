@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use backbone::Backbone;
+use clock::Clock;
 use tokio::net::TcpListener;
 
 use crate::{
-    ChatCores, Fault, Options, ResumeTokens, Upstream,
     edge::{self, Edge},
-    hub::{Hub, Place},
+    fault::Fault,
+    hub::{Hub, HubParts, Placement},
+    options::Options,
+    tokens::ResumeTokens,
+    upstream::{ChatCores, Upstream},
 };
 
 /// One running gateway. Cheap to clone.
@@ -19,16 +23,17 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts everything but the listening.
+    /// Starts everything but the listening. `cores` and `presences` are the other roles; `clock` is the process's.
     ///
     /// # Errors
     /// When the settings do not make sense, or the system refuses.
     ///
     /// # Panics
-    /// With [`Place::Here`], outside a `LocalSet`.
+    /// With [`Placement::ThisThread`], outside a `LocalSet`.
     pub async fn start(
-        place: Place,
+        placement: Placement,
         mut options: Options,
+        clock: Clock,
         cores: ChatCores,
         presences: Vec<Upstream>,
         backbone: Arc<dyn Backbone>,
@@ -37,10 +42,19 @@ impl Gateway {
             options.name = format!("gateway-{:08x}", rand::random::<u32>());
         }
         let tokens = ResumeTokens::new(&options.tokens, cores.clone())?;
-        let hub = Hub::start(place, &options.name, &options.hub, cores.clone(), presences, backbone, tokens)?;
-        let edge = Edge::new(options.name, options.edge, cores, hub.clone())?;
-        tokio::spawn(Arc::clone(&edge).tell_health());
-        tokio::spawn(Arc::clone(&edge).keep_certificate_fresh());
+        let hub = Hub::start(HubParts {
+            name: options.name.clone(),
+            placement,
+            options: options.hub,
+            clock: clock.clone(),
+            chat_cores: cores.clone(),
+            presences,
+            backbone,
+            tokens,
+        })?;
+        let edge = Edge::new(options.name, options.edge, clock, cores, hub.clone())?;
+        tokio::spawn(Arc::clone(&edge).report_health());
+        tokio::spawn(Arc::clone(&edge).reload_certificate());
         Ok(Self { edge, hub })
     }
 

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use gateway::Place;
+use gateway::Placement;
 use tokio::{runtime::Builder, task::LocalSet};
 
 use cli::{Cli, Command, SessionsCommand};
@@ -42,15 +42,15 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         tracing::info!(%error, "the kernel may make huge pages of this process's memory");
     }
     limits::raise_open_files();
-    let place = place(&cli.command, &settings);
-    let mut builder = match place {
-        Place::Threads => Builder::new_multi_thread(),
-        Place::Here => Builder::new_current_thread(),
+    let placement = choose_placement(&cli.command, &settings);
+    let mut builder = match placement {
+        Placement::OwnThreads => Builder::new_multi_thread(),
+        Placement::ThisThread => Builder::new_current_thread(),
     };
     let runtime = builder.enable_all().build().context("starting the runtime")?;
-    let code = match place {
-        Place::Threads => runtime.block_on(run(cli.command, settings, place)),
-        Place::Here => LocalSet::new().block_on(&runtime, run(cli.command, settings, place)),
+    let code = match placement {
+        Placement::OwnThreads => runtime.block_on(run(cli.command, settings, placement)),
+        Placement::ThisThread => LocalSet::new().block_on(&runtime, run(cli.command, settings, placement)),
     };
     // Streams and blocking work that did not end in time are not waited for.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
@@ -58,15 +58,19 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// A gateway that has one CPU is one thread: two would only take turns on it, and wake one another for every post.
-fn place(command: &Command, settings: &Settings) -> Place {
+fn choose_placement(command: &Command, settings: &Settings) -> Placement {
     let one_cpu = std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() == 1);
-    if one_cpu && matches!(command, Command::Gateway(_)) && settings.gateway.hub.cores <= 1 { Place::Here } else { Place::Threads }
+    if one_cpu && matches!(command, Command::Gateway(_)) && settings.gateway.hub.cores <= 1 {
+        Placement::ThisThread
+    } else {
+        Placement::OwnThreads
+    }
 }
 
-async fn run(command: Command, settings: Settings, place: Place) -> anyhow::Result<ExitCode> {
+async fn run(command: Command, settings: Settings, placement: Placement) -> anyhow::Result<ExitCode> {
     match command {
         Command::All(_) => Box::pin(roles::all(settings)).await?,
-        Command::Gateway(_) => roles::gateway(settings, place).await?,
+        Command::Gateway(_) => roles::gateway(settings, placement).await?,
         Command::ChatCore(_) => roles::chat_core(settings).await?,
         Command::Presence(_) => roles::presence(settings).await?,
         Command::Migrate => commands::migrate(&settings).await?,

@@ -10,14 +10,15 @@ use std::{
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// What each crate may import of ours. `sequence` imports `proto` by decision 0001.
-const TABLE: [(&str, &[&str]); 9] = [
+const TABLE: [(&str, &[&str]); 10] = [
+    ("clock", &[]),
     ("proto", &[]),
     ("sequence", &["proto"]),
     ("backbone", &[]),
     ("chat-core", &["proto", "sequence", "backbone"]),
-    ("gateway", &["proto", "sequence", "backbone"]),
+    ("gateway", &["proto", "sequence", "backbone", "clock"]),
     ("presence", &["proto"]),
-    ("yitang", &["proto", "backbone", "chat-core", "gateway", "presence"]),
+    ("yitang", &["proto", "backbone", "clock", "chat-core", "gateway", "presence"]),
     ("loadtest", &["proto"]),
     ("testkit", &[]),
 ];

@@ -7,8 +7,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use backbone::{Backbone, MemoryBackbone};
 use chat_core::{ChatCore, seed};
+use clock::Clock;
 use common::{SOON, Socket};
-use gateway::{ChatCores, Gateway, Place, Upstream};
+use gateway::{ChatCores, Gateway, Placement, Upstream};
 use presence::Presence;
 use proto::{
     Subprotocol,
@@ -65,7 +66,7 @@ async fn gateway(routes: tonic::service::Routes, presence: SocketAddr, backbone:
         options.edge.public_url = format!("http://{address}");
         let cores = ChatCores::new(options.upstream.clone(), vec![Upstream::local(routes)]);
         let presence = Upstream::remote(&format!("http://{presence}"), "", &options.upstream).unwrap();
-        let gateway = Gateway::start(Place::Threads, options, cores, vec![presence], backbone).await.unwrap();
+        let gateway = Gateway::start(Placement::OwnThreads, options, Clock::default(), cores, vec![presence], backbone).await.unwrap();
         let serving = gateway.clone();
         tokio::spawn(async move { serving.serve(listener).await.unwrap() });
         testkit::eventually(SOON, "the gateway is ready", || async { gateway.ready().then_some(()) }).await;

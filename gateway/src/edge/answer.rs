@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode, header};
 use proto::v1::{Refusal, RefusalCode};
 use serde::Serialize;
 
-/// A refusal as the API tells it.
+/// A refusal as an answer of the API.
 #[derive(Debug)]
 pub(super) struct Refused(pub(super) Refusal);
 
@@ -26,11 +26,11 @@ impl From<RefusalCode> for Refused {
 
 #[derive(Serialize)]
 struct Body<'a> {
-    refusal: Told<'a>,
+    refusal: RefusalBody<'a>,
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct RefusalBody<'a> {
     code: &'static str,
     message_zh: &'a str,
     message_en: &'a str,
@@ -42,14 +42,14 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let Self(refusal) = self;
         let code = refusal.code();
-        let told = Told {
+        let body = RefusalBody {
             code: code.as_str_name(),
             message_zh: &refusal.message_zh,
             message_en: &refusal.message_en,
             retry_after_ms: refusal.retry_after_ms,
             field: &refusal.field,
         };
-        let mut response = (status(code), Json(Body { refusal: told })).into_response();
+        let mut response = (status_for(code), Json(Body { refusal: body })).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if refusal.retry_after_ms > 0 {
@@ -60,7 +60,7 @@ impl IntoResponse for Refused {
 }
 
 /// The HTTP status that fits a refusal.
-pub(super) fn status(code: RefusalCode) -> StatusCode {
+pub(super) fn status_for(code: RefusalCode) -> StatusCode {
     use RefusalCode as C;
     match code {
         C::Unspecified | C::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,6 +1,6 @@
 //! /api/v1: signing in and out, tickets, the session, public facts; plain JSON, so that a terminal can do it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -9,20 +9,15 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, header, request::Parts};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use proto::{
     internal::v1::{Identity, SignInByDisplayRequest, SignInByLinkRequest, SignInRequest, SignedIn},
     limits,
     v1::{Refusal, RefusalCode},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tokio::time::timeout;
 
-use crate::clock::now_ms;
-
-use super::{Edge, answer::Refused, client_address::Client, credential::Credential, server::Connection};
+use super::{answer::Refused, body::collect, client_address::Client, connection::Connection, credential::Credential, state::Edge};
 
 /// How long a ticket is good; chat-core says when it is not.
 const TICKET_MS: u32 = 30_000;
@@ -35,9 +30,9 @@ pub(super) fn routes() -> Router<Arc<Edge>> {
         .route("/sign-in/link", post(sign_in_by_link))
         .route("/sign-in/display", post(sign_in_by_display))
         .route("/sign-out", post(sign_out))
-        .route("/ticket", post(ticket))
-        .route("/session", get(session))
-        .route("/config", get(config))
+        .route("/ticket", post(issue_ticket))
+        .route("/session", get(get_session))
+        .route("/config", get(get_config))
         .fallback(async || Refused::from(RefusalCode::NotFound))
 }
 
@@ -55,19 +50,19 @@ struct SignIn {
 
 async fn sign_in(State(edge): State<Arc<Edge>>, request: Request<Body>) -> Answered {
     edge.origins.check(request.headers())?;
-    let (parts, asked): (_, SignIn) = json(&edge, request).await?;
-    let Client { address, loopback } = client_address(&edge, &parts)?;
+    let (parts, asked): (_, SignIn) = read_json(&edge, request).await?;
+    let Client { address, loopback } = find_client(&edge, &parts)?;
     let signed_in = edge
         .cores
         .sign_in(SignInRequest {
             login: asked.login,
             password: asked.password,
-            client: client_name(asked.client, &parts.headers),
+            client: choose_client_name(asked.client, &parts.headers),
             address: address.to_string(),
             loopback,
         })
         .await?;
-    signed_in_answer(&edge, signed_in, asked.token)
+    answer_signed_in(&edge, signed_in, asked.token)
 }
 
 #[derive(Deserialize)]
@@ -84,18 +79,18 @@ struct SignInByLink {
 
 async fn sign_in_by_link(State(edge): State<Arc<Edge>>, request: Request<Body>) -> Answered {
     edge.origins.check(request.headers())?;
-    let (parts, asked): (_, SignInByLink) = json(&edge, request).await?;
-    let Client { address, .. } = client_address(&edge, &parts)?;
+    let (parts, asked): (_, SignInByLink) = read_json(&edge, request).await?;
+    let Client { address, .. } = find_client(&edge, &parts)?;
     let signed_in = edge
         .cores
         .sign_in_by_link(SignInByLinkRequest {
             link: asked.link,
             new_password: asked.new_password,
-            client: client_name(asked.client, &parts.headers),
+            client: choose_client_name(asked.client, &parts.headers),
             address: address.to_string(),
         })
         .await?;
-    signed_in_answer(&edge, signed_in, asked.token)
+    answer_signed_in(&edge, signed_in, asked.token)
 }
 
 #[derive(Deserialize)]
@@ -109,17 +104,17 @@ struct SignInByDisplay {
 /// A screen never gets a cookie: it would take the place of the session of whoever opens its link in their own browser.
 async fn sign_in_by_display(State(edge): State<Arc<Edge>>, request: Request<Body>) -> Answered {
     edge.origins.check(request.headers())?;
-    let (parts, asked): (_, SignInByDisplay) = json(&edge, request).await?;
-    let Client { address, .. } = client_address(&edge, &parts)?;
+    let (parts, asked): (_, SignInByDisplay) = read_json(&edge, request).await?;
+    let Client { address, .. } = find_client(&edge, &parts)?;
     let signed_in = edge
         .cores
         .sign_in_by_display(SignInByDisplayRequest {
             link: asked.link,
-            client: client_name(asked.client, &parts.headers),
+            client: choose_client_name(asked.client, &parts.headers),
             address: address.to_string(),
         })
         .await?;
-    signed_in_answer(&edge, signed_in, true)
+    answer_signed_in(&edge, signed_in, true)
 }
 
 /// What a screen may show.
@@ -142,30 +137,30 @@ struct Session {
 }
 
 impl Session {
-    fn of(identity: Identity) -> Self {
+    fn from_identity(identity: Identity) -> Self {
         let display = identity.display.map(|scope| Display { link: scope.link, conversation: scope.conversation });
         let person = if display.is_some() { 0 } else { identity.person };
         Self { person, session: identity.session, expires_ms: identity.session_expires_ms, display, token: None }
     }
 }
 
-fn signed_in_answer(edge: &Edge, signed_in: SignedIn, want_token: bool) -> Answered {
+fn answer_signed_in(edge: &Edge, signed_in: SignedIn, want_token: bool) -> Answered {
     let SignedIn { token, identity } = signed_in;
     let identity = identity.ok_or(RefusalCode::Internal)?;
-    let lasts_s = (identity.session_expires_ms.saturating_sub(now_ms()) / 1_000).max(0);
-    let mut session = Session::of(identity);
+    let lasts_s = (identity.session_expires_ms.saturating_sub(edge.clock.now_ms()) / 1_000).max(0);
+    let mut session = Session::from_identity(identity);
     if want_token {
         session.token = Some(token);
-        return Ok(fresh(Json(session)));
+        return Ok(no_store(Json(session)));
     }
     let cookie = edge.cookie.set(&token, lasts_s).ok_or(RefusalCode::Internal)?;
-    let mut response = fresh(Json(session));
+    let mut response = no_store(Json(session));
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
 }
 
 async fn sign_out(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Answered {
-    let mut response = fresh(Json(serde_json::json!({})));
+    let mut response = no_store(Json(serde_json::json!({})));
     if let Some(credential) = edge.cookie.read(&headers) {
         edge.origins.check_change(&headers, credential.shown)?;
         match edge.sessions.check(&credential.token).await {
@@ -181,22 +176,22 @@ async fn sign_out(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Answered
     Ok(response)
 }
 
-async fn ticket(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Answered {
-    let credential = credential(&edge, &headers)?;
+async fn issue_ticket(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Answered {
+    let credential = read_credential(&edge, &headers)?;
     let origin = edge.origins.check_change(&headers, credential.shown)?;
     let identity = edge.sessions.check(&credential.token).await?;
     let ticket = edge.cores.issue_ticket(&identity.session, origin.unwrap_or("")).await?;
-    Ok(fresh(Json(serde_json::json!({ "ticket": ticket, "expires_in_ms": TICKET_MS }))))
+    Ok(no_store(Json(serde_json::json!({ "ticket": ticket, "expires_in_ms": TICKET_MS }))))
 }
 
-async fn session(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Answered {
+async fn get_session(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Answered {
     edge.origins.check(&headers)?;
-    let credential = credential(&edge, &headers)?;
+    let credential = read_credential(&edge, &headers)?;
     let identity = edge.sessions.check(&credential.token).await?;
-    Ok(fresh(Json(Session::of(identity))))
+    Ok(no_store(Json(Session::from_identity(identity))))
 }
 
-async fn config(State(edge): State<Arc<Edge>>) -> Response {
+async fn get_config(State(edge): State<Arc<Edge>>) -> Response {
     let options = &edge.options;
     let facts = serde_json::json!({
         "body": { "zh": options.body_name_zh, "en": options.body_name_en },
@@ -215,34 +210,34 @@ async fn config(State(edge): State<Arc<Edge>>) -> Response {
             "people_ids": limits::PEOPLE_IDS,
         },
     });
-    fresh(Json(facts))
+    no_store(Json(facts))
 }
 
-/// An answer that nobody keeps.
-fn fresh(answer: impl IntoResponse) -> Response {
+/// An answer that no cache keeps.
+fn no_store(answer: impl IntoResponse) -> Response {
     let mut response = answer.into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-fn credential(edge: &Edge, headers: &HeaderMap) -> Result<Credential, Refusal> {
+fn read_credential(edge: &Edge, headers: &HeaderMap) -> Result<Credential, Refusal> {
     edge.cookie.read(headers).ok_or_else(|| Refusal::of(RefusalCode::Unauthenticated))
 }
 
-fn client_address(edge: &Edge, parts: &Parts) -> Result<Client, Refusal> {
+fn find_client(edge: &Edge, parts: &Parts) -> Result<Client, Refusal> {
     let connection = parts.extensions.get::<Connection>().ok_or_else(|| Refusal::of(RefusalCode::Internal))?;
-    Ok(edge.proxies.client(connection.peer, &parts.headers))
+    Ok(edge.proxies.find_client(connection.peer, &parts.headers))
 }
 
 /// What the client calls itself, else its User-Agent; cut to the contract's length.
-fn client_name(named: String, headers: &HeaderMap) -> String {
+fn choose_client_name(named: String, headers: &HeaderMap) -> String {
     let agent = || headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let name = if named.is_empty() { agent() } else { named };
     name.chars().filter(|c| !c.is_control()).take(limits::CLIENT_CHARS).collect()
 }
 
 /// The body as JSON, bounded in size and time. A form that another website posts is not JSON by its content type.
-async fn json<T: DeserializeOwned>(edge: &Edge, request: Request<Body>) -> Result<(Parts, T), Refusal> {
+async fn read_json<T: DeserializeOwned>(edge: &Edge, request: Request<Body>) -> Result<(Parts, T), Refusal> {
     let (parts, body) = request.into_parts();
     let is_json = parts
         .headers
@@ -255,21 +250,9 @@ async fn json<T: DeserializeOwned>(edge: &Edge, request: Request<Body>) -> Resul
     }
     let bytes = collect(body, edge.options.body_bytes, edge.options.body_ms).await?;
     let value = serde_json::from_slice(&bytes).map_err(|error| {
-        let said: String = error.to_string().chars().take(160).collect();
-        Refusal::of(RefusalCode::Malformed).words(format!("无法识别这条 JSON：{said}"), format!("The JSON cannot be understood: {said}"))
+        let message: String = error.to_string().chars().take(160).collect();
+        Refusal::of(RefusalCode::Malformed)
+            .words(format!("无法识别这条 JSON：{message}"), format!("The JSON cannot be understood: {message}"))
     })?;
     Ok((parts, value))
-}
-
-/// A whole body, bounded in size and time.
-pub(super) async fn collect<B>(body: B, most: usize, within_ms: u64) -> Result<Bytes, Refusal>
-where
-    B: hyper::body::Body<Data = Bytes>,
-    B::Error: Into<tower::BoxError>,
-{
-    match timeout(Duration::from_millis(within_ms), Limited::new(body, most).collect()).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::of(RefusalCode::TooLarge)),
-        Ok(Err(_)) | Err(_) => Err(Refusal::of(RefusalCode::Malformed)),
-    }
 }

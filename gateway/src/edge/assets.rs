@@ -65,11 +65,11 @@ pub(super) fn serve(page_headers: &PageHeaders, parts: &Parts) -> Response {
     }
     let path = parts.uri.path().trim_start_matches('/');
     let named = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
-    let mut response = match find(path, &parts.headers) {
-        Some((file, encoding)) => file_response(path, file, encoding, &parts.headers),
+    let mut response = match find_file(path, &parts.headers) {
+        Some((file, encoding)) => answer_file(path, file, encoding, &parts.headers),
         None if named || path.starts_with("api/") => Refused::from(RefusalCode::NotFound).into_response(),
-        None => match find("index.html", &parts.headers) {
-            Some((file, encoding)) => file_response("index.html", file, encoding, &parts.headers),
+        None => match find_file("index.html", &parts.headers) {
+            Some((file, encoding)) => answer_file("index.html", file, encoding, &parts.headers),
             None => ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")], NOT_BUILT).into_response(),
         },
     };
@@ -81,7 +81,7 @@ pub(super) fn serve(page_headers: &PageHeaders, parts: &Parts) -> Response {
 }
 
 /// The file as it was compressed when it was built, if the client takes that.
-fn find(path: &str, headers: &HeaderMap) -> Option<(EmbeddedFile, Option<&'static str>)> {
+fn find_file(path: &str, headers: &HeaderMap) -> Option<(EmbeddedFile, Option<&'static str>)> {
     if path.is_empty() || path.split('/').any(|part| part.is_empty() || part == "..") {
         return None;
     }
@@ -98,8 +98,8 @@ fn find(path: &str, headers: &HeaderMap) -> Option<(EmbeddedFile, Option<&'stati
         .or_else(|| Some((Files::get(path)?, None)))
 }
 
-fn file_response(path: &str, file: EmbeddedFile, encoding: Option<&'static str>, asked: &HeaderMap) -> Response {
-    let etag = etag(&file, encoding);
+fn answer_file(path: &str, file: EmbeddedFile, encoding: Option<&'static str>, asked: &HeaderMap) -> Response {
+    let etag = make_etag(&file, encoding);
     let mut response = if asked.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == etag.as_bytes()) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -127,7 +127,7 @@ fn file_response(path: &str, file: EmbeddedFile, encoding: Option<&'static str>,
     response
 }
 
-fn etag(file: &EmbeddedFile, encoding: Option<&'static str>) -> String {
+fn make_etag(file: &EmbeddedFile, encoding: Option<&'static str>) -> String {
     use std::fmt::Write as _;
     let mut text = String::from("\"");
     for byte in file.metadata.sha256_hash().iter().take(12) {

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
+use ipnet::IpNet;
 
-use crate::Fault;
+use crate::fault::Fault;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 /// Whoever sends one of these is, or claims to be, a proxy.
@@ -13,7 +14,7 @@ const PROXY_HEADERS: [&str; 3] = [FORWARDED_FOR, "forwarded", "x-real-ip"];
 /// Front proxies that are believed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Proxies {
-    networks: Vec<(IpAddr, u32)>,
+    networks: Vec<IpNet>,
 }
 
 /// The client's address, and whether it is surely this machine itself.
@@ -25,13 +26,7 @@ pub(super) struct Client {
 
 impl Proxies {
     pub(super) fn new(list: &[String]) -> Result<Self, Fault> {
-        let parse = |text: &String| {
-            let (address, length) = text.split_once('/').map_or((text.as_str(), None), |(address, length)| (address, Some(length)));
-            let address: IpAddr = address.parse().ok()?;
-            let whole = if address.is_ipv4() { 32 } else { 128 };
-            let length = length.map_or(Some(whole), |length| length.parse().ok().filter(|length| *length <= whole))?;
-            Some((address, length))
-        };
+        let parse = |text: &String| text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
         let networks = list
             .iter()
             .map(|text| parse(text).ok_or_else(|| Fault::Options(format!("edge.trusted_proxies: {text} is no address or network"))))
@@ -39,37 +34,27 @@ impl Proxies {
         Ok(Self { networks })
     }
 
-    fn trust(&self, address: IpAddr) -> bool {
-        self.networks.iter().any(|(network, length)| match (network, address) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                let shift = 32 - length;
-                u32::from(*network).checked_shr(shift) == u32::from(address).checked_shr(shift)
-            }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let shift = 128 - length;
-                u128::from(*network).checked_shr(shift) == u128::from(address).checked_shr(shift)
-            }
-            _ => false,
-        })
+    fn is_trusted(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&address))
     }
 
     /// The nearest address that is not one of our proxies. An untrusted proxy on this machine makes nobody local.
-    pub(super) fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> Client {
+    pub(super) fn find_client(&self, peer: SocketAddr, headers: &HeaderMap) -> Client {
         let peer = peer.ip().to_canonical();
         let proxied = PROXY_HEADERS.iter().any(|name| headers.contains_key(*name));
-        if !self.trust(peer) {
+        if !self.is_trusted(peer) {
             return Client { address: peer, loopback: peer.is_loopback() && !proxied };
         }
         let hops: Vec<&str> =
             headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
         for hop in hops.iter().rev() {
             match hop.trim().parse::<IpAddr>().map(|address| address.to_canonical()) {
-                Ok(address) if self.trust(address) => {}
+                Ok(address) if self.is_trusted(address) => {}
                 Ok(address) => return Client { address, loopback: address.is_loopback() },
                 Err(_) => break,
             }
         }
-        // Only proxies that we know, or none that told: the proxy itself.
+        // Only proxies that we know, or none that named a client: the proxy itself.
         Client { address: peer, loopback: peer.is_loopback() && !proxied }
     }
 }
@@ -84,7 +69,7 @@ mod tests {
         if let Some(forwarded) = forwarded {
             headers.insert(FORWARDED_FOR, forwarded.parse().unwrap());
         }
-        let client = proxies.client(SocketAddr::new(peer.parse().unwrap(), 1), &headers);
+        let client = proxies.find_client(SocketAddr::new(peer.parse().unwrap(), 1), &headers);
         (client.address.to_string(), client.loopback)
     }
 
@@ -104,6 +89,24 @@ mod tests {
         ];
         for (trusted, peer, forwarded, address, loopback) in table {
             assert_eq!(client(trusted, peer, forwarded), (address.to_owned(), loopback), "{trusted:?} {peer} {forwarded:?}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_as_wide_as_it_says() {
+        let table: [(&[&str], &str, bool); 8] = [
+            (&["10.1.2.3/8"], "10.200.0.1", true),
+            (&["10.0.0.0/9"], "10.200.0.1", false),
+            (&["0.0.0.0/0"], "203.0.113.9", true),
+            (&["0.0.0.0/0"], "2001:db8::1", false),
+            (&["2001:db8::/32"], "2001:db8:ffff::1", true),
+            (&["2001:db8::/32"], "2001:db9::1", false),
+            (&["2001:db8::1"], "2001:db8::1", true),
+            (&["2001:db8::1"], "2001:db8::2", false),
+        ];
+        for (trusted, peer, believed) in table {
+            let (address, _) = client(trusted, peer, Some("198.51.100.7"));
+            assert_eq!(address == "198.51.100.7", believed, "{trusted:?} {peer}");
         }
     }
 

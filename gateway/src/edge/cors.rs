@@ -10,7 +10,7 @@ use axum::{
 };
 use http::{HeaderValue, Method, Request, StatusCode, header};
 
-use super::Edge;
+use super::state::Edge;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
 const REQUEST_HEADERS: HeaderValue =

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
-use super::origin::Shown;
+use super::origin::ShownBy;
 
 /// A token is 256 bits in base64url; anything longer is none.
 const TOKEN_MOST: usize = 128;
@@ -11,7 +11,7 @@ const TOKEN_MOST: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Credential {
     pub(super) token: String,
-    pub(super) shown: Shown,
+    pub(super) shown: ShownBy,
 }
 
 /// The session's cookie.
@@ -30,7 +30,7 @@ impl Cookie {
         if self.secure { "__Host-yitang-session" } else { "yitang-session" }
     }
 
-    /// Sets it for so many seconds; 0 takes it away.
+    /// The header that sets it for `max_age_s` seconds; 0 takes it away.
     pub(super) fn set(self, token: &str, max_age_s: i64) -> Option<HeaderValue> {
         let secure = if self.secure { "; Secure" } else { "" };
         let text = format!("{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}", self.name());
@@ -46,7 +46,7 @@ impl Cookie {
             let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
             let token = token.trim();
             let bearer = scheme.eq_ignore_ascii_case("bearer") && good(token);
-            return bearer.then(|| Credential { token: token.to_owned(), shown: Shown::Other });
+            return bearer.then(|| Credential { token: token.to_owned(), shown: ShownBy::Other });
         }
         headers
             .get_all(header::COOKIE)
@@ -55,7 +55,7 @@ impl Cookie {
             .flat_map(|value| value.split(';'))
             .filter_map(|pair| pair.trim().split_once('='))
             .find(|(name, token)| *name == self.name() && good(token))
-            .map(|(_, token)| Credential { token: token.to_owned(), shown: Shown::Cookie })
+            .map(|(_, token)| Credential { token: token.to_owned(), shown: ShownBy::Cookie })
     }
 }
 
@@ -71,8 +71,8 @@ mod tests {
             cookie.read(&headers).map(|credential| (credential.token, credential.shown))
         };
         let both = [(header::COOKIE, "a=b; yitang-session=c1; x"), (header::AUTHORIZATION, "bearer t1")];
-        assert_eq!(read(&both[..1]), Some(("c1".to_owned(), Shown::Cookie)));
-        assert_eq!(read(&both), Some(("t1".to_owned(), Shown::Other)));
+        assert_eq!(read(&both[..1]), Some(("c1".to_owned(), ShownBy::Cookie)));
+        assert_eq!(read(&both), Some(("t1".to_owned(), ShownBy::Other)));
         assert_eq!(read(&[both[0].clone(), (header::AUTHORIZATION, "Basic t1")]), None);
         assert_eq!(read(&[(header::COOKIE, "yitang-sessionx=c1; yitang-session=")]), None);
         assert_eq!(read(&[(header::AUTHORIZATION, &format!("Bearer {}", "x".repeat(500)))]), None);

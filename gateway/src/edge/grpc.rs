@@ -1,26 +1,20 @@
 //! gRPC and gRPC-Web: every method of the public package is handed on to chat-core, without a line for any of them.
 //! What is not of that package is answered here or by nobody: the services between roles cannot be named from outside.
 
-use std::{collections::HashSet, convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{body::Body as AxumBody, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header, request::Parts};
-use prost::Message as _;
-use prost_types::FileDescriptorSet;
 use proto::{
     internal::v1::Identity,
     metadata,
     v1::{Refusal, RefusalCode},
 };
-use tonic::{Status, body::Body, service::Routes};
+use tonic::{Status, body::Body};
 use tonic_web::GrpcWebLayer;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use super::{Edge, api::collect, guarded};
-use crate::Fault;
-
-/// The one package that is forwarded.
-const PUBLIC: &str = "yitang.v1.";
+use super::{body::collect, grpc_methods::is_public, guarded, state::Edge};
 
 /// What goes on to chat-core of a caller's headers. An identity is not among them: the edge sets it.
 const PASSED_ON: [HeaderName; 4] = [header::CONTENT_TYPE, header::TE, header::ACCEPT_LANGUAGE, header::USER_AGENT];
@@ -28,55 +22,6 @@ const PASSED_ON_GRPC: [&str; 5] = ["grpc-timeout", "grpc-encoding", "grpc-accept
 
 /// The frame's prefix around a message.
 const PREFIX_BYTES: usize = 5;
-
-/// What the edge knows of the public package, from its descriptors alone.
-pub(super) struct Grpc {
-    streams: HashSet<String>,
-    unary: HashSet<String>,
-    /// Reflection and health.
-    open: Routes,
-    pub(super) health: tonic_health::server::HealthReporter,
-}
-
-impl Grpc {
-    pub(super) fn new() -> Result<Self, Fault> {
-        let set = FileDescriptorSet::decode(proto::PUBLIC_DESCRIPTORS)
-            .map_err(|error| Fault::Options(format!("the public descriptors cannot be read: {error}")))?;
-        let (mut streams, mut unary) = (HashSet::new(), HashSet::new());
-        for (path, streaming) in methods(&set) {
-            if streaming {
-                streams.insert(path)
-            } else {
-                unary.insert(path)
-            };
-        }
-        let (health, health_service) = tonic_health::server::health_reporter();
-        let reflection = || {
-            tonic_reflection::server::Builder::configure()
-                .register_file_descriptor_set(set.clone())
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        };
-        let cannot = |error| Fault::Options(format!("reflection cannot be served: {error}"));
-        let open = Routes::new(health_service)
-            .add_service(reflection().build_v1().map_err(cannot)?)
-            // Python's and older grpcurl's clients know this version only.
-            .add_service(reflection().build_v1alpha().map_err(cannot)?)
-            .prepare();
-        Ok(Self { streams, unary, open, health })
-    }
-}
-
-/// Each method's path, and whether its answer is a stream.
-fn methods(set: &FileDescriptorSet) -> impl Iterator<Item = (String, bool)> {
-    set.file.iter().flat_map(|file| {
-        file.service.iter().flat_map(move |service| {
-            service
-                .method
-                .iter()
-                .map(move |method| (format!("/{}.{}/{}", file.package(), service.name(), method.name()), method.server_streaming()))
-        })
-    })
-}
 
 /// Whether a request is gRPC of either kind, by its content type.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
@@ -116,15 +61,6 @@ async fn answer(edge: &Arc<Edge>, request: Request<Body>, web: bool) -> http::Re
     Status::unimplemented("no such method here").into_http()
 }
 
-/// `/yitang.v1.Service/Method` and nothing that a later hop could read in another way.
-fn is_public(path: &str) -> bool {
-    let name = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    path.strip_prefix('/')
-        .and_then(|path| path.strip_prefix(PUBLIC))
-        .and_then(|path| path.split_once('/'))
-        .is_some_and(|(service, method)| name(service) && name(method))
-}
-
 async fn forward(edge: &Arc<Edge>, request: Request<Body>, web: bool) -> Result<http::Response<Body>, Refusal> {
     let (parts, body) = request.into_parts();
     let identity = authenticate(edge, &parts.headers).await?;
@@ -143,16 +79,16 @@ async fn forward(edge: &Arc<Edge>, request: Request<Body>, web: bool) -> Result<
     let message = collect(body, most, edge.options.body_ms).await?;
     let forwarded = forwarded_parts(&parts, &identity)?;
     let mut response = edge.cores.forward(&identity.session, forwarded, message).await?;
-    strip(response.headers_mut());
+    remove_internal(response.headers_mut());
     Ok(match permit {
-        Some(permit) => response.map(|body| guarded::body(body, edge.cores.control().clone(), &identity, permit)),
+        Some(permit) => response.map(|body| guarded::guard(body, edge.cores.control().clone(), &identity, permit)),
         None => response,
     })
 }
 
 async fn authenticate(edge: &Edge, headers: &HeaderMap) -> Result<Identity, Refusal> {
     let credential = edge.cookie.read(headers);
-    // Even a stranger is told first that the website is wrong.
+    // Also for somebody unknown, a wrong website is refused first.
     edge.origins.check(headers)?;
     let credential = credential.ok_or_else(|| Refusal::of(RefusalCode::Unauthenticated))?;
     edge.origins.check_change(headers, credential.shown)?;
@@ -179,8 +115,8 @@ fn forwarded_parts(parts: &Parts, identity: &Identity) -> Result<Parts, Refusal>
     Ok(forwarded)
 }
 
-/// What roles tell one another does not go out.
-fn strip(headers: &mut HeaderMap) {
+/// Removes the headers that roles use among each other.
+fn remove_internal(headers: &mut HeaderMap) {
     let ours: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().starts_with(metadata::PREFIX)).cloned().collect();
     ours.into_iter().for_each(|name| drop(headers.remove(name)));
 }
@@ -188,39 +124,6 @@ fn strip(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_the_public_package_has_a_way_on() {
-        for public in ["/yitang.v1.DirectoryService/GetMe", "/yitang.v1.Later/Method_2"] {
-            assert!(is_public(public), "{public}");
-        }
-        for other in [
-            "/yitang.internal.v1.EdgeService/SignIn",
-            "/yitang.v1.x/../yitang.internal.v1.EdgeService/SignIn",
-            "/yitang.v1.x.EdgeService/SignIn",
-            "/yitang.v1./Get",
-            "/yitang.v1.DirectoryService/",
-            "/yitang.v1.DirectoryService/GetMe/",
-            "/yitang.v1.DirectoryService%2fGetMe/x",
-            "//yitang.v1.DirectoryService/GetMe",
-            "/yitang.v10.DirectoryService/GetMe",
-            "/YITANG.V1.DirectoryService/GetMe",
-            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-        ] {
-            assert!(!is_public(other), "{other}");
-        }
-    }
-
-    #[test]
-    fn no_public_method_takes_a_stream_and_the_streams_that_answer_are_known() {
-        let set = FileDescriptorSet::decode(proto::PUBLIC_DESCRIPTORS).unwrap();
-        let takes_stream = set.file.iter().flat_map(|file| &file.service).flat_map(|service| &service.method).any(|m| m.client_streaming());
-        assert!(!takes_stream, "the edge reads a request whole before it hands it on");
-        let grpc = Grpc::new().unwrap();
-        assert!(grpc.streams.contains("/yitang.v1.ConversationService/Follow"));
-        assert!(grpc.unary.contains("/yitang.v1.DirectoryService/GetMe"));
-        assert!(grpc.streams.iter().chain(&grpc.unary).all(|path| is_public(path)));
-    }
 
     #[test]
     fn identity_metadata_of_a_client_is_left_behind() {

@@ -24,15 +24,15 @@ struct Guarded {
 }
 
 /// The same body, cut off with SESSION_ENDED when the control log says so; holds the permit as long as it lives.
-pub(super) fn body(inner: Body, feed: ControlFeed, identity: &Identity, permit: OwnedSemaphorePermit) -> Body {
-    let ended = Box::pin(session_ended(feed, identity.session.clone(), identity.control));
+pub(super) fn guard(inner: Body, feed: ControlFeed, identity: &Identity, permit: OwnedSemaphorePermit) -> Body {
+    let ended = Box::pin(wait_for_end(feed, identity.session.clone(), identity.control));
     Body::new(Guarded { inner: Some(inner), ended, _permit: permit })
 }
 
-async fn session_ended(feed: ControlFeed, session: String, control: u64) {
-    let mut news = feed.follow();
-    while feed.ended(&session, 0, control) != Some(true) {
-        if news.next().await.is_none() {
+async fn wait_for_end(feed: ControlFeed, session: String, control: u64) {
+    let mut updates = feed.follow();
+    while feed.has_ended(&session, 0, control) != Some(true) {
+        if updates.next().await.is_none() {
             return;
         }
     }

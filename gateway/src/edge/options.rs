@@ -15,7 +15,7 @@ pub struct EdgeOptions {
     pub tls_certificate: String,
     /// The file of the certificate's private key, PEM.
     pub tls_key: String,
-    /// Both files are looked at so often, s.
+    /// How often both files are looked at, s.
     pub tls_look_s: u64,
     /// Front proxies (addresses or networks, `10.0.0.0/8`) whose X-Forwarded-For is believed.
     pub trusted_proxies: Vec<String>,
@@ -45,7 +45,7 @@ pub struct EdgeOptions {
     pub streams_most: u32,
     /// Answers of gRPC that are streams, held at once.
     pub follows_most: usize,
-    /// How long what chat-core said of a session is believed; its end is heard at once by the control log.
+    /// How long what chat-core said of a session is believed; its end is known at once by the control log.
     pub session_cache_s: u32,
     /// Sessions remembered so.
     pub session_cache_most: usize,

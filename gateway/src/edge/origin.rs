@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use http::{HeaderMap, Uri, header};
 use proto::v1::{Refusal, RefusalCode};
 
-use crate::Fault;
+use crate::fault::Fault;
 
 /// The exact list of Origins.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Origins {
 
 /// How a caller showed who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum ShownBy {
     /// By a cookie, which a browser adds to any website's requests.
     Cookie,
     /// By a bearer token or a ticket, which only who has it can send; or by nothing.
@@ -25,11 +25,11 @@ pub(super) enum Shown {
 
 impl Origins {
     pub(super) fn new(public_url: &str, more: &[String]) -> Result<Self, Fault> {
-        let public = origin_of(public_url).ok_or_else(|| Fault::Options(format!("edge.public_url is not a URL: {public_url}")))?;
+        let public = parse_origin(public_url).ok_or_else(|| Fault::Options(format!("edge.public_url is not a URL: {public_url}")))?;
         let secure = public.starts_with("https:");
         let mut allowed = HashSet::from([public]);
         for origin in more {
-            match origin_of(origin) {
+            match parse_origin(origin) {
                 Some(exact) if exact == origin.to_ascii_lowercase() => drop(allowed.insert(exact)),
                 _ => return Err(Fault::Options(format!("edge.origins: {origin} is not an Origin like https://hall.example.cn"))),
             }
@@ -66,16 +66,16 @@ impl Origins {
     ///
     /// # Errors
     /// `ORIGIN_REFUSED`.
-    pub(super) fn check_change<'a>(&self, headers: &'a HeaderMap, shown: Shown) -> Result<Option<&'a str>, Refusal> {
+    pub(super) fn check_change<'a>(&self, headers: &'a HeaderMap, shown: ShownBy) -> Result<Option<&'a str>, Refusal> {
         match (self.check(headers)?, shown) {
-            (None, Shown::Cookie) => Err(Refusal::of(RefusalCode::OriginRefused)),
+            (None, ShownBy::Cookie) => Err(Refusal::of(RefusalCode::OriginRefused)),
             (origin, _) => Ok(origin),
         }
     }
 }
 
 /// `scheme://host[:port]`, as browsers write it: without the scheme's own port.
-fn origin_of(url: &str) -> Option<String> {
+fn parse_origin(url: &str) -> Option<String> {
     let uri: Uri = url.parse().ok()?;
     let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
     let host = uri.host()?.to_ascii_lowercase();
@@ -122,10 +122,10 @@ mod tests {
     #[test]
     fn without_an_origin_a_bearer_may_change_something_and_a_cookie_may_not() {
         let origins = Origins::new("http://127.0.0.1:8080", &[]).unwrap();
-        assert_eq!(origins.check_change(&headers(&[]), Shown::Other), Ok(None));
-        assert!(origins.check_change(&headers(&[]), Shown::Cookie).is_err());
-        assert!(origins.check_change(&headers(&["http://127.0.0.1:8080"]), Shown::Cookie).is_ok());
-        assert!(origins.check_change(&headers(&["http://evil.example"]), Shown::Other).is_err());
+        assert_eq!(origins.check_change(&headers(&[]), ShownBy::Other), Ok(None));
+        assert!(origins.check_change(&headers(&[]), ShownBy::Cookie).is_err());
+        assert!(origins.check_change(&headers(&["http://127.0.0.1:8080"]), ShownBy::Cookie).is_ok());
+        assert!(origins.check_change(&headers(&["http://evil.example"]), ShownBy::Other).is_err());
     }
 
     #[test]

@@ -1,13 +1,6 @@
 //! Connections: accepted, bounded in number, each with its deadlines, until the edge stops.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use http::Request;
@@ -24,46 +17,22 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-use super::{Edge, EdgeOptions};
-use crate::Fault;
+use super::{connection::Connection, options::EdgeOptions, routes, state::Edge};
+use crate::fault::Fault;
 
-/// Said to those who come when every connection is taken.
+/// The answer to those who come when every connection is taken.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
-/// The connection that a request came on.
-#[derive(Clone, Debug)]
-pub(super) struct Connection {
-    pub(super) peer: SocketAddr,
-    accepted: Instant,
-    requests: Arc<AtomicU8>,
-}
-
-impl Connection {
-    fn new(peer: SocketAddr) -> Self {
-        Self { peer, accepted: Instant::now(), requests: Arc::default() }
-    }
-
-    fn request_came(&self) {
-        let _ = self.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |requests| requests.checked_add(1));
-    }
-
-    fn requests(&self) -> u8 {
-        self.requests.load(Ordering::Relaxed)
-    }
-
-    /// When the deadline of a handshake began: with the connection, unless it served other requests before.
-    pub(super) fn since(&self) -> Instant {
-        if self.requests() <= 1 { self.accepted } else { Instant::now() }
-    }
-}
+/// How soon accepting is tried again when the system refused.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
 /// Accepts connections until the edge stops listening.
 ///
 /// # Errors
 /// Never by a single connection; only when the listener is no longer one.
 pub(crate) async fn serve(edge: Arc<Edge>, listener: TcpListener) -> Result<(), Fault> {
-    let builder = Arc::new(http_builder(&edge.options));
-    let router = super::router(Arc::clone(&edge));
+    let builder = Arc::new(build_http(&edge.options));
+    let router = routes::router(Arc::clone(&edge));
     loop {
         let accepted = tokio::select! {
             () = edge.stop.cancelled() => return Ok(()),
@@ -71,18 +40,18 @@ pub(crate) async fn serve(edge: Arc<Edge>, listener: TcpListener) -> Result<(), 
         };
         match accepted {
             Ok((stream, peer)) => accept(&edge, &builder, &router, stream, peer),
-            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
                 // Out of descriptors, most likely: those who are here go on, and some will leave.
                 tracing::error!(%error, "no connection can be accepted for the moment");
                 metrics::counter!("yitang_gateway_accept_errors_total").increment(1);
-                sleep(Duration::from_millis(50)).await;
+                sleep(ACCEPT_AGAIN).await;
             }
         }
     }
 }
 
-fn is_of_one_connection(error: &std::io::Error) -> bool {
+fn concerns_one_connection(error: &std::io::Error) -> bool {
     use std::io::ErrorKind as K;
     matches!(error.kind(), K::ConnectionAborted | K::ConnectionReset | K::ConnectionRefused | K::Interrupted)
 }
@@ -130,11 +99,11 @@ async fn serve_http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     connection: Connection,
 ) {
-    let head_by = connection.accepted + Duration::from_millis(edge.options.head_ms);
+    let head_by = connection.accepted() + Duration::from_millis(edge.options.head_ms);
     let service = {
         let connection = connection.clone();
         service_fn(move |mut request: Request<Incoming>| {
-            connection.request_came();
+            connection.count_request();
             request.extensions_mut().insert(connection.clone());
             router.clone().oneshot(request.map(Body::new))
         })
@@ -167,7 +136,7 @@ async fn serve_http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     }
 }
 
-fn http_builder(options: &EdgeOptions) -> auto::Builder<TokioExecutor> {
+fn build_http(options: &EdgeOptions) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     let head_bytes = options.head_bytes.max(8_192);
     builder

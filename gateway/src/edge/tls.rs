@@ -18,8 +18,8 @@ use rustls::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::EdgeOptions;
-use crate::Fault;
+use super::options::EdgeOptions;
+use crate::fault::Fault;
 
 /// The certificate in force.
 #[derive(Debug)]
@@ -69,11 +69,11 @@ impl Tls {
         &self.acceptor
     }
 
-    /// Reads the files again whenever they change, looking every so often. What cannot be read leaves the old in force.
-    pub(super) async fn keep_fresh(self, every: Duration, stop: CancellationToken) {
-        let mut seen = self.files.changed();
+    /// Reads the files again whenever they change, looking at them once in every `every`. What cannot be read leaves the old in force.
+    pub(super) async fn reload_when_changed(self, every: Duration, stop: CancellationToken) {
+        let mut seen = self.files.modified();
         while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
-            let now = self.files.changed();
+            let now = self.files.modified();
             if now == seen {
                 continue;
             }
@@ -112,7 +112,7 @@ impl Files {
         CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|cause| bad(&self.key, cause.to_string()))
     }
 
-    fn changed(&self) -> [Option<SystemTime>; 2] {
+    fn modified(&self) -> [Option<SystemTime>; 2] {
         [&self.certificate, &self.key].map(|path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok())
     }
 }

@@ -1,4 +1,4 @@
-//! The upgrade to a socket, by hand: what is judged is exactly what RFC 6455 asks, and nothing is read twice.
+//! The upgrade to a socket, by hand: what is validated is exactly what RFC 6455 asks, and nothing is read twice.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -18,8 +18,8 @@ use tokio::{net::TcpStream, sync::OwnedSemaphorePermit, time::timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{Edge, answer::Refused, origin::Origins, server::Connection};
-use crate::{hub::Accepted, socket::Stream};
+use super::{answer::Refused, connection::Connection, origin::Origins, state::Edge};
+use crate::{hub::Hub, session::Accepted, socket::Stream};
 
 /// Longest offer of subprotocols that is looked at, bytes.
 const OFFER_MOST: usize = 256;
@@ -52,9 +52,9 @@ impl Rejected {
     }
 }
 
-/// Judges an upgrade request. A request with a body, or one that only looks like an upgrade to a proxy, would let what
-/// follows it be taken for something else.
-fn judge(parts: &Parts, origins: &Origins) -> Result<Handshake, Rejected> {
+/// Validates an upgrade request. A request with a body, or one that only looks like an upgrade to a proxy, would let what
+/// follows it be handover for something else.
+fn validate(parts: &Parts, origins: &Origins) -> Result<Handshake, Rejected> {
     if parts.method != Method::GET {
         return Err(Rejected::with(StatusCode::METHOD_NOT_ALLOWED, RefusalCode::Unsupported));
     }
@@ -68,33 +68,33 @@ fn judge(parts: &Parts, origins: &Origins) -> Result<Handshake, Rejected> {
     if headers.get_all(header::CONTENT_LENGTH).iter().any(|length| length != "0") {
         return Err(Rejected::malformed("content-length"));
     }
-    if !only(headers, &header::UPGRADE).is_some_and(|value| value.eq_ignore_ascii_case("websocket")) {
+    if !read_only(headers, &header::UPGRADE).is_some_and(|value| value.eq_ignore_ascii_case("websocket")) {
         return Err(Rejected { status: StatusCode::UPGRADE_REQUIRED, ..Rejected::malformed("upgrade") });
     }
-    if !tokens(headers, &header::CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade")) {
+    if !list_tokens(headers, &header::CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade")) {
         return Err(Rejected::malformed("connection"));
     }
-    if only(headers, &header::SEC_WEBSOCKET_VERSION) != Some("13") {
+    if read_only(headers, &header::SEC_WEBSOCKET_VERSION) != Some("13") {
         return Err(Rejected { status: StatusCode::UPGRADE_REQUIRED, ..Rejected::malformed("sec-websocket-version") });
     }
-    let key = only(headers, &header::SEC_WEBSOCKET_KEY)
+    let key = read_only(headers, &header::SEC_WEBSOCKET_KEY)
         .filter(|key| STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == 16))
         .ok_or_else(|| Rejected::malformed("sec-websocket-key"))?;
     let origin = origins.check(headers).map_err(|refusal| Rejected { status: StatusCode::FORBIDDEN, refusal })?;
-    let subprotocol = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL)
+    let subprotocol = list_tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL)
         .find_map(Subprotocol::choose)
         .ok_or_else(|| Rejected::malformed("sec-websocket-protocol"))?;
     Ok(Handshake { subprotocol, accept: derive_accept_key(key.as_bytes()), origin: origin.map(str::to_owned) })
 }
 
 /// The value of a header that must be there once.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+fn read_only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?.trim();
     values.next().is_none().then_some(value)
 }
 
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+fn list_tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers
         .get_all(name)
         .iter()
@@ -107,23 +107,22 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 /// Answers an upgrade request, and hands the connection over to the hub once the answer is out.
 pub(super) fn upgrade(edge: &Edge, request: Request<Body>) -> Response {
     let (mut parts, _) = request.into_parts();
-    let handshake = match admit(edge, &parts) {
+    let (handshake, permit) = match admit(edge, &parts) {
         Ok(admitted) => admitted,
         Err(rejected) => return reject(rejected),
     };
-    let (handshake, permit) = handshake;
     let (Some(on_upgrade), Some(connection)) = (parts.extensions.remove::<OnUpgrade>(), parts.extensions.get::<Connection>().cloned())
     else {
         return reject(Rejected::with(StatusCode::INTERNAL_SERVER_ERROR, RefusalCode::Internal));
     };
-    let client = edge.proxies.client(connection.peer, &parts.headers);
-    let accepted = Taken {
+    let client = edge.proxies.find_client(connection.peer, &parts.headers);
+    let handover = Handover {
         subprotocol: handshake.subprotocol,
         origin: handshake.origin,
         peer: SocketAddr::new(client.address, connection.peer.port()),
         connection,
     };
-    tokio::spawn(take_over(edge.hub.clone(), on_upgrade, accepted, permit, Duration::from_millis(edge.options.head_ms)));
+    tokio::spawn(take_over(edge.hub.clone(), on_upgrade, handover, permit, Duration::from_millis(edge.options.head_ms)));
 
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
     let headers = response.headers_mut();
@@ -137,8 +136,8 @@ pub(super) fn upgrade(edge: &Edge, request: Request<Body>) -> Response {
 }
 
 fn admit(edge: &Edge, parts: &Parts) -> Result<(Handshake, OwnedSemaphorePermit), Rejected> {
-    let handshake = judge(parts, &edge.origins)?;
-    if edge.stop.is_cancelled() || edge.draining() {
+    let handshake = validate(parts, &edge.origins)?;
+    if edge.stop.is_cancelled() || edge.is_draining() {
         return Err(Rejected::with(StatusCode::SERVICE_UNAVAILABLE, RefusalCode::Draining));
     }
     let permit = edge.handshakes.clone().try_acquire_owned().map_err(|_| {
@@ -149,7 +148,7 @@ fn admit(edge: &Edge, parts: &Parts) -> Result<(Handshake, OwnedSemaphorePermit)
     Ok((handshake, permit))
 }
 
-struct Taken {
+struct Handover {
     subprotocol: Subprotocol,
     origin: Option<String>,
     peer: SocketAddr,
@@ -157,7 +156,7 @@ struct Taken {
 }
 
 /// In a task of its own, so that nothing of the request stays in memory with the socket.
-async fn take_over(hub: crate::hub::Hub, on_upgrade: OnUpgrade, taken: Taken, permit: OwnedSemaphorePermit, within: Duration) {
+async fn take_over(hub: Hub, on_upgrade: OnUpgrade, handover: Handover, permit: OwnedSemaphorePermit, within: Duration) {
     let upgraded = match timeout(within, on_upgrade).await {
         Ok(Ok(upgraded)) => upgraded,
         Ok(Err(error)) => return tracing::debug!(%error, "an upgrade was broken off"),
@@ -169,10 +168,10 @@ async fn take_over(hub: crate::hub::Hub, on_upgrade: OnUpgrade, taken: Taken, pe
     hub.accept(Accepted {
         stream,
         already_read,
-        subprotocol: taken.subprotocol,
-        origin: taken.origin,
-        peer: taken.peer,
-        since: taken.connection.since(),
+        subprotocol: handover.subprotocol,
+        origin: handover.origin,
+        peer: handover.peer,
+        since: handover.connection.since(),
     });
     drop(permit);
 }
@@ -225,7 +224,7 @@ mod tests {
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         change(&mut parts);
         let origins = Origins::new("http://127.0.0.1:8080", &[]).unwrap();
-        judge(&parts, &origins).map_err(|rejected| rejected.status)
+        validate(&parts, &origins).map_err(|rejected| rejected.status)
     }
 
     fn with(name: &'static str, value: &'static str) -> Result<Handshake, StatusCode> {

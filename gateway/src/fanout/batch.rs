@@ -28,8 +28,8 @@ pub struct Log {
 
 /// Consecutive events as batches, none of them above 256 KiB.
 #[must_use]
-pub fn frames(log: &Log, events: &[Event], window_ms: u32, dialect: Dialect) -> Vec<Frame> {
-    split(events, dialect.subprotocol()).map(|events| frame(log, events, window_ms, dialect)).collect()
+pub fn encode_frames(log: &Log, events: &[Event], window_ms: u32, dialect: Dialect) -> Vec<Frame> {
+    split(events, dialect.subprotocol()).map(|events| encode_frame(log, events, window_ms, dialect)).collect()
 }
 
 /// Cut so that each piece fits one frame, before it is deflated: what a client inflates is bounded like any frame.
@@ -49,7 +49,7 @@ fn split(events: &[Event], subprotocol: Subprotocol) -> impl Iterator<Item = &[E
     })
 }
 
-fn frame(log: &Log, events: &[Event], window_ms: u32, dialect: Dialect) -> Frame {
+fn encode_frame(log: &Log, events: &[Event], window_ms: u32, dialect: Dialect) -> Frame {
     let all = Events { events: events.to_vec() };
     let deflated = if dialect == Dialect::Deflate { deflate(&all.encode_to_vec()) } else { None };
     let batch = Batch {
@@ -60,7 +60,7 @@ fn frame(log: &Log, events: &[Event], window_ms: u32, dialect: Dialect) -> Frame
         body: Some(deflated.map_or_else(|| Body::Events(all), |deflated| Body::Deflated(deflated.into()))),
         window_ms,
     };
-    Frame::of(dialect.subprotocol(), &ServerFrame { re: 0, frame: Some(server_frame::Frame::Batch(batch)) })
+    Frame::encode(dialect.subprotocol(), &ServerFrame { re: 0, frame: Some(server_frame::Frame::Batch(batch)) })
 }
 
 /// `None`: it is small, or would not become smaller by an eighth.
@@ -75,7 +75,7 @@ fn deflate(encoded: &[u8]) -> Option<Vec<u8>> {
 
 /// What stands in a frame.
 #[cfg(test)]
-pub(super) fn decoded(frame: &Frame, dialect: Dialect) -> (Batch, Vec<Event>) {
+pub(super) fn decode_frame(frame: &Frame, dialect: Dialect) -> (Batch, Vec<Event>) {
     use std::io::Read as _;
     let header = match frame.bytes()[1] {
         126 => 4,
@@ -121,12 +121,12 @@ mod tests {
     fn a_large_batch_is_split_below_the_bound_and_nothing_is_lost() {
         let events = events(200, &"春\n".repeat(2_000));
         for dialect in Dialect::ALL {
-            let frames = frames(&log(), &events, 50, dialect);
+            let frames = encode_frames(&log(), &events, 50, dialect);
             assert!(frames.len() > 1);
             let mut seqs = Vec::new();
             for frame in &frames {
                 assert!(frame.len() <= proto::limits::FRAME_OUT_BYTES, "{}", frame.len());
-                let (batch, events) = decoded(frame, dialect);
+                let (batch, events) = decode_frame(frame, dialect);
                 assert_eq!((batch.first_seq, batch.count as usize), (events[0].seq, events.len()));
                 let inflated = Events { events: events.clone() }.encoded_len();
                 assert!(inflated <= proto::limits::FRAME_OUT_BYTES, "what is inflated is bounded like a frame");
@@ -139,17 +139,24 @@ mod tests {
     #[test]
     fn a_batch_is_deflated_where_that_pays_and_for_those_who_inflate() {
         let flood = events(100, "建议把停车位和绿化一并规划，避免改造之后再返工。");
-        let sizes = Dialect::ALL.map(|dialect| frames(&log(), &flood, 50, dialect)[0].len());
+        let sizes = Dialect::ALL.map(|dialect| encode_frames(&log(), &flood, 50, dialect)[0].len());
         assert!(sizes[Dialect::Deflate as usize] * 3 < sizes[Dialect::Proto as usize], "{sizes:?}");
-        assert!(matches!(decoded(&frames(&log(), &flood, 50, Dialect::Deflate)[0], Dialect::Deflate).0.body, Some(Body::Deflated(_))));
+        assert!(matches!(
+            decode_frame(&encode_frames(&log(), &flood, 50, Dialect::Deflate)[0], Dialect::Deflate).0.body,
+            Some(Body::Deflated(_))
+        ));
         let quiet = events(2, "同意。");
-        assert_eq!(frames(&log(), &quiet, 0, Dialect::Deflate), frames(&log(), &quiet, 0, Dialect::Proto), "too small to pay");
+        assert_eq!(
+            encode_frames(&log(), &quiet, 0, Dialect::Deflate),
+            encode_frames(&log(), &quiet, 0, Dialect::Proto),
+            "too small to pay"
+        );
         let noise: Vec<u8> = (0..100_u32).flat_map(|number| sha2::Sha256::digest(number.to_be_bytes())).collect();
         assert!(deflate(&noise).is_none(), "nothing is gained");
     }
 
     #[test]
     fn no_events_are_no_frames() {
-        assert!(frames(&log(), &[], 0, Dialect::Proto).is_empty());
+        assert!(encode_frames(&log(), &[], 0, Dialect::Proto).is_empty());
     }
 }

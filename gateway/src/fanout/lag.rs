@@ -10,15 +10,15 @@ use std::{
 
 use super::window::Load;
 
-/// One in so many sockets that do not take a frame whole: the sockets are behind, and not only one or two of them.
+/// Where one in this many sockets does not take a frame whole, the sockets are behind, and not only one or two of them.
 const FULL_PART: u32 = 4;
 
 /// One core, as a room sees it.
 #[derive(Clone, Debug, Default)]
-pub struct Lag(Arc<Told>);
+pub struct Lag(Arc<Progress>);
 
 #[derive(Debug, Default)]
-struct Told {
+struct Progress {
     ahead: AtomicU32,
     pass_ms: AtomicU32,
     full: AtomicBool,
@@ -27,9 +27,9 @@ struct Told {
 impl Lag {
     /// Goes with what is sent to the core now.
     #[must_use]
-    pub fn ticket(&self) -> Ticket {
+    pub fn add_in_flight(&self) -> InFlight {
         self.0.ahead.fetch_add(1, Relaxed);
-        Ticket { told: self.0.clone(), began: None, sockets: 0, full: 0 }
+        InFlight { progress: self.0.clone(), began: None, sockets: 0, full: 0 }
     }
 
     /// Sends that the core has not written yet.
@@ -47,16 +47,16 @@ impl Lag {
 
 /// One send on its way through a core; when it is dropped, the room knows how it went.
 #[derive(Debug)]
-pub struct Ticket {
-    told: Arc<Told>,
+pub struct InFlight {
+    progress: Arc<Progress>,
     began: Option<Instant>,
     sockets: u32,
     full: u32,
 }
 
-impl Ticket {
-    /// So many sockets were written to, and so many of them did not take all of it.
-    pub fn wrote(&mut self, sockets: u32, full: u32) {
+impl InFlight {
+    /// Counts `sockets` that were written to, `full` of which did not take all of it.
+    pub fn add_written(&mut self, sockets: u32, full: u32) {
         self.sockets += sockets;
         self.full += full;
     }
@@ -67,14 +67,14 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for InFlight {
     fn drop(&mut self) {
         if let Some(began) = self.began {
             let ms = began.elapsed().as_millis().min(u128::from(u32::MAX)) as u32;
-            self.told.pass_ms.store(ms, Relaxed);
-            self.told.full.store(self.full > 0 && self.full >= self.sockets.div_ceil(FULL_PART), Relaxed);
+            self.progress.pass_ms.store(ms, Relaxed);
+            self.progress.full.store(self.full > 0 && self.full >= self.sockets.div_ceil(FULL_PART), Relaxed);
         }
-        self.told.ahead.fetch_sub(1, Relaxed);
+        self.progress.ahead.fetch_sub(1, Relaxed);
     }
 }
 
@@ -85,17 +85,17 @@ mod tests {
     #[test]
     fn a_room_knows_what_waits_on_a_core_and_how_the_last_send_went() {
         let lag = Lag::default();
-        let (mut first, second) = (lag.ticket(), lag.ticket());
+        let (mut first, second) = (lag.add_in_flight(), lag.add_in_flight());
         assert_eq!(lag.ahead(), 2);
         first.begin();
-        first.wrote(100, 25);
+        first.add_written(100, 25);
         drop(first);
         assert_eq!((lag.ahead(), lag.load().full), (1, true));
         drop(second);
-        assert_eq!((lag.ahead(), lag.load().full), (0, true), "what was never written tells nothing");
-        let mut third = lag.ticket();
+        assert_eq!((lag.ahead(), lag.load().full), (0, true), "what was never written changes nothing");
+        let mut third = lag.add_in_flight();
         third.begin();
-        third.wrote(100, 24);
+        third.add_written(100, 24);
         drop(third);
         assert!(!lag.load().full);
     }

@@ -1,4 +1,4 @@
-//! What rooms and cores tell each other.
+//! What rooms and cores send each other.
 
 use std::sync::Arc;
 
@@ -8,29 +8,26 @@ use proto::{
 };
 use uuid::Uuid;
 
-use super::lag::Ticket;
-use crate::{
-    hub::Accepted,
-    socket::{Dialect, Frame, Spoken, StateKey},
-};
+use super::lag::InFlight;
+use crate::socket::{Dialect, Frame, FramePair, PerDialect, StateKey};
 
-/// A socket of this gateway: which core, which place there, and which of those who had this place.
+/// A socket of this gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SocketId {
     /// Which core owns it.
     pub core: u32,
-    /// Its place there.
-    pub place: u32,
-    /// Tells it from those before it in the same place.
+    /// Its slot there.
+    pub slot: u32,
+    /// Different from that of any socket that had the same slot before.
     pub serial: u64,
 }
 
-/// A socket that may watch wants in.
+/// A socket that may watch asks to join a room.
 #[derive(Clone, Debug)]
 pub struct Join {
     /// Which socket.
     pub socket: SocketId,
-    /// How it is spoken to.
+    /// In what form it is sent frames.
     pub dialect: Dialect,
     /// Whose it is.
     pub person: u32,
@@ -46,37 +43,37 @@ pub struct Join {
     pub verdict: Box<WatchVerdict>,
     /// Where the control log stood then.
     pub control: u64,
-    /// It is in the room already, and asks to be told again.
+    /// It is in the room already, and asks for another answer.
     pub again: bool,
     /// What it missed is more than it can take now: it is to page.
     pub pages: bool,
 }
 
-/// What a room is told.
+/// What a room is sent.
 #[derive(Debug)]
 pub enum RoomMessage {
     /// By the backbone: this was committed.
     Announce(Box<Announcement>),
-    /// By comparing heads: the store stands here.
+    /// By comparing heads: where the store stands.
     Head(Head),
-    /// Something may have been missed.
-    Look,
-    /// A socket wants in.
+    /// Something may have been missed: read on from the store.
+    CatchUp,
+    /// A socket asks to join.
     Join(Box<Join>),
     /// A socket has left.
     Leave {
-        /// Which.
+        /// Which socket.
         socket: SocketId,
-        /// Whose.
+        /// Whose it was.
         person: u32,
-        /// How it was spoken to.
+        /// In what form it was sent frames.
         dialect: Dialect,
     },
     /// By a presence instance.
     Counts {
         /// Which instance.
         instance: usize,
-        /// What it says; `None`: it is not heard any more.
+        /// Its counts of this room; `None`: it is not heard any more.
         counts: Option<Box<RoomCounts>>,
     },
     /// Somebody is writing.
@@ -86,36 +83,28 @@ pub enum RoomMessage {
     },
 }
 
-/// What a core is told.
-pub enum Command {
-    /// A new socket.
-    Accept(Box<Accepted>),
-    /// Something for a room's sockets, in the order that the room says it.
+/// What a core is sent for its sockets.
+#[derive(Debug)]
+pub enum CoreMessage {
+    /// For a room's sockets, in the room's order.
     Room {
         /// Which room.
         room: Uuid,
-        /// What.
-        what: ToRoom,
+        /// What to do.
+        command: RoomCommand,
     },
-    /// Something for all sockets of a person.
+    /// For all sockets of a person.
     Person {
         /// Who.
         person: u32,
-        /// For those who speak protobuf.
-        proto: Frame,
-        /// For those who speak JSON.
-        json: Frame,
-    },
-    /// Close all sockets, spread over so long.
-    Drain {
-        /// Milliseconds.
-        over_ms: u64,
+        /// What to send.
+        frames: FramePair,
     },
 }
 
-/// What a room tells its sockets on one core.
+/// What a room has its sockets on one core sent.
 #[derive(Debug)]
-pub enum ToRoom {
+pub enum RoomCommand {
     /// One socket is in from here on; these frames are for it alone.
     Join {
         /// As it asked.
@@ -127,22 +116,22 @@ pub enum ToRoom {
     },
     /// The next events.
     Events {
-        /// For each dialect; empty where nobody in the room is spoken to like that.
-        frames: Arc<Spoken<Vec<Frame>>>,
+        /// For each dialect; empty where nobody in the room uses it.
+        frames: Arc<PerDialect<Vec<Frame>>>,
         /// The newest of them.
         top: Top,
-        /// Dropped when they are written: so the room knows which core is behind.
-        ticket: Ticket,
+        /// Dropped when they are written, by which the room knows how far the core is.
+        in_flight: InFlight,
     },
     /// A state, the latest of its key.
     State {
-        /// Which.
+        /// Which state.
         key: StateKey,
-        /// For each dialect that is spoken in the room.
-        frames: Spoken<Option<Frame>>,
+        /// For each dialect that is used in the room.
+        frames: PerDialect<Option<Frame>>,
     },
-    /// The log was made anew: all who are in come in again, from this position, which is not of the new log.
-    Anew {
+    /// The log was made anew: all who are in join again, from this position, which is of the old log.
+    NewLog {
         /// Where they stood.
         position: Position,
     },

@@ -18,7 +18,7 @@ pub fn wire_bytes(event: &Event, subprotocol: Subprotocol) -> usize {
     }
 }
 
-/// Which events of a page matter most.
+/// Which events of a page are kept first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
     /// The last.
@@ -32,7 +32,7 @@ pub enum Keep {
 impl Keep {
     /// For a page asked for like this.
     #[must_use]
-    pub fn of(place: Option<Where>) -> Self {
+    pub fn for_request(place: Option<Where>) -> Self {
         match place {
             Some(Where::After(_)) => Self::Oldest,
             Some(Where::Around(_) | Where::FirstUnread(_) | Where::AtTimeMs(_)) => Self::Around,
@@ -42,7 +42,7 @@ impl Keep {
 }
 
 /// Drops events at the ends until the page fits one frame, and marks those ends as not complete.
-pub fn fit(page: &mut Page, keep: Keep, subprotocol: Subprotocol) {
+pub fn shrink_to_frame(page: &mut Page, keep: Keep, subprotocol: Subprotocol) {
     let mut bytes: usize = page.events.iter().map(|event| wire_bytes(event, subprotocol)).sum();
     let (mut first, mut end) = (0, page.events.len());
     while bytes > EVENTS_BYTES && end - first > 1 {
@@ -93,7 +93,7 @@ mod tests {
                 (Keep::Around, 200, (false, true)),
             ] {
                 let mut page = Page { around: has, ..whole.clone() };
-                fit(&mut page, keep, subprotocol);
+                shrink_to_frame(&mut page, keep, subprotocol);
                 assert!(page.events.iter().any(|event| event.seq == has), "{keep:?}");
                 assert!(page.events.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq));
                 assert_eq!((page.complete_before, page.complete_after), complete, "{keep:?}");
@@ -103,7 +103,7 @@ mod tests {
             }
         }
         let mut small = Page { events: vec![event(1)], complete_before: true, ..Page::default() };
-        fit(&mut small, Keep::Newest, Subprotocol::Json);
+        shrink_to_frame(&mut small, Keep::Newest, Subprotocol::Json);
         assert_eq!((small.events.len(), small.complete_before), (1, true));
     }
 }

@@ -7,7 +7,7 @@ use prost::Message as _;
 use proto::v1::Event;
 
 use super::batch::{self, Log};
-use crate::socket::{Dialect, Frame, Spoken};
+use crate::socket::{Dialect, Frame, PerDialect};
 
 /// Events of one block.
 const BLOCK: usize = 128;
@@ -19,7 +19,7 @@ struct Block {
     events: Vec<Event>,
     bytes: usize,
     newest_ms: u64,
-    encoded: Spoken<Option<Vec<Frame>>>,
+    encoded: PerDialect<Option<Vec<Frame>>>,
 }
 
 /// Recent events, consecutive, up to the newest delivered.
@@ -76,7 +76,7 @@ impl Ring {
             block.events.push(event);
             block.bytes += bytes;
             block.newest_ms = now_ms;
-            block.encoded = Spoken::default();
+            block.encoded = PerDialect::default();
             self.bytes += bytes;
             self.events += 1;
         }
@@ -102,7 +102,7 @@ impl Ring {
         sequence::fold_page(&mut events, &changes);
         for chunk in events.rchunks(BLOCK) {
             let bytes = chunk.iter().map(|event| event.encoded_len() + 64).sum();
-            self.blocks.push_front(Block { events: chunk.to_vec(), bytes, newest_ms: now_ms, encoded: Spoken::default() });
+            self.blocks.push_front(Block { events: chunk.to_vec(), bytes, newest_ms: now_ms, encoded: PerDialect::default() });
             self.bytes += bytes;
             self.events += chunk.len();
             self.base -= chunk.len() as u64;
@@ -125,7 +125,7 @@ impl Ring {
                 }
             }
             if changed {
-                block.encoded = Spoken::default();
+                block.encoded = PerDialect::default();
             }
         }
     }
@@ -167,12 +167,12 @@ impl Ring {
             let Some(last) = block.events.last().map(|event| event.seq).filter(|last| *last > after) else { continue };
             let first = last + 1 - block.events.len() as u64;
             if first > after {
-                let encoded = block.encoded[dialect].get_or_insert_with(|| batch::frames(&self.log, &block.events, 0, dialect));
+                let encoded = block.encoded[dialect].get_or_insert_with(|| batch::encode_frames(&self.log, &block.events, 0, dialect));
                 frames.extend_from_slice(encoded);
                 bytes += block.bytes;
             } else {
                 let rest = &block.events[(after + 1 - first) as usize..];
-                frames.extend(batch::frames(&self.log, rest, 0, dialect));
+                frames.extend(batch::encode_frames(&self.log, rest, 0, dialect));
                 bytes += block.bytes;
             }
             if bytes > most_bytes {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     fn decoded(frames: &[Frame], dialect: Dialect) -> Vec<Event> {
-        frames.iter().flat_map(|frame| batch::decoded(frame, dialect).1).collect()
+        frames.iter().flat_map(|frame| batch::decode_frame(frame, dialect).1).collect()
     }
 
     #[test]

@@ -3,11 +3,11 @@
 
 use std::collections::VecDeque;
 
-/// So many sends within one window are a flood; fewer are people who answer one another, and wait for nothing.
+/// Sends within one window that are a flood; fewer are people who answer one another, and wait for nothing.
 const FLOOD: usize = 4;
-/// A window is at least so many times as long as its writing took: a quarter of a core for the room, the rest for others.
+/// How many times as long as its writing a window is at least: a quarter of a core for the room, the rest for others.
 const SHARE: u64 = 4;
-/// Sends that a core may not have written yet while nothing is gathered: what was said goes on its way.
+/// Sends that a core may not have written yet when the next one goes, while nothing is gathered.
 const AHEAD: u32 = 2;
 
 /// How the sockets' cores got on with what they were last sent: the worst of them.
@@ -35,7 +35,7 @@ pub struct Bounds {
 pub struct Window {
     bounds: Bounds,
     width_ms: u64,
-    /// What was sent last takes so long by the budget of bytes, milliseconds.
+    /// How long what was sent last takes by the budget of bytes, milliseconds.
     rest_ms: u64,
     /// The last few sends, by which a flood is known.
     sends: VecDeque<u64>,
@@ -44,7 +44,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// Quiet.
+    /// A window of a quiet room.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         Self { bounds, width_ms: bounds.least_ms.into(), rest_ms: 0, sends: VecDeque::new(), flooding: false, last_ms: None }
@@ -63,8 +63,8 @@ impl Window {
         if self.flooding { 0 } else { AHEAD }
     }
 
-    /// Whether more events are likely to go soon, by when the last went: within two windows in a flood, else within so long.
-    /// What else is to be told may wait for them.
+    /// Whether more events are likely to go soon, by when the last went: within two windows in a flood, else within `talk_ms`.
+    /// States may wait for them.
     #[must_use]
     pub fn expects(&self, now_ms: u64, talk_ms: u64) -> bool {
         let within_ms = if self.flooding { 2 * self.width_ms.max(self.rest_ms) } else { talk_ms };
@@ -80,8 +80,9 @@ impl Window {
         }
     }
 
-    /// So many events are sent now. The window that they were gathered in, for the clients: 0 when they went at once.
-    pub fn send(&mut self, now_ms: u64, events: usize, load: Load) -> u32 {
+    /// Records that `events` events are sent at `now_ms`. Gives the window that they were gathered in, for the clients, in ms: 0
+    /// where they went at once.
+    pub fn record_send(&mut self, now_ms: u64, events: usize, load: Load) -> u32 {
         let since = self.last_ms.replace(now_ms).map_or(u64::MAX, |last| now_ms.saturating_sub(last));
         if self.bounds.least_ms == 0 {
             return 0;
@@ -97,13 +98,13 @@ impl Window {
             self.sends.pop_front();
         }
         // What the sockets' cores could not take in time waited longer than the window.
-        let told = if self.flooding { since.max(self.width_ms).min(u64::from(u32::MAX)) as u32 } else { 0 };
+        let gathered_ms = if self.flooding { since.max(self.width_ms).min(u64::from(u32::MAX)) as u32 } else { 0 };
         let first = self.sends.front().copied().unwrap_or(now_ms);
         self.flooding |= self.sends.len() == FLOOD && now_ms - first < u64::from(self.bounds.least_ms).max(self.width_ms);
         if self.flooding {
             self.adapt(load);
         }
-        told
+        gathered_ms
     }
 
     /// Wider at once, narrower little by little: a window that swings is worse than one that is a little too wide.
@@ -114,8 +115,8 @@ impl Window {
         self.width_ms = if target > self.width_ms { target } else { self.width_ms - (self.width_ms - target).div_ceil(4) };
     }
 
-    /// What was sent came to so many bytes for all sockets together.
-    pub fn spent(&mut self, bytes: u64) {
+    /// Records the bytes of what was sent, for all sockets together.
+    pub fn record_bytes(&mut self, bytes: u64) {
         let rest_ms = (bytes * 1_000).checked_div(self.bounds.bytes_per_s).unwrap_or(0);
         self.rest_ms = rest_ms.min(self.bounds.most_ms.into());
     }
@@ -127,10 +128,10 @@ mod tests {
 
     const BOUNDS: Bounds = Bounds { least_ms: 50, most_ms: 500, bytes_per_s: 0 };
 
-    /// Events at these times; each send takes the cores `pass_ms`. Gives when each was sent, and the windows told.
+    /// Events at these times; each send takes the cores `pass_ms`. Gives when each was sent, and the windows.
     fn run(bounds: Bounds, pass_ms: u64, times: &[u64]) -> (Vec<u64>, Vec<u32>) {
         let mut window = Window::new(bounds);
-        let (mut sent, mut told, mut waiting) = (Vec::new(), Vec::new(), 0);
+        let (mut sent, mut windows, mut waiting) = (Vec::new(), Vec::new(), 0);
         let mut times = times.iter().peekable();
         let mut now = 0;
         while times.peek().is_some() || waiting > 0 {
@@ -138,13 +139,13 @@ mod tests {
                 waiting += 1;
             }
             if waiting > 0 && window.due_ms(now) <= now {
-                told.push(window.send(now, waiting, Load { pass_ms, full: false }));
+                windows.push(window.record_send(now, waiting, Load { pass_ms, full: false }));
                 sent.extend(std::iter::repeat_n(now, waiting));
                 waiting = 0;
             }
             now += 1;
         }
-        (sent, told)
+        (sent, windows)
     }
 
     fn flood(ms: u64) -> Vec<u64> {
@@ -160,8 +161,8 @@ mod tests {
     #[test]
     fn a_flood_is_one_send_a_window_and_nobody_waits_longer() {
         let flood = flood(2_000);
-        let (sent, told) = run(BOUNDS, 5, &flood);
-        assert!(told.len() <= 2_000 / 50 + FLOOD + 1, "{}", told.len());
+        let (sent, windows) = run(BOUNDS, 5, &flood);
+        assert!(windows.len() <= 2_000 / 50 + FLOOD + 1, "{}", windows.len());
         assert!(sent.iter().zip(&flood).all(|(sent, came)| sent - came <= 50));
         let off = Bounds { least_ms: 0, ..BOUNDS };
         assert_eq!(run(off, 5, &flood).0, flood, "off");
@@ -171,22 +172,22 @@ mod tests {
     fn after_a_flood_the_room_is_quiet_again() {
         let mut times = flood(200);
         times.extend([5_000, 6_000]);
-        let (sent, told) = run(BOUNDS, 100, &times);
+        let (sent, windows) = run(BOUNDS, 100, &times);
         assert_eq!(sent[100..], [5_000, 6_000]);
-        assert_eq!(told[told.len() - 2..], [0, 0]);
+        assert_eq!(windows[windows.len() - 2..], [0, 0]);
     }
 
     #[test]
     fn the_window_widens_as_the_cores_fall_behind_and_narrows_again() {
-        let (_, told) = run(BOUNDS, 60, &flood(4_000));
-        assert_eq!(told.last(), Some(&240), "four times the writing");
-        let (_, told) = run(BOUNDS, 400, &flood(8_000));
-        assert_eq!(told.last(), Some(&500), "never above the most");
+        let (_, windows) = run(BOUNDS, 60, &flood(4_000));
+        assert_eq!(windows.last(), Some(&240), "four times the writing");
+        let (_, windows) = run(BOUNDS, 400, &flood(8_000));
+        assert_eq!(windows.last(), Some(&500), "never above the most");
         let mut window = Window::new(BOUNDS);
         let mut now_ms = 0;
         let mut send = |load| {
             now_ms = window.due_ms(now_ms);
-            window.send(now_ms, 5, load)
+            window.record_send(now_ms, 5, load)
         };
         (0..10).for_each(|_| {
             send(Load { pass_ms: 5, full: true });
@@ -202,10 +203,10 @@ mod tests {
     fn a_flood_is_expected_to_go_on_for_two_windows_and_waits_for_its_writing() {
         let mut window = Window::new(BOUNDS);
         assert!(!window.expects(0, 1_000) && window.ahead() == AHEAD);
-        window.send(0, 1, Load::default());
+        window.record_send(0, 1, Load::default());
         assert_eq!((window.expects(999, 1_000), window.expects(1_000, 1_000), window.expects(1, 0)), (true, false, false), "talk");
         (0..4).for_each(|now_ms| {
-            window.send(now_ms, 5, Load::default());
+            window.record_send(now_ms, 5, Load::default());
         });
         assert_eq!((window.expects(102, 1_000), window.expects(103, 1_000), window.ahead()), (true, false, 0));
     }
@@ -214,11 +215,11 @@ mod tests {
     fn a_budget_of_bytes_widens_the_window() {
         let mut window = Window::new(Bounds { bytes_per_s: 1_000_000, ..BOUNDS });
         for now_ms in 0..4 {
-            window.send(now_ms, 5, Load::default());
-            window.spent(200_000);
+            window.record_send(now_ms, 5, Load::default());
+            window.record_bytes(200_000);
         }
         assert_eq!(window.due_ms(4), 3 + 200);
-        window.spent(10_000_000);
+        window.record_bytes(10_000_000);
         assert_eq!(window.due_ms(4), 3 + 500, "never above the most");
     }
 }

@@ -1,86 +1,76 @@
-//! Who is connected to what: the cores that own the sockets, and what concerns all of them.
+//! The sockets of a gateway: the cores that own them, and what concerns all of them.
 
+mod changes;
+mod command;
 mod control;
-mod core;
-mod counted;
-mod members;
-mod news;
-mod options;
-mod presence;
-mod wheel;
+mod core_loop;
+mod heartbeat;
+mod rooms;
 
 use std::{
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use backbone::Backbone;
-use proto::Subprotocol;
+use clock::Clock;
 use tokio::{
     sync::{Semaphore, mpsc},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::{core::Core, counted::Counted, members::Members, options::HubOptions, presence::Reporter};
+pub use self::command::Command;
+use self::core_loop::Queues;
+pub use crate::registry::HubOptions;
 use crate::{
-    ChatCores, Fault, ResumeTokens, Upstream,
-    fanout::{Command, Fanout},
-    socket::Stream,
+    fanout::Fanout,
+    fault::Fault,
+    registry::Shared,
+    session::Accepted,
+    tokens::ResumeTokens,
+    upstream::{ChatCores, PresenceInstance, PresenceReporter, Upstream, report_presence},
 };
 
-/// A socket whose upgrade is done: what the edge hands over.
-#[derive(Debug)]
-pub struct Accepted {
-    /// The connection itself; nothing else reads or writes it any more.
-    pub stream: Stream,
-    /// What came behind the upgrade request already.
-    pub already_read: Box<[u8]>,
-    /// As agreed in the upgrade.
-    pub subprotocol: Subprotocol,
-    /// The Origin of the upgrade request, as sent; `None`: there was none. A ticket is bound to it.
-    pub origin: Option<String>,
-    /// The other end.
-    pub peer: SocketAddr,
-    /// When the connection was accepted: the one deadline for TLS, upgrade and sign-in counts from here.
-    pub since: Instant,
-}
+/// How often it is checked how many sockets are left, while draining.
+const DRAIN_TICK: Duration = Duration::from_millis(20);
+/// How long closing a socket may take once it has begun: writing the last frames, and the answer to the Close; ms.
+const CLOSE_MS: u64 = 6_000;
 
 /// Where the cores run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Placement {
     /// Each on a thread of its own.
-    Threads,
+    OwnThreads,
     /// One, on the thread that starts it: for a process that has one CPU, where threads would only take turns and wake one
     /// another. That thread must be inside a `LocalSet`, with which the core ends.
-    Here,
+    ThisThread,
 }
 
-/// What all cores share.
-pub struct Shared {
+/// What a hub works with.
+pub struct HubParts {
     /// This gateway's name.
-    pub gateway: String,
-    /// Calls to chat-core.
-    pub chat_cores: ChatCores,
-    /// Resume tokens.
-    pub tokens: ResumeTokens,
-    /// The rooms.
-    pub fanout: Fanout,
+    pub name: String,
+    /// Where the cores run.
+    pub placement: Placement,
     /// The settings.
     pub options: HubOptions,
-    /// Sockets of this gateway.
-    pub sockets: AtomicUsize,
-    /// Those of them that have not signed in yet.
-    pub unsigned: AtomicUsize,
-    /// No new sockets.
-    pub draining: AtomicBool,
+    /// The calendar's time.
+    pub clock: Clock,
+    /// Calls to chat-core.
+    pub chat_cores: ChatCores,
+    /// Presence instances.
+    pub presences: Vec<Upstream>,
+    /// Carries hints.
+    pub backbone: Arc<dyn Backbone>,
+    /// Resume tokens.
+    pub tokens: ResumeTokens,
 }
 
-/// The sockets of this gateway.
+/// The sockets of this gateway. Cheap to clone.
 #[derive(Clone)]
 pub struct Hub {
     inner: Arc<Inner>,
@@ -90,7 +80,7 @@ struct Inner {
     shared: Arc<Shared>,
     cores: Vec<mpsc::Sender<Command>>,
     next: AtomicUsize,
-    /// Places for sockets that wait for a busy core.
+    /// Permits of sockets that wait for a busy core.
     waiting: Arc<Semaphore>,
     stop: CancellationToken,
 }
@@ -103,81 +93,82 @@ impl Drop for Inner {
 
 impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hub").field("sockets", &self.sockets()).finish_non_exhaustive()
+        f.debug_struct("Hub").field("sockets", &self.count_sockets()).finish_non_exhaustive()
     }
 }
 
 impl Hub {
-    /// Starts the cores that own the sockets, the rooms and the reporters to presence.
+    /// Starts the cores that own the sockets, the rooms and the streams to presence.
     ///
     /// # Errors
     /// When the system refuses threads.
-    pub fn start(
-        place: Place,
-        name: &str,
-        options: &HubOptions,
-        chat_cores: ChatCores,
-        presences: Vec<Upstream>,
-        backbone: Arc<dyn Backbone>,
-        tokens: ResumeTokens,
-    ) -> Result<Self, Fault> {
+    pub fn start(parts: HubParts) -> Result<Self, Fault> {
+        let HubParts { name, placement, options, clock, chat_cores, presences, backbone, tokens } = parts;
         let stop = CancellationToken::new();
         let machine = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = match place {
-            Place::Here => 1,
-            Place::Threads if options.cores == 0 => machine,
-            Place::Threads => options.cores,
+        let count = match placement {
+            Placement::ThisThread => 1,
+            Placement::OwnThreads if options.cores == 0 => machine,
+            Placement::OwnThreads => options.cores,
         };
-        let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(options.core_queue.max(1))).unzip();
-        let reporter = Reporter::default();
-        let fanout = Fanout::start(chat_cores.clone(), backbone, reporter.clone(), options.clone(), senders.clone(), stop.clone());
+        let queue = options.core_queue.max(1);
+        let (commands, command_queues): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(queue)).unzip();
+        let (messages, message_queues): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(queue)).unzip();
+        let reporter = PresenceReporter::default();
+        let fanout = Fanout::start(chat_cores.clone(), backbone, reporter.clone(), options.to_room_options(), messages, stop.clone());
+        for (number, upstream) in presences.into_iter().enumerate() {
+            let (gateway, gateways, queue) = (name.clone(), options.gateways, options.presence_queue);
+            let instance = PresenceInstance { number, upstream, gateway, gateways, queue };
+            let fanout = fanout.clone();
+            let apply = move |update| fanout.apply_presence(number, update);
+            tokio::spawn(report_presence(instance, reporter.clone(), stop.clone(), apply));
+        }
+        let waiting = Arc::new(Semaphore::new(options.unsigned_most.min(Semaphore::MAX_PERMITS)));
         let shared = Arc::new(Shared {
-            gateway: name.to_owned(),
+            gateway: name,
             chat_cores,
             tokens,
-            fanout: fanout.clone(),
-            options: options.clone(),
+            fanout,
+            options,
+            clock,
             sockets: AtomicUsize::new(0),
             unsigned: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
         });
-        for (index, receiver) in receivers.into_iter().enumerate() {
-            match place {
-                Place::Threads => core::start(index as u32, shared.clone(), receiver, stop.clone())?,
-                Place::Here => core::start_here(index as u32, shared.clone(), receiver, stop.clone()),
+        for (index, (commands, messages)) in (0..).zip(command_queues.into_iter().zip(message_queues)) {
+            let queues = Queues { commands, messages };
+            match placement {
+                Placement::OwnThreads => core_loop::start_thread(index, shared.clone(), queues, stop.clone())?,
+                Placement::ThisThread => core_loop::start_here(index, shared.clone(), queues, stop.clone()),
             }
         }
-        for (instance, upstream) in presences.into_iter().enumerate() {
-            tokio::spawn(presence::report(instance, upstream, reporter.clone(), fanout.clone(), name.to_owned(), stop.clone()));
-        }
-        let waiting = Arc::new(Semaphore::new(options.unsigned_most.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { inner: Arc::new(Inner { shared, cores: senders, next: AtomicUsize::new(0), waiting, stop }) })
+        Ok(Self { inner: Arc::new(Inner { shared, cores: commands, next: AtomicUsize::new(0), waiting, stop }) })
     }
 
     /// Takes a socket over. Never blocks: it waits for a core that is busy, for as long as signing in may take, and so do
     /// as many others as may be unsigned; past that the connection is dropped.
     pub fn accept(&self, accepted: Accepted) {
         let core = self.inner.next.fetch_add(1, Ordering::Relaxed) % self.inner.cores.len();
-        let dropped = || metrics::counter!("yitang_gateway_sockets_dropped_total").increment(1);
+        let count_dropped = || metrics::counter!("yitang_gateway_sockets_dropped_total").increment(1);
         let command = match self.inner.cores[core].try_send(Command::Accept(Box::new(accepted))) {
             Ok(()) => return,
             Err(mpsc::error::TrySendError::Full(command)) => command,
-            Err(mpsc::error::TrySendError::Closed(_)) => return dropped(),
+            Err(mpsc::error::TrySendError::Closed(_)) => return count_dropped(),
         };
-        let Ok(place) = self.inner.waiting.clone().try_acquire_owned() else { return dropped() };
+        let Ok(permit) = self.inner.waiting.clone().try_acquire_owned() else { return count_dropped() };
         let sender = self.inner.cores[core].clone();
         let within = Duration::from_millis(self.inner.shared.options.sign_in_ms);
         tokio::spawn(async move {
             if timeout(within, sender.send(command)).await.is_err() {
-                dropped();
+                count_dropped();
             }
-            drop(place);
+            drop(permit);
         });
     }
 
     /// How many sockets there are.
     #[must_use]
-    pub fn sockets(&self) -> usize {
+    pub fn count_sockets(&self) -> usize {
         self.inner.shared.sockets.load(Ordering::Relaxed)
     }
 
@@ -190,9 +181,9 @@ impl Hub {
         for core in &self.inner.cores {
             let _ = core.send(Command::Drain { over_ms }).await;
         }
-        let until = tokio::time::Instant::now() + Duration::from_millis(over_ms + 6_000);
-        while self.sockets() > 0 && tokio::time::Instant::now() < until {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let until = tokio::time::Instant::now() + Duration::from_millis(over_ms + CLOSE_MS);
+        while self.count_sockets() > 0 && tokio::time::Instant::now() < until {
+            tokio::time::sleep(DRAIN_TICK).await;
         }
         self.inner.stop.cancel();
     }

@@ -1,4 +1,4 @@
-//! What becomes of chat-core's answers, and of what the control log and the room have woken a session for.
+//! What becomes of chat-core's answers, and of what a session was woken for by the control log and its rooms.
 
 use std::time::Duration;
 
@@ -10,21 +10,18 @@ use proto::{
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::{
-    Subscription,
-    desk::{Desk, Outcome},
-};
+use super::requests::{Outcome, RequestHandler};
 use crate::{fanout::Join, upstream::Watched};
 
 /// Newest events that come with a RESET nobody asked for.
 const RELOAD_TAIL: u32 = 50;
-/// A room that too many are about to come into is asked again after so long, ms.
+/// When to ask again for a room that too many are about to join, ms.
 const FULL_MS: u32 = 1_000;
-/// What chat-core could not answer is asked again after so long.
+/// How soon chat-core is asked again what it could not answer.
 const AGAIN: Duration = Duration::from_millis(500);
 
-impl Desk {
-    /// The log was made anew: in again, told RESET, with what is the newest now.
+impl RequestHandler {
+    /// Joins a room again whose log was made anew: the client gets RESET, with what is the newest now.
     fn reload(&mut self, position: Position) {
         let Some(room) = Uuid::try_parse(&position.conversation).ok().filter(|room| self.session.subscriptions.borrow().contains_key(room))
         else {
@@ -34,23 +31,21 @@ impl Desk {
         self.calls.push(async move { Outcome::Reloaded { room, after: position, result: watch.await } }.boxed_local());
     }
 
-    fn reloaded(&mut self, room: Uuid, after: Position, result: Result<Watched, Refusal>) {
+    fn handle_reloaded(&mut self, room: Uuid, after: Position, result: Result<Watched, Refusal>) {
         let why = match result {
-            Ok(watched) if watched.verdict.refusal.is_none() => return self.watched(0, room, Some(after), RELOAD_TAIL, Ok(watched)),
+            Ok(watched) if watched.verdict.refusal.is_none() => return self.handle_watched(0, room, Some(after), RELOAD_TAIL, Ok(watched)),
             Ok(Watched { verdict, .. }) => verdict.refusal,
             // It says when to ask again.
             Err(refusal) => Some(refusal),
         };
-        // Not to be followed any more, or not now: the client is told, and may subscribe again.
-        self.session.end_subscription(&self.core, room, 0, why);
+        // Not to be followed any more, or not now: the client may subscribe again.
+        self.end_subscription(room, 0, why);
     }
 
-    /// Somebody has woken the session: rights to ask for again, or the end of the gateway.
-    pub fn woken(&mut self) {
-        let reload = std::mem::take(&mut *self.session.reload.borrow_mut());
-        reload.into_iter().for_each(|position| self.reload(position));
-        let again = std::mem::take(&mut *self.session.again.borrow_mut());
-        for room in again {
+    /// Does what the session was woken for: logs made anew, rights to ask for again, the end of the gateway.
+    pub fn handle_wake(&mut self) {
+        self.session.take_reload().into_iter().for_each(|position| self.reload(position));
+        for room in self.session.take_again() {
             match self.session.subscriptions.borrow_mut().get_mut(&room) {
                 // One answer at a time: what has changed meanwhile is asked for when it is there.
                 Some(subscription) if subscription.asking => {
@@ -63,46 +58,46 @@ impl Desk {
             let watch = self.watch(room);
             self.calls.push(async move { Outcome::Again { room, result: watch.await } }.boxed_local());
         }
-        self.end_if_drained();
+        self.close_if_drained();
     }
 
-    fn end_if_drained(&self) {
-        if self.session.draining.get() && !self.posting {
-            self.session.tell(0, server_frame::Frame::Retry(self.core.shared.options.retry()));
+    fn close_if_drained(&self) {
+        if self.session.is_draining() && !self.posting {
+            self.session.send(0, server_frame::Frame::Retry(self.core.shared.options.to_retry()));
             self.session.socket.close(CloseCode::Draining);
         }
     }
 
-    /// An answer has come.
-    pub fn settle(&mut self, outcome: Option<Outcome>) {
+    /// Handles what came of a call.
+    pub fn handle_outcome(&mut self, outcome: Option<Outcome>) {
         match outcome {
-            Some(Outcome::Watched { re, room, after, tail, result }) => self.watched(re, room, after, tail, result),
-            Some(Outcome::Again { room, result }) => self.answered_again(room, result),
-            Some(Outcome::Reloaded { room, after, result }) => self.reloaded(room, after, result),
+            Some(Outcome::Watched { re, room, after, tail, result }) => self.handle_watched(re, room, after, tail, result),
+            Some(Outcome::Again { room, result }) => self.handle_asked_again(room, result),
+            Some(Outcome::Reloaded { room, after, result }) => self.handle_reloaded(room, after, result),
             Some(Outcome::Posted { re, result }) => {
                 self.posting = false;
                 match result {
-                    Ok(receipt) => self.session.tell(re, server_frame::Frame::Receipt(receipt)),
+                    Ok(receipt) => self.session.send(re, server_frame::Frame::Receipt(receipt)),
                     Err(refusal) => self.session.refuse(re, refusal),
                 }
-                self.post_next();
-                self.end_if_drained();
+                self.send_next_post();
+                self.close_if_drained();
             }
             Some(Outcome::Read { re, result }) => match result {
-                Ok(frame) => self.session.tell(re, frame),
+                Ok(frame) => self.session.send(re, frame),
                 Err(refusal) => self.session.refuse(re, refusal),
             },
             None => {}
         }
     }
 
-    fn answered_again(&self, room: Uuid, result: Result<Watched, Refusal>) {
+    fn handle_asked_again(&self, room: Uuid, result: Result<Watched, Refusal>) {
         let stale = self.session.subscriptions.borrow_mut().get_mut(&room).is_some_and(|subscription| {
             subscription.asking = false;
             subscription.stale
         });
         match result {
-            Ok(watched) if self.session.judged_again(&self.core, room, &watched) => {
+            Ok(watched) if self.apply_verdict(room, &watched) => {
                 if stale {
                     self.session.ask_again(Some(room));
                 }
@@ -118,31 +113,69 @@ impl Desk {
         }
     }
 
-    fn watched(&mut self, re: u32, room: Uuid, after: Option<Position>, tail: u32, result: Result<Watched, Refusal>) {
-        let known = self.session.subscriptions.borrow().get(&room).cloned();
+    /// Applies what chat-core says now: the subscription ends, or the right to post is sent where it changed. `false`: it was
+    /// judged before what is known here, and is ignored.
+    fn apply_verdict(&self, room: Uuid, Watched { verdict, control }: &Watched) -> bool {
+        let (core, session) = (&self.core, &self.session);
+        let heard = core.shared.chat_cores.control().position();
+        let known = session.subscriptions.borrow().get(&room).map(|subscription| subscription.is_newer_than(*control, heard));
+        match known {
+            Some(false) => {}
+            Some(true) => return false,
+            // Unsubscribed meanwhile.
+            None => return true,
+        }
+        if let Some(refusal) = &verdict.refusal {
+            if !self.close_if_link_ended(refusal) {
+                self.end_subscription(room, 0, Some(refusal.clone()));
+            }
+            return true;
+        }
+        let changed = session.subscriptions.borrow_mut().get_mut(&room).map(|subscription| subscription.apply(verdict, *control));
+        let Some(changed) = changed else { return true };
+        if verdict.valid_until_ms != 0 {
+            core.schedule_check_at(session.id, verdict.valid_until_ms);
+        }
+        if changed {
+            session.send_post_state(room);
+        }
+        true
+    }
+
+    /// Whether this refusal says that a screen's link is good no more: the socket is closed then, and is not to come back.
+    fn close_if_link_ended(&self, refusal: &Refusal) -> bool {
+        let ended = self.session.is_screen() && refusal.code() == RefusalCode::SessionEnded;
+        if ended {
+            self.session.socket.close(CloseCode::SessionEnded);
+        }
+        ended
+    }
+
+    fn handle_watched(&mut self, re: u32, room: Uuid, after: Option<Position>, tail: u32, result: Result<Watched, Refusal>) {
+        let joined = self.session.subscriptions.borrow().get(&room).map(|subscription| subscription.joined);
         // Unsubscribed while it was asked.
-        let Some(Subscription { placed, .. }) = known else { return };
+        let Some(joined) = joined else { return };
         let Watched { verdict, control } = match result {
             Ok(watched) => watched,
             Err(refusal) => {
-                self.give_up(room);
+                self.drop_unjoined(room);
                 return self.session.refuse(re, refusal);
             }
         };
         if let Some(refusal) = verdict.refusal {
-            if self.session.dark(&refusal) {
+            if self.close_if_link_ended(&refusal) {
                 return;
             }
-            if placed {
-                self.session.end_subscription(&self.core, room, 0, Some(refusal.clone()));
+            if joined {
+                self.end_subscription(room, 0, Some(refusal.clone()));
             } else {
-                self.give_up(room);
+                self.drop_unjoined(room);
             }
             return self.session.refuse(re, refusal);
         }
-        let path = self.session.identity.borrow().as_ref().map(|identity| identity.path.clone()).unwrap_or_default();
+        let path = self.session.with_identity(|identity| identity.path.clone()).unwrap_or_default();
         let join = Join {
-            socket: self.session.id.get(),
+            socket: self.session.id,
             dialect: self.session.dialect.get(),
             person: self.session.person(),
             path,
@@ -151,16 +184,16 @@ impl Desk {
             tail,
             verdict: Box::new(verdict),
             control,
-            again: placed,
+            again: joined,
             pages: false,
         };
         if !self.core.shared.fanout.join(room, join) {
             let refusal = Refusal::of(RefusalCode::Overloaded).retry_after_ms(FULL_MS);
-            if re == 0 && !placed {
-                // It was not asked for by a frame that could be answered: the client is told of which conversation this is said.
-                return self.session.end_subscription(&self.core, room, 0, Some(refusal));
+            if re == 0 && !joined {
+                // No frame asked for it that could be answered: the client is sent which conversation this is about.
+                return self.end_subscription(room, 0, Some(refusal));
             }
-            self.give_up(room);
+            self.drop_unjoined(room);
             self.session.refuse(re, refusal);
         }
     }

@@ -1,7 +1,5 @@
 //! The first frame: a ticket, or a resume token.
 
-use std::rc::Rc;
-
 use proto::{
     CloseCode, codec,
     internal::v1::Identity,
@@ -10,27 +8,27 @@ use proto::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::Session;
-
-/// Pings and pongs before anybody has signed in, at most.
-const CONTROLS: u32 = 64;
+use super::welcome::welcome;
 use crate::{
-    clock,
-    hub::Core,
+    registry::{Core, Registration, Session},
     socket::{Dialect, Ended, Inbound, Ready, Received},
 };
 
-/// Waits for the first frame and signs in. What came behind it stays in `received`. Gives where the client stands.
+/// Pings and pongs before anybody has signed in, at most.
+const CONTROLS: u32 = 64;
+
+/// Waits for the first frame until `deadline` and signs in. What came behind it stays in `received`. Gives where the client
+/// stands.
 pub async fn run(
-    core: &Rc<Core>,
-    session: &Rc<Session>,
+    registration: &Registration,
     inbound: &mut Inbound,
     received: &mut Vec<Received>,
     origin: &str,
     deadline: Instant,
 ) -> Result<Vec<Position>, Ended> {
+    let (core, session) = (&**registration.core(), &**registration.session());
     let late = |_| Ended::Closed(CloseCode::SignInTimeout);
-    let bytes = timeout_at(deadline, first(core, session, inbound, received)).await.map_err(late)??;
+    let bytes = timeout_at(deadline, read_first(core, session, inbound, received)).await.map_err(late)??;
     let frame = match session.subprotocol.decode(&bytes).and_then(|frame| codec::check_frame(&frame).map(|()| frame)) {
         Ok(frame) => frame,
         Err(refusal) => {
@@ -46,10 +44,10 @@ pub async fn run(
         session.refuse(id, Refusal::of(RefusalCode::TooLarge).field("resume"));
         return Err(Ended::Closed(CloseCode::Malformed));
     }
-    session.dialect.set(Dialect::agreed(session.subprotocol, &asked));
+    session.dialect.set(Dialect::negotiate(session.subprotocol, &asked));
     let resume = asked.resume.clone();
     // Whether it takes long is up to chat-core: the client has done its part in time.
-    let identity = match check(core, asked, origin).await {
+    let identity = match check_credential(core, asked, origin).await {
         Ok(identity) => identity,
         Err(refusal) => {
             let code = match refusal.code() {
@@ -63,22 +61,22 @@ pub async fn run(
             return Err(Ended::Closed(code));
         }
     };
-    session.sign_in(core, identity).map_err(Ended::Closed)?;
-    session.tell(id, server_frame::Frame::Welcome(session.welcome(core)));
+    registration.sign_in(identity).map_err(Ended::Closed)?;
+    session.send(id, server_frame::Frame::Welcome(welcome(core, session)));
     metrics::counter!("yitang_gateway_sign_ins_total").increment(1);
     Ok(resume)
 }
 
-async fn check(core: &Core, asked: SignIn, origin: &str) -> Result<Identity, Refusal> {
+async fn check_credential(core: &Core, asked: SignIn, origin: &str) -> Result<Identity, Refusal> {
     let shared = &core.shared;
     match asked.credential {
         Some(Credential::Ticket(ticket)) => shared.chat_cores.redeem(&ticket, origin).await,
-        Some(Credential::ResumeToken(token)) => shared.tokens.check(&token, clock::now_ms()).await,
+        Some(Credential::ResumeToken(token)) => shared.tokens.check(&token, shared.clock.now_ms()).await,
         None => Err(Refusal::of(RefusalCode::Malformed).field("credential")),
     }
 }
 
-async fn first(core: &Core, session: &Session, inbound: &mut Inbound, received: &mut Vec<Received>) -> Result<bytes::Bytes, Ended> {
+async fn read_first(core: &Core, session: &Session, inbound: &mut Inbound, received: &mut Vec<Received>) -> Result<bytes::Bytes, Ended> {
     let mut controls = 0;
     loop {
         while !received.is_empty() {
@@ -86,12 +84,9 @@ async fn first(core: &Core, session: &Session, inbound: &mut Inbound, received: 
                 Received::Text(bytes) if session.subprotocol == proto::Subprotocol::Json => return Ok(bytes),
                 Received::Binary(bytes) if session.subprotocol == proto::Subprotocol::Proto => return Ok(bytes),
                 Received::Text(_) | Received::Binary(_) => return Err(Ended::Closed(CloseCode::Malformed)),
-                Received::Answer(frame) => session.socket.answer(frame),
+                Received::Answer(frame) => session.socket.send_pong(frame),
                 Received::Wrong(code) => return Err(Ended::Closed(code)),
-                Received::Close(frame) => {
-                    session.socket.goodbye(frame, &core.scratch).await;
-                    return Err(Ended::ByClient);
-                }
+                Received::Close(frame) => return Err(Ended::ByClient(frame)),
             }
         }
         match session.socket.ready().await {
@@ -99,7 +94,7 @@ async fn first(core: &Core, session: &Session, inbound: &mut Inbound, received: 
                 if let Some(code) = session.socket.closing() {
                     return Err(Ended::Closed(code));
                 }
-                if session.draining.get() {
+                if session.is_draining() {
                     return Err(Ended::Closed(CloseCode::Draining));
                 }
             }

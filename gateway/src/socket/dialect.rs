@@ -1,4 +1,4 @@
-//! How a client is spoken to: its subprotocol, and whether it inflates. One frame is made for all who are spoken to alike.
+//! In what form a client is sent frames: its subprotocol, and whether it inflates. One frame is made for all of one dialect.
 
 use std::ops::{Index, IndexMut};
 
@@ -22,9 +22,9 @@ impl Dialect {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Proto, Self::Deflate, Self::Json];
 
-    /// As the client said when it signed in. In JSON, bytes would be text again and larger than they were: never deflated.
+    /// By what the client said when it signed in. In JSON, bytes would be text again and larger than they were: never deflated.
     #[must_use]
-    pub fn agreed(subprotocol: Subprotocol, asked: &SignIn) -> Self {
+    pub fn negotiate(subprotocol: Subprotocol, asked: &SignIn) -> Self {
         match subprotocol {
             Subprotocol::Json => Self::Json,
             Subprotocol::Proto if asked.capabilities().any(|capability| capability == Capability::DeflateRaw) => Self::Deflate,
@@ -44,16 +44,16 @@ impl Dialect {
 
 /// One of something for each dialect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spoken<T>([T; 3]);
+pub struct PerDialect<T>([T; 3]);
 
-impl<T> Spoken<T> {
-    /// Made for each.
-    pub fn of(mut make: impl FnMut(Dialect) -> T) -> Self {
+impl<T> PerDialect<T> {
+    /// Makes one for each.
+    pub fn from_fn(mut make: impl FnMut(Dialect) -> T) -> Self {
         Self(Dialect::ALL.map(&mut make))
     }
 }
 
-impl<T> Index<Dialect> for Spoken<T> {
+impl<T> Index<Dialect> for PerDialect<T> {
     type Output = T;
 
     fn index(&self, dialect: Dialect) -> &T {
@@ -61,7 +61,7 @@ impl<T> Index<Dialect> for Spoken<T> {
     }
 }
 
-impl<T> IndexMut<Dialect> for Spoken<T> {
+impl<T> IndexMut<Dialect> for PerDialect<T> {
     fn index_mut(&mut self, dialect: Dialect) -> &mut T {
         &mut self.0[dialect as usize]
     }
@@ -74,11 +74,11 @@ mod tests {
     #[test]
     fn a_client_is_sent_what_it_said_it_can_read() {
         let said = |capabilities: &[Capability]| SignIn {
-            capabilities: capabilities.iter().map(|one| *one as i32).collect(),
+            capabilities: capabilities.iter().map(|capability| *capability as i32).collect(),
             ..SignIn::default()
         };
-        assert_eq!(Dialect::agreed(Subprotocol::Proto, &said(&[])), Dialect::Proto);
-        assert_eq!(Dialect::agreed(Subprotocol::Proto, &said(&[Capability::DeflateRaw])), Dialect::Deflate);
-        assert_eq!(Dialect::agreed(Subprotocol::Json, &said(&[Capability::DeflateRaw])), Dialect::Json);
+        assert_eq!(Dialect::negotiate(Subprotocol::Proto, &said(&[])), Dialect::Proto);
+        assert_eq!(Dialect::negotiate(Subprotocol::Proto, &said(&[Capability::DeflateRaw])), Dialect::Deflate);
+        assert_eq!(Dialect::negotiate(Subprotocol::Json, &said(&[Capability::DeflateRaw])), Dialect::Json);
     }
 }

@@ -2,7 +2,10 @@
 //! of memory that all sockets share.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use proto::{CloseCode, Subprotocol, v1::ServerFrame};
+use proto::{
+    CloseCode, Subprotocol,
+    v1::{ServerFrame, server_frame},
+};
 
 /// A frame, whole, as it goes on the wire. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub enum Opcode {
 }
 
 impl Frame {
-    /// With its header.
+    /// A frame with its header.
     #[must_use]
     pub fn new(opcode: Opcode, payload: &[u8]) -> Self {
         let mut frame = BytesMut::with_capacity(payload.len() + 10);
@@ -47,13 +50,13 @@ impl Frame {
 
     /// A message of the contract.
     #[must_use]
-    pub fn of(subprotocol: Subprotocol, message: &ServerFrame) -> Self {
-        Self::message(subprotocol, &subprotocol.encode(message))
+    pub fn encode(subprotocol: Subprotocol, message: &ServerFrame) -> Self {
+        Self::from_encoded(subprotocol, &subprotocol.encode(message))
     }
 
     /// An encoded message of the contract.
     #[must_use]
-    pub fn message(subprotocol: Subprotocol, encoded: &[u8]) -> Self {
+    pub fn from_encoded(subprotocol: Subprotocol, encoded: &[u8]) -> Self {
         let opcode = match subprotocol {
             Subprotocol::Proto => Opcode::Binary,
             Subprotocol::Json => Opcode::Text,
@@ -71,15 +74,15 @@ impl Frame {
 
     /// A frame that was made elsewhere.
     #[must_use]
-    pub fn made(bytes: Bytes) -> Self {
+    pub fn from_bytes(bytes: Bytes) -> Self {
         Self(bytes)
     }
 
     /// Several in a row, to be written at once and counted as one.
     #[must_use]
-    pub fn joined(frames: &[Self]) -> Self {
+    pub fn concat(frames: &[Self]) -> Self {
         match frames {
-            [one] => one.clone(),
+            [frame] => frame.clone(),
             frames => {
                 let mut all = BytesMut::with_capacity(frames.iter().map(Self::len).sum());
                 frames.iter().for_each(|frame| all.extend_from_slice(&frame.0));
@@ -104,6 +107,31 @@ impl Frame {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// One message sent unasked to many, encoded once for each subprotocol. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FramePair {
+    proto: Frame,
+    json: Frame,
+}
+
+impl FramePair {
+    /// Encodes a message that answers no frame.
+    #[must_use]
+    pub fn encode(frame: server_frame::Frame) -> Self {
+        let message = ServerFrame { re: 0, frame: Some(frame) };
+        Self { proto: Frame::encode(Subprotocol::Proto, &message), json: Frame::encode(Subprotocol::Json, &message) }
+    }
+
+    /// The frame for clients of this subprotocol.
+    #[must_use]
+    pub fn get(&self, subprotocol: Subprotocol) -> &Frame {
+        match subprotocol {
+            Subprotocol::Proto => &self.proto,
+            Subprotocol::Json => &self.json,
+        }
     }
 }
 

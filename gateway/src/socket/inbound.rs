@@ -17,12 +17,12 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-use super::Frame;
+use super::frame::Frame;
 
-/// Fragments and control frames of one message at most, or one for so many bytes of what it may have.
+/// Fragments and control frames of one message at most, or one for every [`FRAME_BYTES`] that it may have if those are more.
 const FRAMES: usize = 1_024;
 const FRAME_BYTES: usize = 64;
-/// Of pings that came together so many are answered, and the last (RFC 6455, 5.5.3 asks for no more than that).
+/// How many of the pings that came together are answered, besides the last (RFC 6455, 5.5.3 asks for no more than that).
 const ANSWERS: usize = 16;
 
 /// What a client sent.
@@ -36,7 +36,7 @@ pub enum Received {
     Answer(Frame),
     /// The client closes; to be answered with this frame.
     Close(Frame),
-    /// The client broke the protocol, and is to be told this. Always the last: what came before it counts.
+    /// The client broke the protocol, and is closed with this. Always the last: what came before it counts.
     Wrong(CloseCode),
 }
 
@@ -109,8 +109,8 @@ impl Inbound {
         self.carry.is_empty() && self.context.is_none()
     }
 
-    /// Takes bytes as they came; gives the messages that are whole now.
-    pub fn take(&mut self, bytes: &[u8], received: &mut Vec<Received>) {
+    /// Adds bytes as they came; appends the messages that are whole now to `received`.
+    pub fn push(&mut self, bytes: &[u8], received: &mut Vec<Received>) {
         self.carry.extend_from_slice(bytes);
         let walked = self.walk();
         if self.walked > 0 {
@@ -142,7 +142,7 @@ impl Inbound {
             if header.mask.is_none() || header.rsv1 || header.rsv2 || header.rsv3 {
                 return Err(CloseCode::Protocol);
             }
-            // Told by the header, before its payload is waited for.
+            // Known by the header, before its payload is waited for.
             if length > self.most_bytes as u64 {
                 return Err(CloseCode::TooBig);
             }
@@ -198,7 +198,7 @@ impl Inbound {
             let outcome = context.read(&mut side);
             if !side.written.is_empty() {
                 // An answer is written on the read after the frame it answers.
-                let frame = Frame::made(std::mem::take(&mut side.written).into());
+                let frame = Frame::from_bytes(std::mem::take(&mut side.written).into());
                 if answers < ANSWERS {
                     answers += 1;
                     received.push(Received::Answer(frame));
@@ -213,7 +213,7 @@ impl Inbound {
                     let _ = context.flush(&mut side);
                     let _ = context.read(&mut side);
                     received.extend(last);
-                    received.push(Received::Close(Frame::made(std::mem::take(&mut side.written).into())));
+                    received.push(Received::Close(Frame::from_bytes(std::mem::take(&mut side.written).into())));
                     return Ok(());
                 }
                 Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
@@ -222,7 +222,7 @@ impl Inbound {
                     received.extend(last);
                     return Ok(());
                 }
-                Err(error) => return Err(code_of(&error)),
+                Err(error) => return Err(close_code_for(&error)),
             }
         }
     }
@@ -239,7 +239,7 @@ fn config(most_bytes: usize) -> WebSocketConfig {
     config
 }
 
-fn code_of(error: &Error) -> CloseCode {
+fn close_code_for(error: &Error) -> CloseCode {
     match error {
         Error::Utf8(_) => CloseCode::NotUtf8,
         Error::Capacity(CapacityError::MessageTooLong { .. }) => CloseCode::TooBig,
@@ -276,7 +276,7 @@ mod tests {
     fn take_all(wire: &[u8], cut: usize) -> (Vec<Received>, Result<(), CloseCode>) {
         let (mut inbound, mut received) = (Inbound::default(), Vec::new());
         for part in wire.chunks(cut) {
-            inbound.take(part, &mut received);
+            inbound.push(part, &mut received);
             if let Some(Received::Wrong(code)) = received.last() {
                 let code = *code;
                 received.pop();
@@ -296,18 +296,18 @@ mod tests {
         for cut in [1, 2, 3, 7, 1_000, 100_000] {
             let (received, outcome) = take_all(&wire, cut);
             assert_eq!(outcome, Ok(()));
-            let texts: Vec<_> = received.iter().filter(|one| !matches!(one, Received::Answer(_))).cloned().collect();
+            let texts: Vec<_> = received.iter().filter(|received| !matches!(received, Received::Answer(_))).cloned().collect();
             assert_eq!(texts[..2], [Received::Binary(Bytes::from_static(b"first")), Received::Text(Bytes::from("春眠"))], "cut {cut}");
             assert!(matches!(&texts[2], Received::Binary(bytes) if bytes.len() == 60_000));
-            let pong = Received::Answer(Frame::new(super::super::Opcode::Pong, b"are you there"));
-            assert_eq!(received.iter().filter(|one| **one == pong).count(), 1);
+            let pong = Received::Answer(Frame::new(crate::socket::Opcode::Pong, b"are you there"));
+            assert_eq!(received.iter().filter(|received| **received == pong).count(), 1);
         }
     }
 
     #[test]
     fn nothing_is_kept_between_messages() {
         let (mut inbound, mut received) = (Inbound::default(), Vec::new());
-        inbound.take(&client(2, true, &[1; 6_000]), &mut received);
+        inbound.push(&client(2, true, &[1; 6_000]), &mut received);
         assert!(inbound.is_idle());
         assert_eq!(inbound.carry.capacity(), 0);
     }
@@ -338,10 +338,10 @@ mod tests {
     fn pings_that_come_together_are_counted_and_not_all_answered() {
         let (mut inbound, mut received) = (Inbound::default(), Vec::new());
         let wire: Vec<u8> = (0..1_000_u16).flat_map(|number| client(9, true, &number.to_be_bytes())).collect();
-        inbound.take(&[wire, client(10, true, b"unasked")].concat(), &mut received);
+        inbound.push(&[wire, client(10, true, b"unasked")].concat(), &mut received);
         assert_eq!((inbound.take_controls(), inbound.take_controls()), (1_001, 0));
         assert_eq!(received.len(), ANSWERS + 1);
-        let last = Frame::new(super::super::Opcode::Pong, &999_u16.to_be_bytes());
+        let last = Frame::new(crate::socket::Opcode::Pong, &999_u16.to_be_bytes());
         assert_eq!(received.last(), Some(&Received::Answer(last)));
     }
 
@@ -369,29 +369,29 @@ mod tests {
         let mut wire = client(1, true, b"one");
         wire.extend(client(1, false, b"tw"));
         let (mut inbound, mut received) = (Inbound::default(), Vec::new());
-        inbound.take(&wire, &mut received);
-        inbound.take(&client(0, true, b"o"), &mut received);
+        inbound.push(&wire, &mut received);
+        inbound.push(&client(0, true, b"o"), &mut received);
         assert_eq!(received, [Received::Text(Bytes::from_static(b"one")), Received::Text(Bytes::from_static(b"two"))]);
     }
 
     #[test]
     fn a_ping_in_the_middle_of_a_message_is_answered_at_once_and_bad_text_is_refused_at_once() {
         let (mut inbound, mut received) = (Inbound::default(), Vec::new());
-        inbound.take(&client(1, false, "春".as_bytes()), &mut received);
-        inbound.take(&client(9, true, b"there?"), &mut received);
-        assert_eq!(received, [Received::Answer(Frame::new(super::super::Opcode::Pong, b"there?"))]);
-        inbound.take(&client(0, false, &[0xFF]), &mut received);
+        inbound.push(&client(1, false, "春".as_bytes()), &mut received);
+        inbound.push(&client(9, true, b"there?"), &mut received);
+        assert_eq!(received, [Received::Answer(Frame::new(crate::socket::Opcode::Pong, b"there?"))]);
+        inbound.push(&client(0, false, &[0xFF]), &mut received);
         assert_eq!(received[1..], [Received::Wrong(CloseCode::NotUtf8)]);
         let (mut inbound, mut received) = (Inbound::default(), Vec::new());
-        inbound.take(&client(1, false, "春".as_bytes()), &mut received);
-        inbound.take(&client(8, true, &[0x03, 0xe8]), &mut received);
+        inbound.push(&client(1, false, "春".as_bytes()), &mut received);
+        inbound.push(&client(8, true, &[0x03, 0xe8]), &mut received);
         assert!(matches!(received.as_slice(), [Received::Close(_)]));
     }
 
     #[test]
     fn another_bound_may_be_set_for_suites() {
         let (mut inbound, mut received) = (Inbound::with_most(1 << 20), Vec::new());
-        inbound.take(&client(2, true, &vec![7; 1 << 20]), &mut received);
+        inbound.push(&client(2, true, &vec![7; 1 << 20]), &mut received);
         assert!(matches!(received.as_slice(), [Received::Binary(bytes)] if bytes.len() == 1 << 20));
     }
 
@@ -400,7 +400,7 @@ mod tests {
         fn no_bytes_make_it_panic_or_grow(wire in prop::collection::vec(any::<u8>(), 0..4_000), cut in 1usize..300) {
             let (mut inbound, mut received) = (Inbound::default(), Vec::new());
             for part in wire.chunks(cut) {
-                inbound.take(part, &mut received);
+                inbound.push(part, &mut received);
                 if matches!(received.last(), Some(Received::Wrong(_))) { break; }
                 prop_assert!(inbound.carry.len() <= limits::FRAME_IN_BYTES + 16 * FRAMES);
             }

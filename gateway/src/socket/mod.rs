@@ -17,20 +17,20 @@ use std::{
 use proto::CloseCode;
 use tokio::{sync::Notify, task::yield_now, time::timeout};
 
-pub use dialect::{Dialect, Spoken};
-pub use frame::{Frame, Opcode};
+pub use dialect::{Dialect, PerDialect};
+pub use frame::{Frame, FramePair, Opcode};
 pub use inbound::{Inbound, Received};
 pub use outbox::{Outbox, Slow, StateKey};
-pub use wire::{Held, Stream, Wire};
+pub use wire::{Stream, Wire, WireOptions};
 
 /// How long the other end may take to answer a Close.
-const GOODBYE: Duration = Duration::from_secs(1);
-/// How long it may take to read what was begun and the Close: who was too slow for the rest is slow for these too.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const CLOSE_ANSWER: Duration = Duration::from_secs(1);
+/// How long it may take to read the rest of a begun frame and the Close: who was too slow for the log is slow for these too.
+const LAST_FRAMES: Duration = Duration::from_secs(5);
 /// Read at once from one socket, bytes; the buffer is the core's and lent to one socket after the other.
 pub const READ_BYTES: usize = 16 * 1024;
 
-/// Whoever never stops sending is always readable: after so many reads all others have their turn.
+/// Reads of one socket after which the others have their turn: whoever never stops sending is always readable.
 const READS_IN_A_TURN: u8 = 4;
 
 /// A socket, shared on its core by the task that reads it and the loop that broadcasts.
@@ -41,25 +41,25 @@ pub struct Socket {
     most_bytes: usize,
     wake: Notify,
     closing: Cell<Option<CloseCode>>,
-    /// Set by each frame that goes out, cleared by each look of the clock.
+    /// Set by each frame that goes out, cleared by each check for the heartbeat.
     active: Cell<bool>,
     /// Reads since the others last had their turn.
     reads: Cell<u8>,
 }
 
 /// What ended a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// We closed it.
     Closed(CloseCode),
-    /// The client closed it.
-    ByClient,
+    /// The client closed it, and is to be answered with this frame.
+    ByClient(Frame),
     /// The connection broke.
     Broken,
 }
 
 impl Socket {
-    /// Over this connection; at most `most_bytes` wait.
+    /// A socket over this connection; at most `most_bytes` bytes wait for it.
     #[must_use]
     pub fn new(wire: Wire, most_bytes: usize) -> Self {
         Self {
@@ -97,7 +97,7 @@ impl Socket {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let _ = outbox.push(frame.clone(), usize::MAX);
                 }
-                // The reading side hears of it too, and ends the socket.
+                // The reading side gets the error too, and ends the socket.
                 Err(_) => return true,
             }
         } else if outbox.push(frame.clone(), self.most_bytes) == Err(Slow) {
@@ -166,7 +166,7 @@ impl Socket {
             if self.closing.get().is_some() {
                 return Ok(Ready::Woken);
             }
-            let waits = self.waits();
+            let unsent = self.has_unsent();
             tokio::select! {
                 biased;
                 () = self.wake.notified() => {
@@ -177,7 +177,7 @@ impl Socket {
                     readable?;
                     return Ok(Ready::Readable);
                 }
-                writable = self.wire.writable(), if waits => {
+                writable = self.wire.writable(), if unsent => {
                     writable?;
                     self.flush()?;
                 }
@@ -191,15 +191,15 @@ impl Socket {
         match self.wire.try_read(scratch) {
             Ok(0) => false,
             Ok(length) => {
-                inbound.take(&scratch[..length], received);
+                inbound.push(&scratch[..length], received);
                 true
             }
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         }
     }
 
-    /// Sends a pong.
-    pub fn answer(&self, frame: Frame) {
+    /// Sends a pong, ahead of the log.
+    pub fn send_pong(&self, frame: Frame) {
         if self.outbox.borrow().is_empty() {
             self.send(&frame);
             return;
@@ -209,7 +209,7 @@ impl Socket {
     }
 
     /// Whether something waits for the connection to take it.
-    fn waits(&self) -> bool {
+    fn has_unsent(&self) -> bool {
         !self.outbox.borrow().is_empty() || self.wire.unsent()
     }
 
@@ -219,7 +219,7 @@ impl Socket {
         let mut outbox = self.outbox.borrow_mut();
         while let Some(next) = outbox.front() {
             match self.wire.try_write(next) {
-                Ok(written) => outbox.wrote(written),
+                Ok(written) => outbox.advance(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }
@@ -227,21 +227,21 @@ impl Socket {
         Ok(())
     }
 
-    /// Ends it: sends `close` after the rest of a begun frame, says that nothing more comes, and reads on for up to a second
+    /// Ends it: sends `close` after the rest of a begun frame, shuts down the writing side, and reads on for up to a second
     /// (with unread bytes in its buffer, the system would reset the connection and the Close would be lost).
-    pub async fn goodbye(&self, close: Frame, scratch: &RefCell<Vec<u8>>) {
+    pub async fn finish(&self, close: Frame, scratch: &RefCell<Vec<u8>>) {
         self.outbox.borrow_mut().end_with(close);
-        let last_words = async {
+        let last_frames = async {
             loop {
                 self.flush()?;
-                if !self.waits() {
+                if !self.has_unsent() {
                     return Ok(());
                 }
                 self.wire.writable().await?;
             }
         };
-        let said: Result<io::Result<()>, _> = timeout(LAST_WORDS, last_words).await;
-        if !matches!(said, Ok(Ok(()))) {
+        let written: Result<io::Result<()>, _> = timeout(LAST_FRAMES, last_frames).await;
+        if !matches!(written, Ok(Ok(()))) {
             return;
         }
         self.wire.shut_down_writing();
@@ -256,7 +256,7 @@ impl Socket {
                 }
             }
         };
-        let _: Result<io::Result<()>, _> = timeout(GOODBYE, answer).await;
+        let _: Result<io::Result<()>, _> = timeout(CLOSE_ANSWER, answer).await;
     }
 }
 

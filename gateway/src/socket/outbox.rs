@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::{Buf as _, Bytes};
 
-use super::Frame;
+use super::frame::Frame;
 
 /// What a state is of: a newer one of the same key takes an older one's place.
 pub type StateKey = (u128, u8);
@@ -68,7 +68,7 @@ impl Outbox {
         }
     }
 
-    /// The latest control frame.
+    /// Puts a control frame in place of the one before.
     pub fn put_control(&mut self, frame: Frame) {
         if let Some(old) = &self.control {
             self.bytes -= old.len();
@@ -85,7 +85,7 @@ impl Outbox {
         self.control = Some(close);
     }
 
-    /// The rest of a frame that another way has begun to write.
+    /// Puts the rest of a frame that was begun past this outbox before everything else.
     pub fn begin(&mut self, rest: Bytes) {
         debug_assert!(self.begun.is_empty(), "two frames are begun");
         self.begun = rest;
@@ -114,8 +114,8 @@ impl Outbox {
         Some(&self.begun)
     }
 
-    /// So many bytes of [`Outbox::front`] were written.
-    pub fn wrote(&mut self, bytes: usize) {
+    /// Takes off `bytes` bytes of [`Outbox::front`], which were written.
+    pub fn advance(&mut self, bytes: usize) {
         if bytes < self.begun.len() {
             self.begun.advance(bytes);
         } else {
@@ -141,7 +141,7 @@ mod tests {
         while let Some(next) = outbox.front() {
             let taken = next.len().min(step);
             wire.extend_from_slice(&next[..taken]);
-            outbox.wrote(taken);
+            outbox.advance(taken);
         }
         wire
     }
@@ -165,7 +165,7 @@ mod tests {
         outbox.push(frame(1, 100), 1_000).unwrap();
         outbox.push(frame(9, 100), 1_000).unwrap();
         assert_eq!(outbox.front().unwrap().len(), 102);
-        outbox.wrote(50);
+        outbox.advance(50);
         outbox.put_control(frame(2, 4));
         outbox.put_state((1, 1), frame(3, 4));
         outbox.end_with(Frame::close(proto::CloseCode::Slow));
@@ -208,7 +208,7 @@ mod tests {
             while let Some(next) = outbox.front() {
                 let taken = next.len().min(*cuts.next().unwrap());
                 wire.extend_from_slice(&next[..taken]);
-                outbox.wrote(taken);
+                outbox.advance(taken);
             }
             prop_assert_eq!(wire, expected);
             prop_assert_eq!(outbox.bytes(), 0);

@@ -30,12 +30,12 @@ impl std::fmt::Debug for Stream {
     }
 }
 
-/// How a connection is held by the kernel.
+/// What is set on a connection in the kernel.
 #[derive(Clone, Copy, Debug)]
-pub struct Held {
-    /// Waits in the kernel before it counts as full, bytes.
+pub struct WireOptions {
+    /// What may wait in the kernel before the connection counts as full, bytes.
     pub unsent_bytes: u32,
-    /// Dead when what was sent is not acknowledged for so long, milliseconds.
+    /// A connection is dead when what was sent is not acknowledged for this long, milliseconds.
     pub dead_after_ms: u32,
 }
 
@@ -52,7 +52,7 @@ impl Wire {
     ///
     /// # Errors
     /// What the system says.
-    pub fn new(stream: Stream, held: Held) -> io::Result<Self> {
+    pub fn new(stream: Stream, options: WireOptions) -> io::Result<Self> {
         let (tcp, tls) = match stream {
             Stream::Plain(tcp) => (tcp, None),
             Stream::Tls(tcp, mut connection) => {
@@ -65,8 +65,8 @@ impl Wire {
         tcp.set_nonblocking(true)?;
         tcp.set_nodelay(true)?;
         let socket = socket2::SockRef::from(&tcp);
-        socket.set_tcp_user_timeout(Some(std::time::Duration::from_millis(held.dead_after_ms.into())))?;
-        socket.set_tcp_notsent_lowat(held.unsent_bytes)?;
+        socket.set_tcp_user_timeout(Some(std::time::Duration::from_millis(options.dead_after_ms.into())))?;
+        socket.set_tcp_notsent_lowat(options.unsent_bytes)?;
         Ok(Self { tcp: TcpStream::from_std(tcp)?, tls })
     }
 
@@ -84,14 +84,14 @@ impl Wire {
         let Some(tls) = &self.tls else {
             let read = self.tcp.try_read(buffer);
             if read.as_ref().is_ok_and(|length| (1..buffer.len()).contains(length)) {
-                // There is no more for now. The kernel tells of what comes next, and need not be asked to learn that.
+                // There is no more for now. The kernel reports what comes next, and need not be asked to learn that.
                 let _ = self.tcp.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
             }
             return read;
         };
         let mut tls = tls.borrow_mut();
         loop {
-            // What was decrypted before comes first: the kernel does not tell of it again.
+            // What was decrypted before comes first: the kernel does not report it again.
             match tls.reader().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // Cut without a word: no message can have been made shorter by that, they have their length before them.
@@ -159,7 +159,7 @@ impl Wire {
         self.tcp.writable().await
     }
 
-    /// Says that nothing more comes from here.
+    /// Shuts down the writing side.
     pub fn shut_down_writing(&self) {
         if let Some(tls) = &self.tls {
             let mut tls = tls.borrow_mut();

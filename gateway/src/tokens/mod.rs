@@ -10,7 +10,7 @@ use proto::{
     v1::{Refusal, RefusalCode},
 };
 
-use crate::{ChatCores, Fault};
+use crate::{fault::Fault, upstream::ChatCores};
 use seal::{Seal, Sealed};
 
 pub use options::TokenOptions;
@@ -38,7 +38,7 @@ pub struct Issued {
 }
 
 impl ResumeTokens {
-    /// With the key of the settings, and the control feed of `cores` for what was revoked.
+    /// Tokens sealed with the key of the settings, checked against what the control feed of `cores` says has ended.
     ///
     /// # Errors
     /// When the key is too short.
@@ -47,14 +47,14 @@ impl ResumeTokens {
         Ok(Self { inner: Arc::new(Inner { seal, cores, options: options.clone() }) })
     }
 
-    /// A token for a session that is live now.
+    /// A token for a session that is live at `now_ms`, milliseconds since 1970.
     #[must_use]
     pub fn issue(&self, identity: &Identity, now_ms: i64) -> Issued {
         let feed = self.inner.cores.control();
         let position = feed.position();
         let mut identity = identity.clone();
         // Not ended up to here: later checks need not look back further.
-        if feed.ended(&identity.session, 0, identity.control) == Some(false) {
+        if feed.has_ended(&identity.session, 0, identity.control) == Some(false) {
             identity.control = identity.control.max(position);
         }
         let expires_ms = now_ms + i64::from(self.inner.options.resume_token_s) * 1_000;
@@ -62,7 +62,7 @@ impl ResumeTokens {
         Issued { token, expires_ms }
     }
 
-    /// Who showed this token. Waits a moment where this gateway is behind the token's position in the control log, and
+    /// Finds who showed this token at `now_ms`, milliseconds since 1970. Waits a moment where this gateway is behind the token's position in the control log, and
     /// asks chat-core only where it cannot know.
     ///
     /// # Errors
@@ -77,26 +77,26 @@ impl ResumeTokens {
             return Err(Refusal::of(RefusalCode::SessionEnded));
         }
         let feed = cores.control();
-        if !feed.alive(Duration::from_secs(u64::from(options.trust_silence_s))) {
+        if !feed.is_alive(Duration::from_secs(u64::from(options.trust_silence_s))) {
             return Err(Refusal::of(RefusalCode::Unavailable));
         }
         if feed.position() < identity.control {
-            feed.reach(identity.control, Duration::from_millis(u64::from(options.wait_ms))).await;
+            feed.wait_for(identity.control, Duration::from_millis(u64::from(options.wait_ms))).await;
         }
         let position = feed.position();
-        match feed.ended(&identity.session, epoch, identity.control) {
+        match feed.has_ended(&identity.session, epoch, identity.control) {
             Some(true) => Err(Refusal::of(RefusalCode::SessionEnded)),
             Some(false) => Ok(Identity { control: position, ..identity }),
             None => {
                 metrics::counter!("yitang_gateway_resume_tokens_asked_total").increment(1);
-                ask(cores, &identity.session).await
+                redeem_new_ticket(cores, &identity.session).await
             }
         }
     }
 }
 
 /// A ticket for the session, used at once: chat-core gives one only for a session that is live.
-async fn ask(cores: &ChatCores, session: &str) -> Result<Identity, Refusal> {
+async fn redeem_new_ticket(cores: &ChatCores, session: &str) -> Result<Identity, Refusal> {
     let ticket = cores.issue_ticket(session, "").await?;
     cores.redeem(&ticket, "").await
 }

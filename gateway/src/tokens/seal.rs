@@ -6,7 +6,7 @@ use prost::Message as _;
 use proto::internal::v1::Identity;
 use sha2::Sha256;
 
-use crate::Fault;
+use crate::fault::Fault;
 
 /// The first byte of every token: another layout gets another number.
 const LAYOUT: u8 = 1;

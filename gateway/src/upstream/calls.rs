@@ -1,35 +1,36 @@
 //! The calls to one node that are gathered into batches.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use proto::{
     internal::v1::{
         CheckSessionsRequest, Identity, IssueTicketsRequest, RedeemTicketsRequest, Submission, TicketFor, TicketShown, WatchAsk,
-        WatchRequest, edge_service_client::EdgeServiceClient, submit_verdict,
+        WatchRequest, WatchVerdict, edge_service_client::EdgeServiceClient,
     },
     v1::{Receipt, RefusalCode},
 };
-use tokio::time::timeout;
-use tonic::{Response, Status};
 
 use super::{
-    Upstream, UpstreamOptions, Watched,
+    attempt::{attempt, client},
     failure::Failure,
-    gather::{Carry, Gatherer},
-    lines::Lines,
+    gather::{Call, Gatherer},
+    options::UpstreamOptions,
+    service::Upstream,
+    submit_streams,
 };
 
-/// Answers of batches may be larger than tonic's 4 MiB: heads of many conversations, pages of long texts.
-const ANSWER_BYTES: usize = 32 * 1024 * 1024;
-
-/// A client for one node.
-pub(super) fn client(upstream: &Upstream) -> EdgeServiceClient<Upstream> {
-    EdgeServiceClient::new(upstream.clone()).max_decoding_message_size(ANSWER_BYTES)
+/// A verdict, and the control log's position that it was reached at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watched {
+    /// May this person watch, post, moderate; where the conversation stands.
+    pub verdict: WatchVerdict,
+    /// If the feed is past this when the verdict is used, ask again.
+    pub control: u64,
 }
 
-/// Signing in is gathered where it comes faster than this: who comes back with a resume token does not ask.
+/// Sign-ins that follow one another faster than this are gathered: who comes back with a resume token does not ask.
 const SIGN_IN_PACE: Duration = Duration::from_micros(400);
-/// Questions of who may watch, which everybody asks who comes back, and which are the dearest.
+/// The same for questions of who may watch, which everybody asks who comes back, and which cost chat-core most.
 const WATCH_PACE: Duration = Duration::from_millis(1);
 
 /// Gathers, for one node, each kind of call that many sockets make at once.
@@ -47,7 +48,7 @@ impl Calls {
         let attempt = Duration::from_millis(options.attempt_ms);
         Self {
             checks: Gatherer::paced("session", options, SIGN_IN_PACE, checks(client.clone(), attempt)),
-            submits: Gatherer::new("submit", options, submits(client.clone(), attempt)),
+            submits: Gatherer::new("submit", options, submit_streams::submit(client.clone(), attempt)),
             watches: Gatherer::paced("watch", options, WATCH_PACE, watches(client.clone(), attempt)),
             tickets: Gatherer::paced("ticket", options, SIGN_IN_PACE, tickets(client.clone(), attempt)),
             redeems: Gatherer::paced("redeem", options, SIGN_IN_PACE, redeems(client, attempt)),
@@ -55,17 +56,7 @@ impl Calls {
     }
 }
 
-/// Bounds one attempt in time.
-pub(super) async fn attempt<T>(within: Duration, call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Failure> {
-    in_time(within, async { Ok(call.await?.into_inner()) }).await
-}
-
-/// The same, of whatever a call is made of.
-pub(super) async fn in_time<T>(within: Duration, call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    timeout(within, call).await.unwrap_or_else(|_| Err(Failure::node(format!("no answer within {} ms", within.as_millis()))))
-}
-
-fn checks(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<String, Option<Identity>> {
+fn checks(client: EdgeServiceClient<Upstream>, within: Duration) -> Call<String, Option<Identity>> {
     Arc::new(move |tokens| {
         let mut client = client.clone();
         Box::pin(async move {
@@ -75,25 +66,7 @@ fn checks(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<String
     })
 }
 
-fn submits(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<Submission, Receipt> {
-    let lines = Arc::new(Lines::new(client, within));
-    Arc::new(move |submissions| {
-        let lines = Arc::clone(&lines);
-        Box::pin(async move {
-            let verdicts = lines.submit(submissions).await?;
-            Ok(verdicts
-                .into_iter()
-                .map(|verdict| match verdict.verdict {
-                    Some(submit_verdict::Verdict::Receipt(receipt)) => Ok(receipt),
-                    Some(submit_verdict::Verdict::Refusal(refusal)) => Err(Failure::of_refusal(refusal)),
-                    None => Err(Failure::node("a verdict without a verdict")),
-                })
-                .collect())
-        })
-    })
-}
-
-fn watches(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<WatchAsk, Watched> {
+fn watches(client: EdgeServiceClient<Upstream>, within: Duration) -> Call<WatchAsk, Watched> {
     Arc::new(move |asks| {
         let mut client = client.clone();
         Box::pin(async move {
@@ -113,7 +86,7 @@ fn watches(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<Watch
     })
 }
 
-fn tickets(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<TicketFor, String> {
+fn tickets(client: EdgeServiceClient<Upstream>, within: Duration) -> Call<TicketFor, String> {
     Arc::new(move |wanted| {
         let mut client = client.clone();
         Box::pin(async move {
@@ -123,7 +96,7 @@ fn tickets(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<Ticke
     })
 }
 
-fn redeems(client: EdgeServiceClient<Upstream>, within: Duration) -> Carry<TicketShown, Option<Identity>> {
+fn redeems(client: EdgeServiceClient<Upstream>, within: Duration) -> Call<TicketShown, Option<Identity>> {
     Arc::new(move |shown| {
         let mut client = client.clone();
         Box::pin(async move {

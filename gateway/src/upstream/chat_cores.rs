@@ -5,34 +5,28 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use prost::Message as _;
 use proto::{
     internal::v1::{
-        EndSessionRequest, HeadsRequest, HeadsResponse, Identity, InvitedRequest, InvitedResponse, MarkReadRequest, ReadMark, ReadRequest,
-        SignInByDisplayRequest, SignInByLinkRequest, SignInRequest, SignInResponse, SignedIn, Submission, TicketFor, TicketShown, WatchAsk,
-        WatchVerdict, sign_in_response,
+        EndSessionRequest, FindAudienceRequest, FindAudienceResponse, HeadsRequest, HeadsResponse, Identity, MarkReadRequest, ReadMark,
+        ReadRequest, SignInByDisplayRequest, SignInByLinkRequest, SignInRequest, SignInResponse, SignedIn, Submission, TicketFor,
+        TicketShown, WatchAsk, sign_in_response,
     },
     v1::{Page, Receipt, Refusal, RefusalCode},
 };
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    ControlFeed, Upstream, UpstreamOptions,
-    calls::{attempt, client},
+    attempt::{attempt, client},
+    calls::Watched,
+    control::ControlFeed,
     control_follower,
     failure::Failure,
     heat::Heat,
-    marks::{CarryMarks, Marks},
-    nodes::{Nodes, hash},
+    marks::{CallMarks, Marks},
+    nodes::Nodes,
+    options::UpstreamOptions,
     reads::Reads,
+    service::Upstream,
 };
-
-/// A verdict, and the control log's position that it was reached at.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Watched {
-    /// May this person watch, post, moderate; where the conversation stands.
-    pub verdict: WatchVerdict,
-    /// If the feed is past this when the verdict is used, ask again.
-    pub control: u64,
-}
 
 /// The chat-cores: picks a node by conversation, gathers calls into batches, tries again elsewhere. Cheap to clone; may be
 /// called from any runtime (its own work runs on the one it was made on).
@@ -48,6 +42,7 @@ struct Inner {
     reads: Arc<Reads>,
     marks: Marks,
     heat: Heat,
+    started: Instant,
     home: Handle,
     _stop: DropGuard,
 }
@@ -72,8 +67,9 @@ impl ChatCores {
         tokio::spawn(control_follower::run(Arc::clone(&nodes), control.clone(), options.control_back_most, stop.clone()));
         let inner = Inner {
             reads: Reads::new(options.reads_most),
-            marks: Marks::new(&options, carry_marks(Arc::clone(&nodes), &options)),
+            marks: Marks::new(&options, call_marks(Arc::clone(&nodes), &options)),
             heat: Heat::new(),
+            started: Instant::now(),
             home: Handle::current(),
             options,
             nodes,
@@ -105,7 +101,7 @@ impl ChatCores {
 
     /// Runs a call where this was made, to its end even when the caller goes away: a chat-core in this process must not
     /// run on the cores that own sockets, nor be dropped in the middle of a transaction.
-    pub(super) async fn at_home<T: Send + 'static>(
+    pub(super) async fn run_at_home<T: Send + 'static>(
         &self,
         call: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Result<T, Failure> {
@@ -128,7 +124,7 @@ impl ChatCores {
             .nodes
             .call(rand::random(), within, |node| {
                 let (mut client, request) = (client(&node.upstream), request.clone());
-                self.at_home(async move { signed_in(attempt(within, client.sign_in(request)).await?) })
+                self.run_at_home(async move { to_signed_in(attempt(within, client.sign_in(request)).await?) })
             })
             .await
     }
@@ -143,7 +139,7 @@ impl ChatCores {
             .nodes
             .call(rand::random(), within, |node| {
                 let (mut client, request) = (client(&node.upstream), request.clone());
-                self.at_home(async move { signed_in(attempt(within, client.sign_in_by_link(request)).await?) })
+                self.run_at_home(async move { to_signed_in(attempt(within, client.sign_in_by_link(request)).await?) })
             })
             .await
     }
@@ -158,7 +154,7 @@ impl ChatCores {
             .nodes
             .call(rand::random(), within, |node| {
                 let (mut client, request) = (client(&node.upstream), request.clone());
-                self.at_home(async move { signed_in(attempt(within, client.sign_in_by_display(request)).await?) })
+                self.run_at_home(async move { to_signed_in(attempt(within, client.sign_in_by_display(request)).await?) })
             })
             .await
     }
@@ -170,7 +166,7 @@ impl ChatCores {
     pub async fn check_session(&self, token: &str) -> Answer<Option<Identity>> {
         self.inner
             .nodes
-            .call(hash(token.as_bytes()), self.call_deadline(), |node| {
+            .call(proto::fnv(token.as_bytes()), self.call_deadline(), |node| {
                 let token = token.to_owned();
                 async move { node.calls.checks.ask(token, 64).await }
             })
@@ -185,9 +181,9 @@ impl ChatCores {
         let request = EndSessionRequest { session: session.to_owned() };
         self.inner
             .nodes
-            .call(hash(session.as_bytes()), self.call_deadline(), |node| {
+            .call(proto::fnv(session.as_bytes()), self.call_deadline(), |node| {
                 let (mut client, request, within) = (client(&node.upstream), request.clone(), self.attempt());
-                self.at_home(async move { attempt(within, client.end_session(request)).await.map(|_| ()) })
+                self.run_at_home(async move { attempt(within, client.end_session(request)).await.map(|_| ()) })
             })
             .await
     }
@@ -201,7 +197,7 @@ impl ChatCores {
         let ticket = self
             .inner
             .nodes
-            .call(hash(session.as_bytes()), self.call_deadline(), |node| {
+            .call(proto::fnv(session.as_bytes()), self.call_deadline(), |node| {
                 let wanted = wanted.clone();
                 async move { node.calls.tickets.ask(wanted, 128).await }
             })
@@ -218,7 +214,7 @@ impl ChatCores {
         let bytes = ticket.len() + origin.len() + 16;
         self.inner
             .nodes
-            .call(hash(ticket.as_bytes()), self.call_deadline(), |node| {
+            .call(proto::fnv(ticket.as_bytes()), self.call_deadline(), |node| {
                 let shown = shown.clone();
                 async move { node.calls.redeems.ask(shown, bytes).await }
             })
@@ -234,7 +230,7 @@ impl ChatCores {
     pub async fn watch(&self, ask: WatchAsk) -> Answer<Watched> {
         self.inner
             .nodes
-            .call(hash(ask.conversation.as_bytes()), self.call_deadline(), |node| {
+            .call(proto::fnv(ask.conversation.as_bytes()), self.call_deadline(), |node| {
                 let ask = ask.clone();
                 async move { node.calls.watches.ask(ask, 128).await }
             })
@@ -247,12 +243,12 @@ impl ChatCores {
     /// # Errors
     /// What the rules say; `UNAVAILABLE` when no node answered in time: whether it was appended is then unknown.
     pub async fn submit(&self, submission: Submission) -> Answer<Receipt> {
-        let key = submission.post.as_ref().map_or(0, |post| hash(post.conversation.as_bytes()));
+        let key = submission.post.as_ref().map_or(0, |post| proto::fnv(post.conversation.as_bytes()));
         let bytes = submission.encoded_len();
-        // Where everybody speaks at once nobody sees twelve milliseconds, and each call, each commit and each hint is then for
-        // several posts.
+        // 12 ms of gathering are below what a viewer can notice at such a rate, and each call, each commit and each hint is then
+        // for several posts.
         let hot_ms = self.inner.options.hot_gather_ms;
-        let hot = hot_ms > 0 && self.inner.heat.note(key, crate::clock::now_ms() as u64);
+        let hot = hot_ms > 0 && self.inner.heat.count(key, self.inner.started.elapsed().as_millis() as u64);
         let patience = if hot { Duration::from_millis(hot_ms) } else { Duration::ZERO };
         self.inner
             .nodes
@@ -277,7 +273,7 @@ impl ChatCores {
                 cores
                     .inner
                     .nodes
-                    .call(hash(request.conversation.as_bytes()), cores.call_deadline(), |node| {
+                    .call(proto::fnv(request.conversation.as_bytes()), cores.call_deadline(), |node| {
                         let (mut client, request) = (client(&node.upstream), request.clone());
                         async move { attempt(within, client.read(request)).await }
                     })
@@ -294,23 +290,23 @@ impl ChatCores {
         // Always the same node where nothing is wrong: its answers are cached for many gateways together.
         self.inner
             .nodes
-            .call(hash(b"heads"), self.call_deadline(), |node| {
+            .call(proto::fnv(b"heads"), self.call_deadline(), |node| {
                 let (mut client, request, within) = (client(&node.upstream), request.clone(), self.attempt());
-                self.at_home(async move { attempt(within, client.heads(request)).await })
+                self.run_at_home(async move { attempt(within, client.heads(request)).await })
             })
             .await
     }
 
-    /// Which of these people are to hear of a consultation.
+    /// Which of these people may watch a conversation, and which of them could before.
     ///
     /// # Errors
     /// `UNAVAILABLE`.
-    pub async fn invited(&self, request: InvitedRequest) -> Answer<InvitedResponse> {
+    pub async fn find_audience(&self, request: FindAudienceRequest) -> Answer<FindAudienceResponse> {
         self.inner
             .nodes
-            .call(hash(request.conversation.as_bytes()), self.call_deadline(), |node| {
+            .call(proto::fnv(request.conversation.as_bytes()), self.call_deadline(), |node| {
                 let (mut client, request, within) = (client(&node.upstream), request.clone(), self.attempt());
-                self.at_home(async move { attempt(within, client.invited(request)).await })
+                self.run_at_home(async move { attempt(within, client.find_audience(request)).await })
             })
             .await
     }
@@ -328,15 +324,15 @@ impl ChatCores {
     }
 }
 
-fn signed_in(response: SignInResponse) -> Result<SignedIn, Failure> {
+fn to_signed_in(response: SignInResponse) -> Result<SignedIn, Failure> {
     match response.outcome {
         Some(sign_in_response::Outcome::SignedIn(signed_in)) => Ok(signed_in),
-        Some(sign_in_response::Outcome::Refusal(refusal)) => Err(Failure::of_refusal(refusal)),
+        Some(sign_in_response::Outcome::Refusal(refusal)) => Err(Failure::from_refusal(refusal)),
         None => Err(Failure::node("a sign-in without an outcome")),
     }
 }
 
-fn carry_marks(nodes: Arc<Nodes>, options: &UpstreamOptions) -> CarryMarks {
+fn call_marks(nodes: Arc<Nodes>, options: &UpstreamOptions) -> CallMarks {
     let within = Duration::from_millis(options.call_deadline_ms);
     let each = Duration::from_millis(options.attempt_ms);
     Arc::new(move |marks| {

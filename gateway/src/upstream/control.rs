@@ -7,30 +7,30 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use proto::internal::v1::{ControlBatch, control_event::Kind};
+use proto::internal::v1::ControlBatch;
 use tokio::sync::{broadcast, watch};
 
-/// What a follower of the control log is told.
+/// What a follower of the control log gets.
 #[derive(Clone, Debug)]
-pub enum ControlNews {
+pub enum ControlUpdate {
     /// These events, each once, in order.
     Events(Arc<ControlBatch>),
-    /// Something may have been missed (the follower lagged, or the log was made anew): look at everything again.
+    /// Something may have been missed (the follower lagged, or the log was made anew): check everything again.
     Missed,
 }
 
-/// One follower's place in the feed.
+/// One follower of the feed.
 #[derive(Debug)]
 pub struct ControlEvents {
-    receiver: broadcast::Receiver<ControlNews>,
+    receiver: broadcast::Receiver<ControlUpdate>,
 }
 
 impl ControlEvents {
-    /// The next news; cancel-safe. `None`: the feed has ended with the gateway.
-    pub async fn next(&mut self) -> Option<ControlNews> {
+    /// The next update; cancel-safe. `None`: the feed has ended with the gateway.
+    pub async fn next(&mut self) -> Option<ControlUpdate> {
         match self.receiver.recv().await {
-            Ok(news) => Some(news),
-            Err(broadcast::error::RecvError::Lagged(_)) => Some(ControlNews::Missed),
+            Ok(update) => Some(update),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(ControlUpdate::Missed),
             Err(broadcast::error::RecvError::Closed) => None,
         }
     }
@@ -47,7 +47,7 @@ struct Inner {
     seen: Mutex<Seen>,
     ended_most: usize,
     position: watch::Sender<u64>,
-    news: broadcast::Sender<ControlNews>,
+    updates: broadcast::Sender<ControlUpdate>,
 }
 
 #[derive(Debug, Default)]
@@ -67,18 +67,18 @@ impl ControlFeed {
             seen: Mutex::default(),
             ended_most: ended_most.max(1),
             position: watch::Sender::new(0),
-            news: broadcast::channel(lag_most.max(1)).0,
+            updates: broadcast::channel(lag_most.max(1)).0,
         };
         Self { inner: Arc::new(inner) }
     }
 
-    /// News from now on.
+    /// Follows from now on.
     #[must_use]
     pub fn follow(&self) -> ControlEvents {
-        ControlEvents { receiver: self.inner.news.subscribe() }
+        ControlEvents { receiver: self.inner.updates.subscribe() }
     }
 
-    /// Everything up to here was seen, and is being told. 0: nothing was heard yet.
+    /// Everything up to here was seen, and is being passed to the followers. 0: nothing was heard yet.
     #[must_use]
     pub fn position(&self) -> u64 {
         *self.inner.position.borrow()
@@ -90,7 +90,7 @@ impl ControlFeed {
         self.inner.seen.lock().epoch
     }
 
-    /// How long ago a chat-core was last heard (it speaks at least every second); `None`: never yet.
+    /// How long ago a chat-core was last heard (it sends something at least every second); `None`: never yet.
     #[must_use]
     pub fn silent_for(&self) -> Option<Duration> {
         self.inner.seen.lock().heard.map(|heard| heard.elapsed())
@@ -98,12 +98,12 @@ impl ControlFeed {
 
     /// Whether a chat-core was heard within this time.
     #[must_use]
-    pub fn alive(&self, within: Duration) -> bool {
+    pub fn is_alive(&self, within: Duration) -> bool {
         self.silent_for().is_some_and(|silent| silent <= within)
     }
 
     /// Waits until the feed is at `position`; `false`: not within this time.
-    pub async fn reach(&self, position: u64, within: Duration) -> bool {
+    pub async fn wait_for(&self, position: u64, within: Duration) -> bool {
         let mut watched = self.inner.position.subscribe();
         tokio::time::timeout(within, watched.wait_for(|at| *at >= position)).await.is_ok_and(|reached| reached.is_ok())
     }
@@ -111,7 +111,7 @@ impl ControlFeed {
     /// Whether this session ended after the position `control` of the log's incarnation `epoch` (0: the present one), at
     /// which it was live. `None`: cannot be known here, for the feed does not go back that far, or has not come that far.
     #[must_use]
-    pub fn ended(&self, session: &str, epoch: u32, control: u64) -> Option<bool> {
+    pub fn has_ended(&self, session: &str, epoch: u32, control: u64) -> Option<bool> {
         let position = self.position();
         let seen = self.inner.seen.lock();
         if seen.ended.contains_key(session) {
@@ -122,7 +122,7 @@ impl ControlFeed {
     }
 
     /// Where to go on from: (epoch, position).
-    pub(super) fn at(&self) -> (u32, u64) {
+    pub(super) fn cursor(&self) -> (u32, u64) {
         (self.epoch(), self.position())
     }
 
@@ -141,12 +141,12 @@ impl ControlFeed {
             *seen = Seen { epoch: batch.epoch, since: batch.position, heard: Some(Instant::now()), ..Seen::default() };
         }
         self.inner.position.send_replace(batch.position);
-        let _ = self.inner.news.send(ControlNews::Missed);
+        let _ = self.inner.updates.send(ControlUpdate::Missed);
     }
 
-    /// Takes what chat-core sent. The position moves before the news goes out: whoever acts on a verdict compares
-    /// positions first, and is in the lists that the news is applied to afterwards.
-    pub(super) fn take(&self, batch: ControlBatch) {
+    /// Applies what chat-core sent. The position moves before the followers get it: whoever acts on a verdict compares positions
+    /// first, and is in the lists that they apply it to afterwards.
+    pub(super) fn apply(&self, batch: ControlBatch) {
         if batch.epoch != self.epoch() {
             return self.restart(batch);
         }
@@ -154,10 +154,12 @@ impl ControlFeed {
             let mut seen = self.inner.seen.lock();
             seen.heard = Some(Instant::now());
             for event in &batch.events {
-                if let Some(Kind::SessionEnded(ended)) = &event.kind
-                    && seen.ended.insert(ended.session.clone(), event.position).is_none()
-                {
-                    seen.ended_order.push_back(ended.session.clone());
+                let Some(session) = event.concern.as_ref().map(|concern| &concern.session_ended).filter(|session| !session.is_empty())
+                else {
+                    continue;
+                };
+                if seen.ended.insert(session.clone(), event.position).is_none() {
+                    seen.ended_order.push_back(session.clone());
                 }
             }
             while seen.ended_order.len() > self.inner.ended_most {
@@ -177,14 +179,14 @@ impl ControlFeed {
         });
         // Nobody may be following: that is no error.
         if !batch.events.is_empty() {
-            let _ = self.inner.news.send(ControlNews::Events(Arc::new(batch)));
+            let _ = self.inner.updates.send(ControlUpdate::Events(Arc::new(batch)));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proto::internal::v1::{ControlEvent, SessionEnded};
+    use proto::internal::v1::{Concern, ControlEvent};
 
     use super::*;
 
@@ -194,7 +196,7 @@ mod tests {
             .zip(sessions)
             .map(|(position, session)| ControlEvent {
                 position,
-                kind: Some(Kind::SessionEnded(SessionEnded { session: (*session).to_owned(), person: 1 })),
+                concern: Some(Concern { people: vec![1], session_ended: (*session).to_owned(), ..Concern::default() }),
                 ..ControlEvent::default()
             })
             .collect();
@@ -204,17 +206,17 @@ mod tests {
     #[test]
     fn an_ended_session_is_known_and_what_lies_outside_the_feed_is_not() {
         let feed = ControlFeed::new(8, 2);
-        assert_eq!(feed.ended("a", 0, 0), None);
+        assert_eq!(feed.has_ended("a", 0, 0), None);
         feed.begin(7, 100);
-        feed.take(ends(7, 101, &["a"]));
-        assert_eq!(feed.ended("a", 7, 50), Some(true));
-        assert_eq!(feed.ended("b", 7, 100), Some(false));
-        assert_eq!(feed.ended("b", 7, 99), None, "before the feed began");
-        assert_eq!(feed.ended("b", 7, 102), None, "ahead of the feed");
-        assert_eq!(feed.ended("b", 6, 100), None, "of another incarnation");
-        feed.take(ends(7, 103, &["c", "d"]));
-        assert_eq!(feed.ended("b", 7, 100), None, "a is forgotten, so nothing before it can be judged");
-        assert_eq!(feed.ended("b", 7, 101), Some(false));
+        feed.apply(ends(7, 101, &["a"]));
+        assert_eq!(feed.has_ended("a", 7, 50), Some(true));
+        assert_eq!(feed.has_ended("b", 7, 100), Some(false));
+        assert_eq!(feed.has_ended("b", 7, 99), None, "before the feed began");
+        assert_eq!(feed.has_ended("b", 7, 102), None, "ahead of the feed");
+        assert_eq!(feed.has_ended("b", 6, 100), None, "of another incarnation");
+        feed.apply(ends(7, 103, &["c", "d"]));
+        assert_eq!(feed.has_ended("b", 7, 100), None, "a is forgotten, so nothing before it can be judged");
+        assert_eq!(feed.has_ended("b", 7, 101), Some(false));
     }
 
     #[tokio::test]
@@ -222,11 +224,11 @@ mod tests {
         let feed = ControlFeed::new(8, 8);
         feed.begin(7, 9);
         let mut followed = feed.follow();
-        feed.take(ends(7, 10, &["a"]));
-        assert!(matches!(followed.next().await, Some(ControlNews::Events(_))));
-        feed.take(ends(8, 3, &[]));
-        assert!(matches!(followed.next().await, Some(ControlNews::Missed)));
-        assert_eq!(feed.at(), (8, 3));
+        feed.apply(ends(7, 10, &["a"]));
+        assert!(matches!(followed.next().await, Some(ControlUpdate::Events(_))));
+        feed.apply(ends(8, 3, &[]));
+        assert!(matches!(followed.next().await, Some(ControlUpdate::Missed)));
+        assert_eq!(feed.cursor(), (8, 3));
     }
 
     #[tokio::test]
@@ -234,7 +236,7 @@ mod tests {
         let feed = ControlFeed::new(2, 8);
         feed.begin(7, 0);
         let mut followed = feed.follow();
-        (1..=10).for_each(|position| feed.take(ends(7, position, &["a"])));
-        assert!(matches!(followed.next().await, Some(ControlNews::Missed)));
+        (1..=10).for_each(|position| feed.apply(ends(7, position, &["a"])));
+        assert!(matches!(followed.next().await, Some(ControlUpdate::Missed)));
     }
 }

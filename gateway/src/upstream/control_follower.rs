@@ -10,24 +10,24 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::Streaming;
 
-use super::{ControlFeed, Upstream, calls::client, nodes::Nodes};
+use super::{attempt::client, control::ControlFeed, nodes::Nodes, service::Upstream};
 
-/// A chat-core speaks at least every second; after this long without a word another one is asked.
+/// A chat-core sends something at least every second; after this long without anything another one is asked.
 const SILENCE: Duration = Duration::from_millis(2_500);
 
 /// Runs until cancelled.
 pub(super) async fn run(nodes: Arc<Nodes>, feed: ControlFeed, back_most: u64, cancelled: CancellationToken) {
     tokio::select! {
         () = cancelled.cancelled() => {}
-        () = follow_for_ever(&nodes, &feed, back_most) => {}
+        () = follow_until_dropped(&nodes, &feed, back_most) => {}
     }
 }
 
-async fn follow_for_ever(nodes: &Nodes, feed: &ControlFeed, back_most: u64) {
+async fn follow_until_dropped(nodes: &Nodes, feed: &ControlFeed, back_most: u64) {
     let mut pause_ms = 50_u64;
     loop {
         let Some((_, node)) = nodes.pick(rand::random(), 0) else { return };
-        let before = feed.at();
+        let before = feed.cursor();
         let why = match follow(feed, node.upstream.clone(), back_most).await {
             Ok(()) => "the stream ended".to_owned(),
             Err(why) => why,
@@ -35,13 +35,13 @@ async fn follow_for_ever(nodes: &Nodes, feed: &ControlFeed, back_most: u64) {
         metrics::counter!("yitang_gateway_control_reconnects_total").increment(1);
         tracing::warn!(node = node.upstream.name(), why, "the control log is not being followed; asking again");
         node.mark_down(&why);
-        pause_ms = if feed.at() == before { (pause_ms * 2).min(1_000) } else { 50 };
+        pause_ms = if feed.cursor() == before { (pause_ms * 2).min(1_000) } else { 50 };
         tokio::time::sleep(Duration::from_millis(pause_ms / 2 + rand::random_range(0..=pause_ms / 2))).await;
     }
 }
 
 async fn follow(feed: &ControlFeed, upstream: Upstream, back_most: u64) -> Result<(), String> {
-    let (mut epoch, mut after) = feed.at();
+    let (mut epoch, mut after) = feed.cursor();
     if epoch == 0 {
         // The first time: learn where the log stands, then read a stretch of it back, so that older tokens can be judged.
         let newest = next(&mut open(&upstream, 0, 0).await?).await?.ok_or("the stream ended at once")?;
@@ -59,7 +59,7 @@ async fn follow(feed: &ControlFeed, upstream: Upstream, back_most: u64) -> Resul
         opened => opened?,
     };
     while let Some(batch) = next(&mut stream).await? {
-        feed.take(batch);
+        feed.apply(batch);
         metrics::gauge!("yitang_gateway_control_position_events").set(feed.position() as f64);
     }
     Ok(())

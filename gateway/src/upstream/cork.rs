@@ -1,4 +1,4 @@
-//! A connection to a node that holds what is written to it until whoever writes has nothing more to say in this turn of the
+//! A connection to a node that holds what is written to it until whoever writes has nothing more to write in this turn of the
 //! runtime. HTTP/2 hands over a call's head, its message and its end one by one, and each for itself would be a system call here
 //! and a wake-up there.
 
@@ -16,9 +16,9 @@ use tokio::{
     net::TcpStream,
 };
 
-/// So many bytes are held at most; then they are written, whatever else may come.
+/// Bytes held at most; past it they are written, whatever else may come.
 const MOST_BYTES: usize = 64 * 1024;
-/// A flush is put off for so many turns at most: a head, a message and an end.
+/// Turns that a flush is put off at most: for a head, a message and an end.
 const MOST_TURNS: u8 = 3;
 
 /// Connects to the host and port of an `http` URI.

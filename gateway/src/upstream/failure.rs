@@ -22,7 +22,7 @@ impl Failure {
     }
 
     /// A refusal that a node gave for one thing of a batch.
-    pub(super) fn of_refusal(refusal: Refusal) -> Self {
+    pub(super) fn from_refusal(refusal: Refusal) -> Self {
         match refusal.code() {
             RefusalCode::Unavailable | RefusalCode::Draining => Self::Later(refusal),
             _ => Self::Refused(refusal),
@@ -34,7 +34,7 @@ impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         // A refusal travels in the details; the transport's own failures have none.
         if !status.details().is_empty() {
-            return Self::of_refusal(Refusal::from_status(&status));
+            return Self::from_refusal(Refusal::from_status(&status));
         }
         match status.code() {
             // HTTP/2 calls it an internal error of the call when a connection is closed under it.
@@ -59,7 +59,7 @@ fn describe(status: &Status) -> String {
 }
 
 /// Whether a request surely never left for the node, so that it may be sent elsewhere whatever it does.
-pub(super) fn never_sent(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(super) fn was_never_sent(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<std::io::Error>()

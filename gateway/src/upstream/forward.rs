@@ -7,9 +7,8 @@ use tonic::body::Body;
 use tower::ServiceExt as _;
 
 use super::{
-    ChatCores,
-    failure::{Failure, never_sent},
-    nodes::hash,
+    chat_cores::ChatCores,
+    failure::{Failure, was_never_sent},
 };
 
 impl ChatCores {
@@ -21,12 +20,12 @@ impl ChatCores {
     pub(crate) async fn forward(&self, key: &str, parts: Parts, body: bytes::Bytes) -> Result<Response<Body>, Refusal> {
         let within = self.call_deadline();
         self.nodes()
-            .call(hash(key.as_bytes()), within, |node| {
+            .call(proto::fnv(key.as_bytes()), within, |node| {
                 let request = Request::from_parts(parts.clone(), Body::new(Full::new(body.clone())));
                 let upstream = node.upstream.clone();
-                self.at_home(async move {
+                self.run_at_home(async move {
                     upstream.oneshot(request).await.map_err(|error| {
-                        if never_sent(error.as_ref()) {
+                        if was_never_sent(error.as_ref()) {
                             return Failure::node(error.to_string());
                         }
                         tracing::warn!(%error, "a forwarded call broke off");

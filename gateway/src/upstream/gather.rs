@@ -10,15 +10,15 @@ use tokio::{
     time::Instant,
 };
 
-use super::{UpstreamOptions, failure::Failure};
+use super::{failure::Failure, options::UpstreamOptions};
 
 /// One call for many: answers in the order asked.
-pub(super) type Carry<A, R> = Arc<dyn Fn(Vec<A>) -> BoxFuture<'static, Result<Vec<Result<R, Failure>>, Failure>> + Send + Sync>;
+pub(super) type Call<A, R> = Arc<dyn Fn(Vec<A>) -> BoxFuture<'static, Result<Vec<Result<R, Failure>>, Failure>> + Send + Sync>;
 
 struct Waiting<A, R> {
     ask: A,
     bytes: usize,
-    /// It may wait so long for others to go with.
+    /// How long it may wait for others to go with.
     patience: Duration,
     answer: oneshot::Sender<Result<R, Failure>>,
 }
@@ -34,24 +34,24 @@ struct Bounds {
     most_bytes: usize,
     in_flight: usize,
     gather: Duration,
-    /// Each ask keeps the next call back for so long; zero: calls follow one another as fast as they are answered.
+    /// How long each ask keeps the next call back; zero: calls follow one another as fast as they are answered.
     pace: Duration,
-    /// And all of a call together for so long at most.
+    /// How long all asks of a call together keep the next one back, at most.
     storm: Duration,
 }
 
-/// So many asks have company enough: patient or not, they wait no longer.
+/// Asks that are enough for one call: patient or not, they wait no longer.
 const COMPANY: usize = 64;
 
 impl<A: Send + 'static, R: Send + 'static> Gatherer<A, R> {
     /// Ends when dropped, after what was asked has been answered.
-    pub(super) fn new(kind: &'static str, options: &UpstreamOptions, carry: Carry<A, R>) -> Self {
-        Self::paced(kind, options, Duration::ZERO, carry)
+    pub(super) fn new(kind: &'static str, options: &UpstreamOptions, call: Call<A, R>) -> Self {
+        Self::paced(kind, options, Duration::ZERO, call)
     }
 
     /// For what comes by the thousand when everybody comes back at once, each call with statements of its own: where more than
     /// one comes in the time of `pace`, they are gathered ever longer, up to `storm_gather_ms`; a full batch goes at once.
-    pub(super) fn paced(kind: &'static str, options: &UpstreamOptions, pace: Duration, carry: Carry<A, R>) -> Self {
+    pub(super) fn paced(kind: &'static str, options: &UpstreamOptions, pace: Duration, call: Call<A, R>) -> Self {
         let (sender, receiver) = mpsc::channel(options.waiting_most.max(1));
         let bounds = Bounds {
             most: options.batch_most.max(1),
@@ -61,7 +61,7 @@ impl<A: Send + 'static, R: Send + 'static> Gatherer<A, R> {
             pace,
             storm: Duration::from_millis(options.storm_gather_ms),
         };
-        tokio::spawn(run(kind, bounds, receiver, carry));
+        tokio::spawn(run(kind, bounds, receiver, call));
         Self { sender }
     }
 
@@ -70,7 +70,7 @@ impl<A: Send + 'static, R: Send + 'static> Gatherer<A, R> {
         self.ask_patiently(ask, bytes, Duration::ZERO).await
     }
 
-    /// The same, waiting so long for others to go with where none that is in a hurry comes.
+    /// The same, waiting up to `patience` for others to go with where none that is in a hurry comes.
     pub(super) async fn ask_patiently(&self, ask: A, bytes: usize, patience: Duration) -> Result<R, Failure> {
         let (answer, answered) = oneshot::channel();
         self.sender
@@ -117,7 +117,7 @@ async fn run<A: Send + 'static, R: Send + 'static>(
     kind: &'static str,
     bounds: Bounds,
     mut receiver: mpsc::Receiver<Waiting<A, R>>,
-    carry: Carry<A, R>,
+    call: Call<A, R>,
 ) {
     let mut in_flight = JoinSet::new();
     let mut batch = Batch::new();
@@ -150,7 +150,7 @@ async fn run<A: Send + 'static, R: Send + 'static>(
             metrics::histogram!("yitang_gateway_upstream_batch_items", "kind" => kind).record(batch.asks.len() as f64);
             not_before = Instant::now() + bounds.pace.saturating_mul(batch.asks.len() as u32).min(bounds.storm);
             let batch = std::mem::replace(&mut batch, Batch::new());
-            in_flight.spawn(answer_all(carry(batch.asks), batch.answers));
+            in_flight.spawn(answer_all(call(batch.asks), batch.answers));
         }
     }
 }
@@ -187,22 +187,22 @@ mod tests {
         UpstreamOptions { batch_most: most, in_flight_most: in_flight, gather_ms: 2, ..UpstreamOptions::default() }
     }
 
-    /// A carry that answers at once, and how many asks each of its calls was for.
-    fn counting() -> (Arc<Mutex<Vec<usize>>>, Carry<u32, u32>) {
+    /// A call that answers at once, and how many asks each of its calls was for.
+    fn counting() -> (Arc<Mutex<Vec<usize>>>, Call<u32, u32>) {
         let sizes: Arc<Mutex<Vec<usize>>> = Arc::default();
         let counted = sizes.clone();
-        let carry: Carry<u32, u32> = Arc::new(move |asks| {
+        let call: Call<u32, u32> = Arc::new(move |asks| {
             counted.lock().push(asks.len());
             Box::pin(async move { Ok(asks.into_iter().map(Ok).collect()) })
         });
-        (sizes, carry)
+        (sizes, call)
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_comes_while_a_call_is_in_flight_goes_together_in_the_next() {
         let sizes = Arc::new(Mutex::new(Vec::new()));
         let gate = Arc::new(Semaphore::new(0));
-        let carry: Carry<u32, u32> = {
+        let call: Call<u32, u32> = {
             let (sizes, gate) = (sizes.clone(), gate.clone());
             Arc::new(move |asks| {
                 let (sizes, gate) = (sizes.clone(), gate.clone());
@@ -213,7 +213,7 @@ mod tests {
                 })
             })
         };
-        let gatherer = Arc::new(Gatherer::new("test", &bounded(512, 1), carry));
+        let gatherer = Arc::new(Gatherer::new("test", &bounded(512, 1), call));
         let first = tokio::spawn({
             let gatherer = gatherer.clone();
             async move { gatherer.ask(1, 1).await }
@@ -227,6 +227,7 @@ mod tests {
                 tokio::spawn(async move { gatherer.ask(n, 1).await })
             })
             .collect();
+        // All have asked before any clock goes on.
         tokio::time::sleep(Duration::from_millis(50)).await;
         gate.add_permits(2);
         assert_eq!(first.await.unwrap().unwrap(), 2);
@@ -236,12 +237,12 @@ mod tests {
         assert_eq!(*sizes.lock(), [1, 100]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_batch_is_bounded_in_number_and_bytes_and_calls_in_flight_are_bounded() {
         let most = Arc::new(AtomicUsize::new(0));
         let flying = Arc::new(AtomicUsize::new(0));
         let sizes = Arc::new(Mutex::new(Vec::new()));
-        let carry: Carry<u32, u32> = {
+        let call: Call<u32, u32> = {
             let (most, flying, sizes) = (most.clone(), flying.clone(), sizes.clone());
             Arc::new(move |asks| {
                 let (most, flying, sizes) = (most.clone(), flying.clone(), sizes.clone());
@@ -255,7 +256,7 @@ mod tests {
             })
         };
         let options = UpstreamOptions { batch_bytes: 1_000, ..bounded(16, 3) };
-        let gatherer = Arc::new(Gatherer::new("test", &options, carry));
+        let gatherer = Arc::new(Gatherer::new("test", &options, call));
         let asks: Vec<_> = (0..200)
             .map(|n| {
                 let gatherer = gatherer.clone();
@@ -269,7 +270,7 @@ mod tests {
         assert_eq!(most.load(Ordering::SeqCst), 3);
     }
 
-    /// So many asks at the same instant.
+    /// `count` asks at the same instant.
     async fn wave(gatherer: &Gatherer<u32, u32>, count: u32, patience: Duration) {
         let asks: Vec<_> = (0..count)
             .map(|ask| {
@@ -283,30 +284,30 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_storm_is_gathered_into_few_calls_and_a_single_ask_goes_at_once() {
-        let (sizes, carry) = counting();
+        let (sizes, call) = counting();
         let options = UpstreamOptions { storm_gather_ms: 100, ..UpstreamOptions::default() };
-        let gatherer = Gatherer::paced("test", &options, Duration::from_millis(1), carry);
+        let gatherer = Gatherer::paced("test", &options, Duration::from_millis(1), call);
         wave(&gatherer, 1, Duration::ZERO).await;
         let started = Instant::now();
         wave(&gatherer, 300, Duration::ZERO).await;
         wave(&gatherer, 1, Duration::ZERO).await;
-        assert!(started.elapsed() >= Duration::from_millis(100), "the call after a large one waits: {:?}", started.elapsed());
+        assert_eq!(started.elapsed(), Duration::from_millis(100), "the call after a large one waits");
         // A full batch waits for nothing.
         wave(&gatherer, 512, Duration::ZERO).await;
         assert_eq!(*sizes.lock(), [1, 300, 1, 512]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn who_is_patient_waits_for_others_unless_one_in_a_hurry_comes() {
-        let (sizes, carry) = counting();
-        let gatherer = Gatherer::new("test", &bounded(8, 1), carry);
+        let (sizes, call) = counting();
+        let gatherer = Gatherer::new("test", &bounded(8, 1), call);
         let patient = |ask| gatherer.ask_patiently(ask, 1, Duration::from_millis(60));
         let started = Instant::now();
         let (first, second) = tokio::join!(patient(1), patient(2));
         assert_eq!((first.unwrap(), second.unwrap()), (1, 2));
-        assert!(started.elapsed() >= Duration::from_millis(60), "{:?}", started.elapsed());
+        assert_eq!(started.elapsed(), Duration::from_millis(60));
         let hour = Duration::from_secs(3_600);
         let (third, fourth) = tokio::join!(gatherer.ask_patiently(3, 1, hour), gatherer.ask(4, 1));
         assert_eq!((third.unwrap(), fourth.unwrap()), (3, 4));
@@ -315,21 +316,21 @@ mod tests {
 
     #[tokio::test]
     async fn enough_of_the_patient_wait_no_longer() {
-        let (sizes, carry) = counting();
-        let gatherer = Gatherer::new("test", &bounded(512, 1), carry);
+        let (sizes, call) = counting();
+        let gatherer = Gatherer::new("test", &bounded(512, 1), call);
         wave(&gatherer, COMPANY as u32, Duration::from_secs(3_600)).await;
         assert_eq!(*sizes.lock(), [COMPANY]);
     }
 
     #[tokio::test]
     async fn a_call_that_panics_fails_its_own_asks_only() {
-        let carry: Carry<u32, u32> = Arc::new(|asks| {
+        let call: Call<u32, u32> = Arc::new(|asks| {
             Box::pin(async move {
                 assert!(!asks.contains(&13), "unlucky");
                 Ok(asks.into_iter().map(Ok).collect())
             })
         });
-        let gatherer = Gatherer::new("test", &bounded(8, 1), carry);
+        let gatherer = Gatherer::new("test", &bounded(8, 1), call);
         assert!(matches!(gatherer.ask(13, 1).await, Err(Failure::Node(_))));
         assert_eq!(gatherer.ask(1, 1).await.unwrap(), 1);
     }

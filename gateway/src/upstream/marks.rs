@@ -16,12 +16,12 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::UpstreamOptions;
+use super::options::UpstreamOptions;
 
 type Answer = oneshot::Sender<Result<u64, Refusal>>;
 
 /// One call for many marks; answers in the order asked.
-pub(super) type CarryMarks = Arc<dyn Fn(Vec<ReadMark>) -> BoxFuture<'static, Result<Vec<u64>, Refusal>> + Send + Sync>;
+pub(super) type CallMarks = Arc<dyn Fn(Vec<ReadMark>) -> BoxFuture<'static, Result<Vec<u64>, Refusal>> + Send + Sync>;
 
 /// Gathers read marks.
 pub(super) struct Marks {
@@ -29,9 +29,9 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    pub(super) fn new(options: &UpstreamOptions, carry: CarryMarks) -> Self {
+    pub(super) fn new(options: &UpstreamOptions, call: CallMarks) -> Self {
         let (sender, receiver) = mpsc::channel(options.waiting_most.max(1));
-        tokio::spawn(run(Duration::from_millis(options.marks_ms), options.batch_most.max(1), receiver, carry));
+        tokio::spawn(run(Duration::from_millis(options.marks_ms), options.batch_most.max(1), receiver, call));
         Self { sender }
     }
 
@@ -67,7 +67,7 @@ impl Gathered {
 }
 
 /// One call at a time: two marks of one person never overtake each other.
-async fn run(window: Duration, most: usize, mut receiver: mpsc::Receiver<(ReadMark, Answer)>, carry: CarryMarks) {
+async fn run(window: Duration, most: usize, mut receiver: mpsc::Receiver<(ReadMark, Answer)>, call: CallMarks) {
     let mut gathered = Gathered::default();
     while let Some((mark, answer)) = receiver.recv().await {
         gathered.add(mark, answer);
@@ -84,7 +84,7 @@ async fn run(window: Duration, most: usize, mut receiver: mpsc::Receiver<(ReadMa
         let (marks, answers) = gathered.take();
         metrics::histogram!("yitang_gateway_upstream_batch_items", "kind" => "mark").record(marks.len() as f64);
         // In a task of its own, so that a panic in it costs this batch only.
-        let results = tokio::spawn(carry(marks)).await.unwrap_or_else(|_| Err(Refusal::of(RefusalCode::Internal)));
+        let results = tokio::spawn(call(marks)).await.unwrap_or_else(|_| Err(Refusal::of(RefusalCode::Internal)));
         match results {
             Ok(results) => {
                 for (mseq, answers) in results.into_iter().zip(answers) {
@@ -107,7 +107,7 @@ mod tests {
     #[tokio::test]
     async fn marks_of_one_person_and_conversation_become_one_the_highest() {
         let sent = Arc::new(Mutex::new(Vec::new()));
-        let carry: CarryMarks = {
+        let call: CallMarks = {
             let sent = sent.clone();
             Arc::new(move |marks| {
                 let sent = sent.clone();
@@ -118,7 +118,7 @@ mod tests {
                 })
             })
         };
-        let marks = Marks::new(&UpstreamOptions::default(), carry);
+        let marks = Marks::new(&UpstreamOptions::default(), call);
         let mark = |person, mseq| ReadMark { person, conversation: "c".to_owned(), mseq };
         let answers =
             futures::future::join_all([marks.mark(mark(1, 5)), marks.mark(mark(1, 9)), marks.mark(mark(1, 7)), marks.mark(mark(2, 99))])

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
-use super::{Upstream, UpstreamOptions, calls::Calls, failure::Failure};
+use super::{calls::Calls, failure::Failure, options::UpstreamOptions, service::Upstream};
 
 /// Most nodes that a gateway knows: one bit each in the mask of those tried.
 pub(super) const NODES_MOST: usize = 64;
@@ -31,7 +31,7 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn up(&self) -> bool {
+    pub(super) fn is_up(&self) -> bool {
         self.up.load(Ordering::Relaxed)
     }
 
@@ -68,7 +68,7 @@ impl Nodes {
             .into_iter()
             .take(NODES_MOST)
             .map(|upstream| {
-                let seed = hash(upstream.name().as_bytes());
+                let seed = proto::fnv(upstream.name().as_bytes());
                 let calls = Calls::new(&upstream, options);
                 // Until a probe or a call says otherwise, a node is thought to serve.
                 Arc::new(Node { upstream, calls, seed, up: AtomicBool::new(true) })
@@ -78,7 +78,7 @@ impl Nodes {
     }
 
     pub(super) fn healthy(&self) -> bool {
-        self.list.iter().any(|node| node.up())
+        self.list.iter().any(|node| node.is_up())
     }
 
     /// The node for a key by rendezvous hash: first among those that serve and were not tried, then among the others
@@ -88,7 +88,7 @@ impl Nodes {
             .iter()
             .enumerate()
             .filter(|(index, _)| tried & (1 << index) == 0)
-            .max_by_key(|(_, node)| (node.up(), mix(node.seed ^ key)))
+            .max_by_key(|(_, node)| (node.is_up(), mix(node.seed ^ key)))
     }
 
     /// Calls the node for a key, and others when it fails, until `within` has passed.
@@ -129,7 +129,7 @@ impl Nodes {
         let every = Duration::from_millis(options.probe_ms.max(10));
         let each = self.list.iter().filter(|node| !node.upstream.is_local()).map(|node| async {
             loop {
-                match timeout(every.max(Duration::from_secs(1)), serves(node.upstream.clone())).await {
+                match timeout(every.max(Duration::from_secs(1)), check_health(node.upstream.clone())).await {
                     Ok(Ok(())) => node.set_up(true, ""),
                     Ok(Err(why)) => node.set_up(false, &why),
                     Err(_) => node.set_up(false, "no answer to the probe"),
@@ -145,9 +145,9 @@ impl Nodes {
     }
 }
 
-/// Whether a node serves: the standard health service where there is one (a draining node says NOT_SERVING), else an
+/// Asks whether a node serves: by the standard health service where there is one (a draining node says NOT_SERVING), else an
 /// empty call, which shows that it is there and takes our key.
-async fn serves(upstream: Upstream) -> Result<(), String> {
+async fn check_health(upstream: Upstream) -> Result<(), String> {
     let health = HealthClient::new(upstream.clone()).check(HealthCheckRequest { service: String::new() }).await;
     match health {
         Ok(answer) if answer.get_ref().status() == ServingStatus::Serving => Ok(()),
@@ -159,11 +159,6 @@ async fn serves(upstream: Upstream) -> Result<(), String> {
             .map(|_| ())
             .map_err(|status| format!("{:?}: {}", status.code(), status.message())),
     }
-}
-
-/// FNV-1a: stable over versions and platforms, so that all gateways agree.
-pub(super) fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// splitmix64's finaliser: scatters keys that differ in a few bits.
@@ -185,7 +180,7 @@ mod tests {
             .map(|n| {
                 let upstream = Upstream::local(Routes::default());
                 let calls = Calls::new(&upstream, &options);
-                Arc::new(Node { upstream, calls, seed: hash(format!("http://10.0.0.{n}:1").as_bytes()), up: AtomicBool::new(true) })
+                Arc::new(Node { upstream, calls, seed: proto::fnv(format!("http://10.0.0.{n}:1").as_bytes()), up: AtomicBool::new(true) })
             })
             .collect();
         Nodes { list }
@@ -194,7 +189,7 @@ mod tests {
     #[tokio::test]
     async fn a_conversation_stays_with_its_node_until_that_node_fails_and_only_its_own_move() {
         let nodes = nodes(4);
-        let keys: Vec<u64> = (0..4_000_u64).map(|n| hash(&n.to_be_bytes())).collect();
+        let keys: Vec<u64> = (0..4_000_u64).map(|n| proto::fnv(&n.to_be_bytes())).collect();
         let before: Vec<usize> = keys.iter().map(|key| nodes.pick(*key, 0).unwrap().0).collect();
         for index in 0..4 {
             let share = before.iter().filter(|chosen| **chosen == index).count();

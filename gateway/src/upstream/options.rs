@@ -8,38 +8,38 @@ use serde::{Deserialize, Serialize};
 pub struct UpstreamOptions {
     /// To connect to a node.
     pub connect_ms: u64,
-    /// A ping on each connection so often, and the connection is dead when none is answered for as long again.
+    /// From one ping on a connection to the next; the connection is dead when none is answered for as long again.
     pub keepalive_ms: u64,
-    /// Every node is asked so often whether it serves.
+    /// How often every node is asked whether it serves.
     pub probe_ms: u64,
     /// One attempt of one call.
     pub attempt_ms: u64,
-    /// A post is tried again, on other nodes, for so long.
+    /// How long a post is tried again, on other nodes.
     pub submit_deadline_ms: u64,
-    /// A sign-in may wait its turn for so long: checking a password is slow on purpose, and everybody comes at once.
+    /// How long a sign-in may wait its turn: checking a password is slow on purpose, and everybody comes at once.
     pub sign_in_ms: u64,
-    /// Every other call is tried again for so long.
+    /// How long every other call is tried again.
     pub call_deadline_ms: u64,
     /// Things gathered into one call at most.
     pub batch_most: usize,
     /// Bytes of posts gathered into one call at most.
     pub batch_bytes: usize,
-    /// While a call is in flight, later things are gathered for so long before the next call starts beside it.
+    /// While a call is in flight: how long later things are gathered before the next call starts beside it.
     pub gather_ms: u64,
-    /// Posts to a conversation that is flooded with them (more than four in 50 ms through this gateway) are gathered for so long,
-    /// or until they are 64, before they are passed on together; 0: never. All others go at once.
+    /// How long posts to a conversation that is flooded with them (more than four in 50 ms through this gateway) are gathered, or
+    /// until they are 64, before they are passed on together; 0: never. All others go at once.
     pub hot_gather_ms: u64,
-    /// Tickets and questions of who may watch, when they come by the thousand, are gathered for so long at most.
+    /// The longest that tickets and questions of who may watch are gathered when they come by the thousand.
     pub storm_gather_ms: u64,
     /// Calls of one kind in flight to one node.
     pub in_flight_most: usize,
     /// Things of one kind waiting for one node; past it they are refused as OVERLOADED.
     pub waiting_most: usize,
-    /// Read positions are gathered for so long.
+    /// How long read positions are gathered.
     pub marks_ms: u64,
     /// Pages read at once, by whomever.
     pub reads_most: usize,
-    /// Events of the control log that a follower may lag behind before it is told to look at everything again.
+    /// Events of the control log that a follower may lag behind before it has to check everything again.
     pub control_lag_most: usize,
     /// Ended sessions remembered, the newest of them.
     pub control_ended_most: usize,

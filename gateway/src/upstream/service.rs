@@ -17,8 +17,8 @@ use tonic::{
 };
 use tower::{BoxError, Service};
 
-use super::{UpstreamOptions, cork};
-use crate::Fault;
+use super::{cork, options::UpstreamOptions};
+use crate::fault::Fault;
 
 /// A node of another role, as a tonic service: give a clone to a generated client. Cheap to clone.
 #[derive(Clone)]

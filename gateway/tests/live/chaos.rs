@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gateway::Place;
+use gateway::Placement;
 use proto::{
     Subprotocol,
     v1::{Position, ServerFrame, Verdict, batch::Body, server_frame, sign_in::Credential},
@@ -78,19 +78,19 @@ impl Viewer {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_breaks_every_history_is_whole() {
-    break_everything(Place::Threads).await;
+    break_everything(Placement::OwnThreads).await;
 }
 
 #[tokio::test]
 async fn and_so_it_is_where_all_is_one_thread() {
-    LocalSet::new().run_until(break_everything(Place::Here)).await;
+    LocalSet::new().run_until(break_everything(Placement::ThisThread)).await;
 }
 
-async fn break_everything(place: Place) {
+async fn break_everything(placement: Placement) {
     let backbone = Lossy::new();
     let core = Core::new(backbone.clone());
-    let one = Hall::at(place, core.clone(), backbone.clone(), None, |options| options.hub.repair_ms = 500).await;
-    let two = Hall::at(place, core, backbone, None, |options| {
+    let one = Hall::at(placement, core.clone(), backbone.clone(), None, |options| options.hub.repair_ms = 500).await;
+    let two = Hall::at(placement, core, backbone, None, |options| {
         options.hub.repair_ms = 500;
         // Its rooms close and open all the time.
         options.hub.room_grace_s = 0;

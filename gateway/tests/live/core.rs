@@ -7,20 +7,21 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use backbone::Backbone;
+use clock::Clock;
 use futures::TryStreamExt as _;
 use parking_lot::Mutex;
 use prost::Message as _;
 use proto::{
     internal::v1::{
-        Announcement, CheckSessionsRequest, CheckSessionsResponse, ControlBatch, ControlEvent, EndSessionRequest, EndSessionResponse,
-        FollowControlRequest, Head, HeadsRequest, HeadsResponse, Hint, Identity, InvitedRequest, InvitedResponse, IssueTicketsRequest,
-        IssueTicketsResponse, MarkReadRequest, MarkReadResponse, ReadRequest, RedeemTicketsRequest, RedeemTicketsResponse, Redeemed,
-        RulesChanged, SessionEnded, SignInByDisplayRequest, SignInByLinkRequest, SignInRequest, SignInResponse, SubmitRequest,
-        SubmitResponse, SubmitVerdict, WatchRequest, WatchResponse, WatchVerdict, control_event::Kind as Control,
+        Announcement, CheckSessionsRequest, CheckSessionsResponse, Concern, ControlBatch, ControlEvent, EndSessionRequest,
+        EndSessionResponse, FindAudienceRequest, FindAudienceResponse, FollowControlRequest, Head, HeadsRequest, HeadsResponse, Hint,
+        Identity, InvitedRequest, InvitedResponse, IssueTicketsRequest, IssueTicketsResponse, MarkReadRequest, MarkReadResponse,
+        ReadRequest, RedeemTicketsRequest, RedeemTicketsResponse, Redeemed, SignInByDisplayRequest, SignInByLinkRequest, SignInRequest,
+        SignInResponse, SubmitRequest, SubmitResponse, SubmitVerdict, WatchRequest, WatchResponse, WatchVerdict,
         edge_service_server::EdgeService, hint, submit_verdict::Verdict,
     },
     v1::{
@@ -72,6 +73,12 @@ pub struct Inner {
     pub late: AtomicBool,
     /// Verdicts are good for so long, ms; 0: until the control log says otherwise.
     pub valid_ms: AtomicU64,
+    /// The time of this chat-core and of all gateways over it.
+    pub clock: Clock,
+    /// Questions of whom a change concerns.
+    pub audiences: AtomicUsize,
+    /// Do not answer them.
+    pub deaf: AtomicBool,
     pub reads: AtomicUsize,
     pub watches: AtomicUsize,
 }
@@ -110,11 +117,14 @@ impl Core {
             mute: AtomicBool::new(false),
             late: AtomicBool::new(false),
             valid_ms: AtomicU64::new(0),
+            clock: Clock::default(),
+            audiences: AtomicUsize::new(0),
+            deaf: AtomicBool::new(false),
             reads: AtomicUsize::new(0),
             watches: AtomicUsize::new(0),
         };
         let core = Self { inner: Arc::new(inner) };
-        core.control(Control::RulesChanged(RulesChanged::default()));
+        core.control(Concern { rights: true, ..Concern::default() });
         core
     }
 
@@ -137,19 +147,33 @@ impl Core {
         ticket
     }
 
-    pub fn control(&self, kind: Control) {
+    /// An event of the control log, of a kind that nobody knows: gateways go by what it concerns.
+    pub fn control(&self, concern: Concern) {
+        self.control_at_once([concern]);
+    }
+
+    /// Events that followers get in one batch.
+    pub fn control_at_once(&self, concerns: impl IntoIterator<Item = Concern>) {
         let mut state = self.state.lock();
-        let position = state.control.len() as u64 + 1;
-        if let Control::SessionEnded(ended) = &kind {
-            state.ended.insert(ended.session.clone());
+        for concern in concerns {
+            let position = state.control.len() as u64 + 1;
+            if !concern.session_ended.is_empty() {
+                state.ended.insert(concern.session_ended.clone());
+            }
+            state.control.push(ControlEvent { position, concern: Some(concern), ..ControlEvent::default() });
         }
-        state.control.push(ControlEvent { position, kind: Some(kind), ..ControlEvent::default() });
         drop(state);
         self.moved.notify_waiters();
     }
 
+    /// Rights of these people (none: of everybody) in a room (none: in all) have changed.
+    pub fn change_rights(&self, people: &[u32], room: Option<Uuid>) {
+        let conversation = room.map(|room| room.to_string()).unwrap_or_default();
+        self.control(Concern { people: people.to_vec(), conversation, rights: true, ..Concern::default() });
+    }
+
     pub fn end_session(&self, person: u32, session: &str) {
-        self.control(Control::SessionEnded(SessionEnded { session: session.to_owned(), person }));
+        self.control(Concern { people: vec![person], session_ended: session.to_owned(), ..Concern::default() });
     }
 
     /// Commits, and does not announce.
@@ -255,6 +279,19 @@ impl EdgeService for Core {
     async fn invited(&self, _: Request<InvitedRequest>) -> Result<Response<InvitedResponse>, Status> {
         Err(Status::unimplemented("the sockets' core"))
     }
+    /// Those who are denied could watch before, where it says that others could.
+    async fn find_audience(&self, asked: Request<FindAudienceRequest>) -> Result<Response<FindAudienceResponse>, Status> {
+        self.audiences.fetch_add(1, Ordering::Relaxed);
+        if self.deaf.load(Ordering::Relaxed) {
+            return Err(Refusal::of(RefusalCode::Overloaded).into());
+        }
+        let asked = asked.into_inner();
+        let state = self.state.lock();
+        let denied = |person: &u32| state.logs.get(&asked.conversation).is_none_or(|log| log.denied.contains(person));
+        let (gone, may_watch): (Vec<u32>, Vec<u32>) = asked.people.iter().partition(|person| denied(person));
+        let gone = if asked.before.is_empty() { Vec::new() } else { gone };
+        Ok(Response::new(FindAudienceResponse { may_watch, gone, control: state.control.len() as u64 }))
+    }
     async fn check_sessions(&self, _: Request<CheckSessionsRequest>) -> Result<Response<CheckSessionsResponse>, Status> {
         Ok(Response::new(CheckSessionsResponse::default()))
     }
@@ -283,7 +320,7 @@ impl EdgeService for Core {
         let state = self.state.lock();
         let asks = asked.into_inner().asks;
         let valid_ms = self.valid_ms.load(Ordering::Relaxed) as i64;
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+        let now_ms = self.clock.now_ms();
         self.watches.fetch_add(asks.len(), Ordering::Relaxed);
         let verdicts = asks
             .iter()

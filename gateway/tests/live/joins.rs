@@ -1,18 +1,24 @@
 //! Coming into rooms while much is on its way: nobody is SLOW for it, and nobody is deaf after it.
 
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use proto::{
     Subprotocol,
     v1::{Verdict, sign_in::Credential},
 };
+use testkit::eventually;
 use uuid::Uuid;
 
-use crate::{Hall, client::Client, core::comment, rooms::at};
+use crate::{
+    Hall,
+    client::{Client, WITHIN},
+    core::comment,
+    rooms::at,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn resuming_many_rooms_at_once_never_ends_in_slow() {
-    let hall = Hall::start().await;
+    let hall = Hall::with(|options| options.hub.cores = 1).await;
     let mut positions = Vec::new();
     for _ in 0..20 {
         let room = hall.core.conversation();
@@ -24,8 +30,14 @@ async fn resuming_many_rooms_at_once_never_ends_in_slow() {
     let mut client = hall.connect(Subprotocol::Proto).await;
     let ticket = hall.core.ticket(1, "s", "");
     client.sign_in(Credential::Ticket(ticket), positions.clone()).await;
-    // It is slow to begin with: seventeen megabytes are on their way to it.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // It reads nothing before all of its rooms have answered: seventeen megabytes are on their way to it. Rooms and the core
+    // answer in order, so that whoever asks after it has its answers after it.
+    let asked = || async { (hall.core.watches.load(Ordering::Relaxed) >= positions.len()).then_some(()) };
+    eventually(WITHIN, "its rooms are asked for", asked).await;
+    let mut after = hall.client(2).await;
+    for position in &positions {
+        after.subscribe(Uuid::try_parse(&position.conversation).unwrap(), None, 0).await.unwrap();
+    }
     let (mut resumed, mut gaps) = (0, 0);
     for _ in &positions {
         let subscribed = client.answer(0).await.unwrap();
@@ -71,7 +83,8 @@ async fn a_room_asked_for_twice_with_much_on_its_way_is_still_heard() {
     let asked = || proto::v1::Subscribe { conversation: room.to_string(), after: at(room, 7, 1), tail: 0 };
     let first = client.send(proto::v1::client_frame::Frame::Subscribe(asked())).await;
     let second = client.send(proto::v1::client_frame::Frame::Subscribe(asked())).await;
-    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    let asked = || async { (hall.core.watches.load(Ordering::Relaxed) >= 2).then_some(()) };
+    eventually(WITHIN, "it was asked for twice", asked).await;
     hall.backbone.cut(false);
     assert_eq!(client.answer(first).await.unwrap().verdict(), Verdict::Resumed);
     assert_eq!(client.answer(second).await.unwrap().verdict(), Verdict::Gap, "the second did not fit beside the first");

@@ -1,6 +1,7 @@
 //! A whole gateway over real sockets, with a chat-core of the tests and a backbone that can be cut.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod changes;
 mod chaos;
 mod client;
 mod core;
@@ -19,7 +20,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use backbone::Backbone;
 use client::Client;
 use core::Core;
-use gateway::{ChatCores, Gateway, Options, Place, Upstream};
+use gateway::{ChatCores, Gateway, Options, Placement, Upstream};
 use lossy::Lossy;
 use presence::Presence;
 use proto::{
@@ -57,11 +58,17 @@ impl Hall {
 
     /// The same, with an instance of presence.
     pub async fn full(core: Core, backbone: Arc<Lossy>, presence: Option<Presence>, change: impl FnOnce(&mut Options)) -> Self {
-        Self::at(Place::Threads, core, backbone, presence, change).await
+        Self::at(Placement::OwnThreads, core, backbone, presence, change).await
     }
 
     /// The same, and where its sockets live.
-    pub async fn at(place: Place, core: Core, backbone: Arc<Lossy>, presence: Option<Presence>, change: impl FnOnce(&mut Options)) -> Self {
+    pub async fn at(
+        placement: Placement,
+        core: Core,
+        backbone: Arc<Lossy>,
+        presence: Option<Presence>,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
         let mut options = Options::default();
         options.edge.drain_notice_ms = 0;
         options.hub.cores = 2;
@@ -72,7 +79,8 @@ impl Hall {
         let cores = ChatCores::new(options.upstream.clone(), vec![Upstream::local(routes)]);
         let presences = presence.map(|presence| Upstream::local(Routes::new(PresenceServiceServer::new(presence))));
         let presences = presences.into_iter().collect();
-        let gateway = Gateway::start(place, options, cores, presences, backbone.clone() as Arc<dyn Backbone>).await.unwrap();
+        let gateway =
+            Gateway::start(placement, options, core.clock.clone(), cores, presences, backbone.clone() as Arc<dyn Backbone>).await.unwrap();
         let listener = TcpListener::bind(("127.0.0.1", testkit::free_port())).await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = gateway.clone();

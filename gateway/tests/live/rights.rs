@@ -7,7 +7,7 @@ use std::{
 
 use proto::{
     CloseCode, Subprotocol,
-    internal::v1::{MuteChanged, PeopleChanged, RulesChanged, control_event::Kind},
+    internal::v1::Concern,
     v1::{RefusalCode, client_frame, server_frame, sign_in::Credential, state::State},
 };
 
@@ -40,7 +40,7 @@ async fn a_right_that_is_lost_ends_the_subscription_within_a_second() {
     other.subscribe(room, None, 0).await.unwrap();
     hall.core.with(room, |log| log.denied.insert(1));
     let lost = Instant::now();
-    hall.core.control(Kind::PeopleChanged(PeopleChanged { people: vec![1], what: "updated".into() }));
+    hall.core.change_rights(&[1], None);
     let reason = client.wait(unsubscribed).await;
     assert!(lost.elapsed() < Duration::from_secs(1));
     assert_eq!(reason, RefusalCode::Forbidden);
@@ -50,7 +50,7 @@ async fn a_right_that_is_lost_ends_the_subscription_within_a_second() {
     let next = client.wait(|frame| (!matches!(frame.frame, Some(server_frame::Frame::State(_)))).then(|| frame.clone())).await;
     assert_eq!(next.re, id, "nothing of the room came between: {next:?}");
     hall.core.with(room, |log| log.denied.insert(2));
-    hall.core.control(Kind::RulesChanged(RulesChanged { conversation: room.to_string(), ..RulesChanged::default() }));
+    hall.core.change_rights(&[], Some(room));
     assert_eq!(other.wait(unsubscribed).await, RefusalCode::Forbidden);
 }
 
@@ -69,7 +69,7 @@ async fn muting_is_told_as_a_post_state() {
     assert!(client.subscribe(room, None, 0).await.unwrap().may_post);
     for muted in [true, false] {
         hall.core.with(room, |log| if muted { log.muted.insert(1) } else { log.muted.remove(&1) });
-        hall.core.control(Kind::MuteChanged(MuteChanged { conversation: room.to_string(), person: 1, ..MuteChanged::default() }));
+        hall.core.change_rights(&[1], Some(room));
         let told = client
             .wait(|frame| match &frame.frame {
                 Some(server_frame::Frame::State(state)) => match &state.state {
@@ -126,14 +126,20 @@ async fn a_ticket_for_each_reconnect_is_not_needed_on_any_gateway() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_grant_that_ends_by_time_is_asked_for_again() {
-    let hall = Hall::start().await;
-    hall.core.valid_ms.store(1, Ordering::Relaxed);
-    let room = hall.core.conversation();
-    let mut client = hall.client(1).await;
-    client.subscribe(room, None, 0).await.unwrap();
-    // No event of any log tells of it.
-    hall.core.with(room, |log| log.denied.insert(1));
-    assert_eq!(client.wait(unsubscribed).await, RefusalCode::Forbidden);
+    let hall = Hall::with(|options| options.hub.heartbeat_ms = 2_000).await;
+    let hour = Duration::from_secs(3_600);
+    for valid_for in [Duration::from_millis(1), hour] {
+        hall.core.valid_ms.store(valid_for.as_millis() as u64, Ordering::Relaxed);
+        let room = hall.core.conversation();
+        let mut client = hall.client(1).await;
+        client.subscribe(room, None, 0).await.unwrap();
+        // No event of any log says so.
+        hall.core.with(room, |log| log.denied.insert(1));
+        if valid_for == hour {
+            hall.core.clock.advance(hour);
+        }
+        assert_eq!(client.wait(unsubscribed).await, RefusalCode::Forbidden);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,7 +149,7 @@ async fn a_verdict_older_than_what_the_gateway_knows_is_not_believed() {
     let mut client = hall.client(1).await;
     client.subscribe(room, None, 0).await.unwrap();
     hall.core.with(room, |log| log.muted.insert(1));
-    hall.core.control(Kind::MuteChanged(MuteChanged { conversation: room.to_string(), person: 1, ..MuteChanged::default() }));
+    hall.core.change_rights(&[1], Some(room));
     client.wait(|frame| matches!(frame.frame, Some(server_frame::Frame::State(_))).then_some(())).await;
     let watches = hall.core.watches.load(Ordering::Relaxed);
     hall.core.lags.store(1, Ordering::Relaxed);
@@ -157,7 +163,7 @@ async fn a_verdict_older_than_what_the_gateway_knows_is_not_believed() {
     client.answer(id).await.unwrap();
     // Somebody signing in makes nobody's verdict too old.
     let watches = hall.core.watches.load(Ordering::Relaxed);
-    hall.core.control(Kind::SessionStarted(proto::internal::v1::SessionStarted { session: "another".into(), person: 5 }));
+    hall.core.control(Concern { people: vec![5], ..Concern::default() });
     hall.core.lags.store(1, Ordering::Relaxed);
     let third = hall.core.conversation();
     client.subscribe(third, None, 0).await.unwrap();
@@ -166,14 +172,19 @@ async fn a_verdict_older_than_what_the_gateway_knows_is_not_believed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_any_chat_core_nothing_new_is_delivered() {
-    let hall = Hall::with(|options| options.hub.trust_silence_s = 1).await;
+    let hall = Hall::with(|options| {
+        options.hub.trust_silence_s = 1;
+        // The same silence, and to be seen from outside.
+        options.edge.ready_silence_ms = 1_000;
+    })
+    .await;
     let room = hall.core.conversation();
     let mut client = hall.client(1).await;
     client.subscribe(room, None, 0).await.unwrap();
     hall.core.say(room, 2, comment("before")).await;
     client.events(room, 0, 1).await;
     hall.core.mute.store(true, Ordering::Relaxed);
-    tokio::time::sleep(Duration::from_millis(1_700)).await;
+    testkit::eventually(Duration::from_secs(5), "no chat-core is heard", || async { (!hall.gateway.ready()).then_some(()) }).await;
     hall.core.say(room, 2, comment("meanwhile")).await;
     let early = tokio::time::timeout(Duration::from_millis(400), client.events(room, 1, 2)).await;
     assert!(early.is_err(), "its rights may be gone");
@@ -202,21 +213,25 @@ async fn the_sockets_of_one_person_are_bounded() {
 async fn what_concerns_a_person_reaches_all_their_devices() {
     use backbone::Backbone as _;
     use prost::Message as _;
-    use proto::internal::v1::{ConversationRef, Hint, PersonHint, ReadMark, hint, person_hint::What};
+    use proto::{
+        internal::v1::{Hint, PersonHint, ReadMark, hint, person_hint::What},
+        v1::{Change, Changes},
+    };
     let hall = Hall::start().await;
     let mut devices = [hall.client(1).await, hall.signed_in(1, Subprotocol::Json).await.0];
     let mut other = hall.client(2).await;
     let room = hall.core.conversation().to_string();
-    for what in [
-        What::Read(ReadMark { person: 1, conversation: room.clone(), mseq: 4 }),
-        What::Added(ConversationRef { conversation: room.clone(), kind: 2 }),
-    ] {
+    let change = Change { subject: "conversations".to_owned(), id: room.clone(), version: 1, ..Change::default() };
+    for what in [What::Read(ReadMark { person: 1, conversation: room, mseq: 4 }), What::Change(change.clone())] {
         let hint = Hint { hint: Some(hint::Hint::Person(PersonHint { person: 1, what: Some(what) })) };
         hall.backbone.publish(proto::partition_of_person(1), hint.encode_to_vec().into()).await.unwrap();
     }
+    let expected = Changes { changed: vec![change], ..Changes::default() };
     for device in &mut devices {
         device.wait(|frame| matches!(&frame.frame, Some(server_frame::Frame::ReadMoved(moved)) if moved.mseq == 4).then_some(())).await;
-        device.wait(|frame| matches!(&frame.frame, Some(server_frame::Frame::ConversationAdded(_))).then_some(())).await;
+        device
+            .wait(|frame| matches!(&frame.frame, Some(server_frame::Frame::Changes(changes)) if *changes == expected).then_some(()))
+            .await;
     }
     let id = other.send(client_frame::Frame::Ping(proto::v1::Ping {})).await;
     assert_eq!(other.next().await.unwrap().re, id);

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use gateway::Place;
+use gateway::Placement;
 use proto::{
     CloseCode, Subprotocol,
     v1::{ClientFrame, RefusalCode, client_frame, server_frame},
@@ -60,7 +60,7 @@ async fn draining_finishes_receipts_in_flight() {
 #[tokio::test]
 async fn so_does_draining_a_gateway_of_one_thread() {
     let backbone = Lossy::new();
-    let hall = Hall::at(Place::Here, Core::new(backbone.clone()), backbone, None, |_| {});
+    let hall = Hall::at(Placement::ThisThread, Core::new(backbone.clone()), backbone, None, |_| {});
     LocalSet::new().run_until(async { drain(hall.await).await }).await;
 }
 

@@ -6,7 +6,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use backbone::{Backbone, MemoryBackbone};
 use chat_core::{ChatCore, seed};
-use gateway::{ChatCores, Gateway, Place, Upstream};
+use clock::Clock;
+use gateway::{ChatCores, Gateway, Placement, Upstream};
 use presence::Presence;
 
 use super::{gateway::serve, listener::listen, start_core};
@@ -39,7 +40,9 @@ pub async fn all(mut settings: Settings) -> anyhow::Result<()> {
     let presence = Presence::start(presence::Options { key: String::new(), ..settings.presence.clone() });
     let cores = ChatCores::new(options.upstream.clone(), vec![Upstream::local(core.routes(""))]);
     let presences = vec![Upstream::local(presence.routes())];
-    let gateway = Gateway::start(Place::Threads, options, cores, presences, backbone).await.context("starting the gateway")?;
+    let gateway = Gateway::start(Placement::OwnThreads, options, Clock::default(), cores, presences, backbone)
+        .await
+        .context("starting the gateway")?;
     let health = Health::new({
         let gateway = gateway.clone();
         move || gateway.ready()

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use gateway::{ChatCores, Gateway, Place, Upstream, upstream::UpstreamOptions};
+use clock::Clock;
+use gateway::{ChatCores, Gateway, Placement, Upstream, upstream::UpstreamOptions};
 use tokio::net::TcpListener;
 
 use super::listener::listen;
@@ -13,11 +14,11 @@ use crate::{
     settings::Settings,
 };
 
-/// Runs a gateway until it is told to stop, with its sockets in that place.
+/// Runs a gateway until it is told to stop, with its cores where `placement` says.
 ///
 /// # Errors
 /// When the settings do not do, or an address cannot be listened on.
-pub async fn gateway(settings: Settings, place: Place) -> anyhow::Result<()> {
+pub async fn gateway(settings: Settings, placement: Placement) -> anyhow::Result<()> {
     settings.check_key()?;
     let metrics = admin::record()?;
     let options = settings.gateway_options()?;
@@ -25,7 +26,7 @@ pub async fn gateway(settings: Settings, place: Place) -> anyhow::Result<()> {
     let presences = peers(&settings.peers.presences, "peers.presences", &settings.key, &options.upstream)?;
     let backbone = super::connect_backbone(&settings.redis)?;
     let cores = ChatCores::new(options.upstream.clone(), cores);
-    let gateway = Gateway::start(place, options, cores, presences, backbone).await.context("starting the gateway")?;
+    let gateway = Gateway::start(placement, options, Clock::default(), cores, presences, backbone).await.context("starting the gateway")?;
     let health = Health::new({
         let gateway = gateway.clone();
         move || gateway.ready()

@@ -13,7 +13,7 @@ const SOURCES: [(&str, &str); 13] = [
     ("backbone", include_str!("../../../backbone/src/redis/options.rs")),
     ("gateway", include_str!("../../../gateway/src/options.rs")),
     ("gateway", include_str!("../../../gateway/src/edge/options.rs")),
-    ("gateway", include_str!("../../../gateway/src/hub/options.rs")),
+    ("gateway", include_str!("../../../gateway/src/registry/options.rs")),
     ("gateway", include_str!("../../../gateway/src/upstream/options.rs")),
     ("gateway", include_str!("../../../gateway/src/tokens/options.rs")),
     ("chat_core", include_str!("../../../chat-core/src/options.rs")),

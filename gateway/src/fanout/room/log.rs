@@ -6,29 +6,30 @@ use std::{
 };
 
 use proto::{
-    internal::v1::{Announcement, Head, HeadsRequest, ReadRequest},
+    internal::v1::{Announcement, Head, HeadsRequest},
     limits,
-    v1::{Event, Page, PageRequest, Position, Refusal, RefusalCode, page_request::Where},
+    v1::{Event, Position, RefusalCode, page_request::Where},
 };
 use sequence::{Offer, Run};
-use uuid::Uuid;
 
-use super::{Fanout, Room, ToRoom};
+use super::state::Room;
+use crate::fanout::messages::RoomCommand;
 
 /// Events of a long catching up that wait to be sent before more is read.
 const GATHERED: usize = 1_000;
-/// A missing event is looked for at least this often.
+/// The longest that a missing event is waited for before it is looked for again, ms.
 const HOLE_MOST_MS: u64 = 1_000;
 
 impl Room {
-    pub(super) async fn announced(&mut self, announcement: Announcement) {
+    /// Handles what the backbone says was committed.
+    pub(super) async fn handle_announcement(&mut self, announcement: Announcement) {
         let Some(head) = announcement.head else { return };
         if head.epoch != self.ring.log().epoch {
-            return self.made_anew().await;
+            return self.handle_new_log().await;
         }
-        self.know(&head);
+        self.update_head(&head);
         let Some(first) = announcement.events.first().map(|event| event.seq) else {
-            // Only the head was told: its events are in the store.
+            // Only the head was announced: its events are in the store.
             if head.seq > self.inbox.delivered() {
                 self.catch_up().await;
             }
@@ -62,7 +63,8 @@ impl Room {
         self.out.extend(events);
     }
 
-    pub(super) fn know(&mut self, head: &Head) {
+    /// Keeps what a head says of the log.
+    pub(super) fn update_head(&mut self, head: &Head) {
         if head.epoch != self.ring.log().epoch {
             return;
         }
@@ -72,12 +74,12 @@ impl Room {
         }
     }
 
-    /// A head as another way tells it: the store is read where it is ahead.
-    pub(super) async fn compare(&mut self, head: &Head) {
+    /// Reads from the store where `head`, which did not come by an announcement, is ahead of what was delivered.
+    pub(super) async fn compare_head(&mut self, head: &Head) {
         if head.epoch != self.ring.log().epoch {
-            return self.made_anew().await;
+            return self.handle_new_log().await;
         }
-        self.know(head);
+        self.update_head(head);
         if head.seq > self.inbox.delivered() {
             metrics::counter!("yitang_gateway_room_repairs_total").increment(1);
             self.catch_up().await;
@@ -97,17 +99,17 @@ impl Room {
 
     /// How long a missing event is waited for now.
     pub(super) fn hole_wait(&self) -> Duration {
-        let hole_ms = self.fanout.inner.options.hole_ms;
+        let hole_ms = self.rooms.options.hole_ms;
         Duration::from_millis(hole_ms.saturating_mul(1 << self.hole_tries.min(10)).min(hole_ms.max(HOLE_MOST_MS)))
     }
 
-    /// `false`: the store did not answer.
+    /// Reads until there is no more. `false`: the store did not answer.
     async fn read_on(&mut self) -> bool {
         loop {
             let after = self.inbox.delivered();
-            match read(&self.fanout, self.id, Where::After(after), limits::PAGE_EVENTS).await {
+            match self.rooms.read_page(self.id, Where::After(after), limits::PAGE_EVENTS).await {
                 Ok(page) if page.epoch != self.ring.log().epoch => {
-                    self.made_anew().await;
+                    self.handle_new_log().await;
                     return true;
                 }
                 Ok(page) => {
@@ -127,10 +129,10 @@ impl Room {
                 }
                 Err(refusal) if refusal.code() == RefusalCode::PositionBeyondHead => {
                     // A client may have asked for the same a moment before it was there: only the head itself decides.
-                    if self.head().await.is_some_and(|head| head.epoch != self.ring.log().epoch || head.seq < after) {
+                    if self.fetch_head().await.is_some_and(|head| head.epoch != self.ring.log().epoch || head.seq < after) {
                         tracing::error!(conversation = %self.id, delivered = after, "the log's head is below what was delivered");
                         metrics::counter!("yitang_gateway_heads_gone_back_total").increment(1);
-                        self.made_anew().await;
+                        self.handle_new_log().await;
                     }
                     return true;
                 }
@@ -142,9 +144,9 @@ impl Room {
         }
     }
 
-    /// The log is another one now: everybody comes in again, is told RESET, and loads again.
-    async fn made_anew(&mut self) {
-        let Ok(page) = read(&self.fanout, self.id, Where::Before(0), limits::PAGE_EVENTS).await else {
+    /// The log is another one now: every socket joins again, gets RESET, and loads again.
+    async fn handle_new_log(&mut self) {
+        let Ok(page) = self.rooms.read_page(self.id, Where::Before(0), limits::PAGE_EVENTS).await else {
             self.handle.behind.store(true, Ordering::Release);
             return;
         };
@@ -156,21 +158,14 @@ impl Room {
         tracing::warn!(conversation = %self.id, epoch = page.epoch, "the log was made anew");
         self.begin(&page);
         for core in 0..self.sockets.len() {
-            self.tell(core, ToRoom::Anew { position: position.clone() }).await;
+            self.send_to_core(core, RoomCommand::NewLog { position: position.clone() }).await;
         }
     }
 
     /// The head as the store has it now.
-    pub(super) async fn head(&self) -> Option<Head> {
+    pub(super) async fn fetch_head(&self) -> Option<Head> {
         let ask = HeadsRequest { since_ms: 0, partitions: Vec::new(), conversations: vec![self.name.clone()] };
-        let answer = self.fanout.inner.chat_cores.heads(ask).await.ok()?;
+        let answer = self.rooms.chat_cores.heads(ask).await.ok()?;
         answer.heads.into_iter().find(|head| head.conversation == self.name)
     }
-}
-
-pub(super) async fn read(fanout: &Fanout, id: Uuid, place: Where, limit: u32) -> Result<Page, Refusal> {
-    let conversation = id.to_string();
-    let page = PageRequest { conversation: conversation.clone(), epoch: 0, r#where: Some(place), limit };
-    let read = fanout.inner.chat_cores.read(ReadRequest { conversation, page: Some(page), person: 0 }).await?;
-    Ok(Page::clone(&read))
 }

@@ -2,23 +2,15 @@
 
 use proto::v1::{Position, RefusalCode, Verdict};
 
-/// Where a room stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// The log's incarnation.
-    pub epoch: u32,
-    /// The newest event delivered here.
-    pub delivered: u64,
-}
-
-/// What is to be done for a client that shows this position; whether its events are still kept is for the ring to say.
+/// The verdict on a client that shows this position, in a room whose log is of `epoch` and was delivered up to `delivered`.
+/// Whether the events in between are still kept is for the ring to say.
 #[must_use]
-pub fn judge(standing: Standing, shown: Option<&Position>) -> (Verdict, Option<RefusalCode>) {
+pub fn decide(epoch: u32, delivered: u64, shown: Option<&Position>) -> (Verdict, Option<RefusalCode>) {
     match shown {
         None => (Verdict::Fresh, None),
         Some(shown) if shown.epoch == 0 && shown.seq == 0 => (Verdict::Fresh, None),
-        Some(shown) if shown.epoch != standing.epoch => (Verdict::Reset, Some(RefusalCode::EpochChanged)),
-        Some(shown) if shown.seq > standing.delivered => (Verdict::Reset, Some(RefusalCode::PositionBeyondHead)),
+        Some(shown) if shown.epoch != epoch => (Verdict::Reset, Some(RefusalCode::EpochChanged)),
+        Some(shown) if shown.seq > delivered => (Verdict::Reset, Some(RefusalCode::PositionBeyondHead)),
         Some(_) => (Verdict::Resumed, None),
     }
 }
@@ -29,7 +21,6 @@ mod tests {
 
     #[test]
     fn every_position_has_an_immediate_verdict() {
-        let standing = Standing { epoch: 5, delivered: 10 };
         let shown = |epoch, seq| Position { conversation: "c".into(), epoch, seq };
         let table = [
             (None, Verdict::Fresh, None),
@@ -41,7 +32,7 @@ mod tests {
             (Some(shown(0, 3)), Verdict::Reset, Some(RefusalCode::EpochChanged)),
         ];
         for (shown, verdict, reason) in table {
-            assert_eq!(judge(standing, shown.as_ref()), (verdict, reason), "{shown:?}");
+            assert_eq!(decide(5, 10, shown.as_ref()), (verdict, reason), "{shown:?}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use proto::v1::Retry;
 use serde::{Deserialize, Serialize};
 
-use crate::fanout::window::Bounds;
+use crate::fanout::{RoomOptions, window::Bounds};
 
 /// Sockets, sessions and fan-out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,9 +20,9 @@ pub struct HubOptions {
     pub person_sockets_most: usize,
     /// From the connection to the end of signing in, ms.
     pub sign_in_ms: u64,
-    /// Something goes to every socket at least this often, ms.
+    /// The longest that nothing is sent to a socket, ms.
     pub heartbeat_ms: u32,
-    /// A connection is dead when what was sent is not acknowledged for so long, ms.
+    /// A connection is dead when what was sent is not acknowledged for this long, ms.
     pub dead_after_ms: u32,
     /// Waits for one socket at most, bytes; past it the socket is closed as SLOW. Half of it may be what a client missed
     /// (1 MiB of each conversation), so at least 2 MiB. What waits is shared by all sockets that wait for the same.
@@ -37,7 +37,7 @@ pub struct HubOptions {
     pub posts_waiting: usize,
     /// Requests of one socket under way at once, posts not counted.
     pub calls_at_once: usize,
-    /// A flooding room gathers events for so long, ms; 0: they always go at once, each as a frame of its own.
+    /// How long a flooding room gathers events, ms; 0: they always go at once, each as a frame of its own.
     pub window_ms: u32,
     /// The window widens up to this by itself as the cores or the sockets fall behind, ms.
     pub window_most_ms: u32,
@@ -47,31 +47,31 @@ pub struct HubOptions {
     pub ring_bytes: usize,
     /// Recent events of one room kept, s.
     pub ring_s: u32,
-    /// A missing event is waited for so long before it is read from the store, ms.
+    /// How long a missing event is waited for before it is read from the store, ms.
     pub hole_ms: u64,
     /// Events of one room that wait behind a missing one, bytes.
     pub waiting_bytes: usize,
-    /// While the backbone is away, heads are compared this often, ms.
+    /// From one comparison of heads to the next while the backbone is away, ms.
     pub poll_ms: u64,
-    /// While it is there, heads are compared this often, ms.
+    /// From one comparison of heads to the next while the backbone is there, ms.
     pub repair_ms: u64,
-    /// A room without sockets is kept so long, s.
+    /// How long a room without sockets is kept, s.
     pub room_grace_s: u64,
     /// Messages that wait for one room; a room that falls behind reads from the store.
     pub room_queue: usize,
     /// Messages that wait for one core; rooms wait for it.
     pub core_queue: usize,
-    /// Nothing new is delivered when no chat-core was heard for so long, s: a right that was lost would not be known here.
+    /// Nothing new is delivered when no chat-core was heard for this long, s: a right that was lost would not be known here.
     pub trust_silence_s: u64,
-    /// Counts and other states of one room go out this often at most, ms.
+    /// The least time between two states of one room (counts, who is writing), ms.
     pub state_ms: u64,
-    /// Changes of consultations are gathered for so long before people's lists are told of them, ms. A call goes at once.
+    /// How long changes of what is in people's lists are gathered before they are sent, ms. Urgent ones, such as a call, go at once.
     pub lists_ms: u64,
-    /// Clients that have to list consultations again do so spread over so long, ms.
+    /// The time over which clients spread that have to read their lists again, ms.
     pub lists_spread_ms: u32,
-    /// Typing is told in conversations of so many people at most.
+    /// The most people of a conversation in which typing is shown.
     pub typing_people_most: u32,
-    /// Draining: the sockets are closed spread over so long, ms.
+    /// Draining: the time over which the closing of the sockets is spread, ms.
     pub drain_ms: u64,
     /// How clients come back after the line breaks.
     pub retry_min_ms: u32,
@@ -129,15 +129,28 @@ impl Default for HubOptions {
 }
 
 impl HubOptions {
-    /// The bounds of a room's window.
+    /// What of these concerns the rooms.
     #[must_use]
-    pub fn window(&self) -> Bounds {
-        Bounds { least_ms: self.window_ms, most_ms: self.window_most_ms, bytes_per_s: self.room_bytes_per_s }
+    pub fn to_room_options(&self) -> RoomOptions {
+        RoomOptions {
+            window: Bounds { least_ms: self.window_ms, most_ms: self.window_most_ms, bytes_per_s: self.room_bytes_per_s },
+            ring_bytes: self.ring_bytes,
+            ring_s: self.ring_s,
+            hole_ms: self.hole_ms,
+            waiting_bytes: self.waiting_bytes,
+            poll_ms: self.poll_ms,
+            repair_ms: self.repair_ms,
+            room_grace_s: self.room_grace_s,
+            room_queue: self.room_queue,
+            trust_silence_s: self.trust_silence_s,
+            state_ms: self.state_ms,
+            typing_people_most: self.typing_people_most,
+        }
     }
 
-    /// What clients are told.
+    /// How clients come back, in the contract's form.
     #[must_use]
-    pub fn retry(&self) -> Retry {
+    pub fn to_retry(&self) -> Retry {
         Retry { min_ms: self.retry_min_ms, jitter_ms: self.retry_jitter_ms, max_ms: self.retry_max_ms }
     }
 }

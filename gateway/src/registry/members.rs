@@ -1,5 +1,5 @@
 //! The sockets of one room on one core, and what is being written to them. The core goes from room to room and writes to
-//! so many sockets of each, so that a large room does not hold up a small one.
+//! some sockets of each, so that a large room does not hold up a small one.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -7,10 +7,8 @@ use std::{
     rc::Rc,
 };
 
-use crate::{
-    fanout::{ToRoom, Top},
-    session::Session,
-};
+use super::session::Session;
+use crate::fanout::{RoomCommand, Top};
 
 /// Sockets written before another room has its turn.
 const AT_ONCE: usize = 128;
@@ -22,10 +20,10 @@ pub struct Members {
     /// side in memory, and most of what a write costs is waiting for memory.
     pub sockets: BTreeMap<RawFd, Rc<Session>>,
     /// What is to be done, in the room's order.
-    pub queue: VecDeque<ToRoom>,
-    /// The first socket that the first of the queue has not come to.
+    pub queue: VecDeque<RoomCommand>,
+    /// The first socket that the first of the queue was not written to yet.
     cursor: RawFd,
-    /// Where the room stands, as its sockets here were told.
+    /// Where the room stands, as its sockets here know it.
     pub top: Top,
     /// Whether it stands in the core's list of rooms with something to do.
     pub queued: bool,
@@ -36,20 +34,20 @@ pub enum Turn {
     /// There is more to write of the same.
     More,
     /// The first of the queue is done, and this is it.
-    Done(ToRoom),
+    Done(RoomCommand),
     /// Nothing is to be done.
     Idle,
 }
 
 impl Members {
-    /// Writes to some sockets.
-    pub fn turn(&mut self) -> Turn {
-        let Some(what) = self.queue.front_mut() else { return Turn::Idle };
+    /// Writes the first of the queue to some sockets.
+    pub fn write_some(&mut self) -> Turn {
+        let Some(command) = self.queue.front_mut() else { return Turn::Idle };
         let mut ahead = self.sockets.range(self.cursor..);
         let now = ahead.by_ref().take(AT_ONCE).map(|(_, session)| session);
-        match what {
-            ToRoom::Events { frames, ticket, .. } => {
-                ticket.begin();
+        match command {
+            RoomCommand::Events { frames, in_flight, .. } => {
+                in_flight.begin();
                 let (mut sockets, mut full) = (0, 0);
                 for session in now {
                     sockets += 1;
@@ -59,30 +57,30 @@ impl Members {
                     }
                     full += u32::from(!whole);
                 }
-                ticket.wrote(sockets, full);
+                in_flight.add_written(sockets, full);
             }
-            ToRoom::State { key, frames } => {
+            RoomCommand::State { key, frames } => {
                 for session in now {
                     if let Some(frame) = &frames[session.dialect.get()] {
                         session.socket.send_state(*key, frame);
                     }
                 }
             }
-            ToRoom::Join { .. } | ToRoom::Anew { .. } => return self.done(),
+            RoomCommand::Join { .. } | RoomCommand::NewLog { .. } => return self.finish_first(),
         }
         match ahead.next() {
             Some((next, _)) => {
                 self.cursor = *next;
                 Turn::More
             }
-            None => self.done(),
+            None => self.finish_first(),
         }
     }
 
-    fn done(&mut self) -> Turn {
+    fn finish_first(&mut self) -> Turn {
         self.cursor = 0;
         let Some(done) = self.queue.pop_front() else { return Turn::Idle };
-        if let ToRoom::Events { top, .. } = &done {
+        if let RoomCommand::Events { top, .. } = &done {
             self.top = *top;
         }
         Turn::Done(done)

@@ -9,7 +9,7 @@ use proto::{
 #[derive(Clone, Debug, Default)]
 pub struct Subscription {
     /// Whether it is among the room's sockets here; `false`: not yet.
-    pub placed: bool,
+    pub joined: bool,
     /// May post now.
     pub may_post: bool,
     /// Why not.
@@ -25,31 +25,31 @@ pub struct Subscription {
     /// It is being asked for again.
     pub asking: bool,
     /// Where the control log stood when it was judged.
-    judged: u64,
+    judged_at: u64,
 }
 
 impl Subscription {
-    /// Whether what is known now was judged later than this. Answers may overtake one another. `heard`: how far the control log
-    /// was heard here; what lies beyond that is asked for when it is heard, or is no more.
+    /// Whether what is known now was judged later than at `control`: answers may overtake one another. `heard` is how far the
+    /// control log was heard here; a judgement beyond that is of a log that is no more, or will be asked for when it is heard.
     #[must_use]
-    pub fn knows_better(&self, control: u64, heard: u64) -> bool {
-        control < self.judged && self.judged <= heard
+    pub fn is_newer_than(&self, control: u64, heard: u64) -> bool {
+        control < self.judged_at && self.judged_at <= heard
     }
 
-    /// May it post, as it is told.
+    /// May it post, in the contract's form.
     #[must_use]
-    pub fn post_state(&self) -> PostState {
+    pub fn to_post_state(&self) -> PostState {
         PostState { may_post: self.may_post, refusal: self.post_refusal.as_deref().cloned(), may_moderate: self.may_moderate }
     }
 
-    /// Whatever is judged from now on is judged later.
-    pub fn judge_anew(&mut self) {
-        self.judged = 0;
+    /// Forgets at which position it was judged: whatever is judged from now on counts as later.
+    pub fn forget_position(&mut self) {
+        self.judged_at = 0;
     }
 
-    /// Takes what chat-core said when the control log stood at `control`; `true`: the right to post is another one than before.
-    pub fn take(&mut self, verdict: &WatchVerdict, control: u64) -> bool {
-        self.judged = control;
+    /// Applies what chat-core said when the control log stood at `control`; `true`: the right to post is another one than before.
+    pub fn apply(&mut self, verdict: &WatchVerdict, control: u64) -> bool {
+        self.judged_at = control;
         let code = |refusal: Option<&Refusal>| refusal.map(|refusal| refusal.code);
         let changed = self.may_post != verdict.may_post
             || self.may_moderate != verdict.may_moderate
@@ -71,12 +71,12 @@ mod tests {
     fn an_answer_that_was_overtaken_is_known_by_the_control_log() {
         let verdict = |may_post| WatchVerdict { may_post, ..WatchVerdict::default() };
         let mut subscription = Subscription::default();
-        assert!(!subscription.knows_better(0, 0) && subscription.take(&verdict(true), 5));
-        assert!(subscription.take(&verdict(false), 7), "muted");
-        assert!(subscription.knows_better(6, 7), "judged before that");
-        assert!(!subscription.knows_better(6, 6), "the log was never heard to go so far");
-        assert!(!subscription.knows_better(7, 9));
-        subscription.judge_anew();
-        assert!(!subscription.knows_better(2, 9), "another log");
+        assert!(!subscription.is_newer_than(0, 0) && subscription.apply(&verdict(true), 5));
+        assert!(subscription.apply(&verdict(false), 7), "muted");
+        assert!(subscription.is_newer_than(6, 7), "judged before that");
+        assert!(!subscription.is_newer_than(6, 6), "the log was never heard to go so far");
+        assert!(!subscription.is_newer_than(7, 9));
+        subscription.forget_position();
+        assert!(!subscription.is_newer_than(2, 9), "another log");
     }
 }
