@@ -125,19 +125,12 @@ pub fn commands() -> Vec<Command> {
         }),
     ];
     for home in Home::ALL {
-        commands.push(
-            Command::new(
-                CREATE,
-                format!("of {home:?}"),
-                &[Place::Nowhere],
-                move |cell| {
-                    let organisation = cell.cast.organisation(home);
-                    create(cell, organisation)
-                },
-                move |who, _| Outcome::allowed(who.manages(home)),
-            )
-            .changing(),
-        );
+        let create = move |cell: Cell| {
+            let organisation = cell.cast.organisation(home);
+            create(cell, organisation)
+        };
+        let expect = move |who: Who, _| Outcome::allowed(who.manages(home));
+        commands.push(Command::new(CREATE, format!("of {home:?}"), &[Place::Nowhere], create, expect));
     }
     commands.push(Command::new(
         CREATE,

@@ -2,7 +2,7 @@
 
 use proto::v1::{
     ChangeMembersRequest, CreateGroupRequest, Edit, FollowRequest, GetConversationRequest, Hide, ListConversationsRequest, MarkRead,
-    OpenDirectRequest, PageRequest, Position, Recall, RefusalCode, post::Content,
+    OpenDirectRequest, PageRequest, Position, Recall, RefusalCode, page_request::Where, post::Content,
 };
 use uuid::Uuid;
 
@@ -165,7 +165,7 @@ fn reading() -> Vec<Command> {
             "",
             &Place::ALL,
             |mut cell| async move {
-                let asked = PageRequest { conversation: cell.object.id.clone(), ..PageRequest::default() };
+                let asked = PageRequest { conversation: cell.object.id.clone(), r#where: Some(Where::Before(0)), ..PageRequest::default() };
                 cell.clients.conversations.get_page(cell.request(asked)).await.map(|_| Outcome::Answered)
             },
             read,

@@ -170,19 +170,21 @@ fn keeping_people() -> Vec<Command> {
         commands.extend([
             Command::new("DirectoryService/CreatePerson", format!("{role:?} of {home:?}"), NOWHERE, create, expect),
             Command::new("DirectoryService/CreateSignInLink", format!("{role:?} of {home:?}"), NOWHERE, link, expect),
-            Command::new(UPDATE, format!("renames {role:?} of {home:?}"), NOWHERE, change(false), expect),
-            Command::new(UPDATE, format!("disables {role:?} of {home:?}"), NOWHERE, change(true), expect),
+            Command::new(UPDATE, format!("renames {role:?} of {home:?}"), NOWHERE, change(false), expect).one_by_one(),
+            Command::new(UPDATE, format!("disables {role:?} of {home:?}"), NOWHERE, change(true), expect).one_by_one(),
         ]);
     }
     for home in Home::ALL {
         let promote = move |cell| update(cell, Wish { target: (Role::Member, home), role: Role::Operator, home, disabled: false });
         let case = format!("makes a member of {home:?} an operator");
-        commands.push(Command::new(UPDATE, case, NOWHERE, promote, move |who: Who, _| Outcome::allowed(who.grants(home, Role::Operator))));
+        let expect = move |who: Who, _| Outcome::allowed(who.grants(home, Role::Operator));
+        commands.push(Command::new(UPDATE, case, NOWHERE, promote, expect).one_by_one());
     }
     for (from, to) in [(Home::Own, Home::Beside), (Home::Beside, Home::Own), (Home::Own, Home::Below), (Home::Below, Home::Above)] {
         let moved = move |cell| update(cell, Wish { target: (Role::Member, from), role: Role::Member, home: to, disabled: false });
         let expect = move |who: Who, _| Outcome::allowed(who.administers(from) && who.administers(to));
-        commands.push(Command::new(UPDATE, format!("moves a member from {from:?} to {to:?}"), NOWHERE, moved, expect));
+        let case = format!("moves a member from {from:?} to {to:?}");
+        commands.push(Command::new(UPDATE, case, NOWHERE, moved, expect).one_by_one());
     }
     let unknown = |mut cell: Cell| async move {
         let asked = CreateSignInLinkRequest { person: 0 };

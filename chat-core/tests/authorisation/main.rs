@@ -23,7 +23,7 @@ use std::{
     future::Future,
 };
 
-use futures::future::BoxFuture;
+use futures::{StreamExt as _, future::BoxFuture, stream};
 use prost::Message as _;
 use proto::v1::{Refusal, RefusalCode};
 use tonic::Status;
@@ -32,6 +32,9 @@ use self::{
     people::{Caller, Who},
     world::{Cell, Place, World},
 };
+
+/// Calls under way at the same time.
+const AT_ONCE: usize = 32;
 
 /// What a call came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +70,8 @@ struct Command {
     ties: bool,
     /// Whether it changes what later calls are answered, so that there must be something new after it.
     changes: bool,
+    /// Whether no other call may be under way meanwhile.
+    alone: bool,
     call: Box<dyn Fn(Cell) -> BoxFuture<'static, Result<Outcome, Status>>>,
     expect: Box<dyn Fn(Who, Place) -> Outcome>,
     expect_screen: Box<dyn Fn(bool, Place) -> Outcome>,
@@ -90,6 +95,7 @@ impl Command {
             places: places.to_vec(),
             ties: true,
             changes: false,
+            alone: false,
             call: Box::new(move |cell| Box::pin(call(cell))),
             expect: Box::new(expect),
             expect_screen: Box::new(|_, _| Outcome::Refused(RefusalCode::Forbidden)),
@@ -99,6 +105,12 @@ impl Command {
     /// After it was answered, what it was tried on is made anew.
     fn changing(mut self) -> Self {
         self.changes = true;
+        self
+    }
+
+    /// It changes something and changes it back.
+    fn one_by_one(mut self) -> Self {
+        self.alone = true;
         self
     }
 
@@ -112,6 +124,11 @@ impl Command {
     fn for_screens(mut self, expect: impl Fn(bool, Place) -> Outcome + 'static) -> Self {
         self.expect_screen = Box::new(expect);
         self
+    }
+
+    fn make(&self, cell: Cell) -> BoxFuture<'static, Outcome> {
+        let call = (self.call)(cell);
+        Box::pin(async move { call.await.unwrap_or_else(|status| Outcome::Refused(Refusal::from_status(&status).code())) })
     }
 
     fn expected(&self, caller: Caller, place: Place) -> Outcome {
@@ -140,7 +157,7 @@ fn commands() -> Vec<Command> {
     commands
 }
 
-/// Cells tried, answered and wrong, by method.
+/// Cells tried, answered and wrong.
 #[derive(Clone, Copy, Default)]
 struct Count {
     cells: usize,
@@ -148,25 +165,66 @@ struct Count {
     wrong: usize,
 }
 
+/// What all calls came to.
+#[derive(Default)]
+struct Table {
+    by_method: BTreeMap<&'static str, Count>,
+    wrong: Vec<String>,
+}
+
+impl Table {
+    fn note(&mut self, command: &Command, place: Place, caller: Caller, found: Outcome) {
+        let expected = command.expected(caller, place);
+        let count = self.by_method.entry(command.method).or_default();
+        count.cells += 1;
+        count.answered += usize::from(!matches!(found, Outcome::Refused(_)));
+        if found != expected {
+            count.wrong += 1;
+            self.wrong.push(format!("{} ({}) at {place:?} by {caller:?}: {found:?}, not {expected:?}", command.method, command.case));
+        }
+    }
+
+    fn print(&self) {
+        let line = |name: &str, count: Count| println!("{name:<44} {:>6} {:>8} {:>5}", count.cells, count.answered, count.wrong);
+        println!("{:<44} {:>6} {:>8} {:>5}", "method", "cells", "answered", "wrong");
+        let mut total = Count::default();
+        for (method, count) in &self.by_method {
+            line(method, *count);
+            total.cells += count.cells;
+            total.answered += count.answered;
+            total.wrong += count.wrong;
+        }
+        line("all", total);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_cell_is_answered_as_its_subject_says() {
     let mut world = World::start().await;
     let callers = Caller::all();
-    let mut counts: BTreeMap<&str, Count> = BTreeMap::new();
-    let mut wrong = Vec::new();
+    let mut table = Table::default();
     for command in commands() {
         for place in command.places.iter().copied() {
-            for caller in callers.iter().copied().filter(|caller| command.ties || caller.is_stranger()) {
-                let cell = world.cell(caller, place);
-                let found = (command.call)(cell).await.unwrap_or_else(|status| Outcome::Refused(Refusal::from_status(&status).code()));
-                let expected = command.expected(caller, place);
-                let count = counts.entry(command.method).or_default();
-                count.cells += 1;
-                count.answered += usize::from(!matches!(found, Outcome::Refused(_)));
-                if found != expected {
-                    count.wrong += 1;
-                    wrong.push(format!("{} ({}) at {place:?} by {caller:?}: {found:?}, not {expected:?}", command.method, command.case));
-                }
+            let callers = callers.iter().copied().filter(|caller| command.ties || caller.is_stranger());
+            // Who is refused changes nothing, and need not wait for others.
+            let (together, others): (Vec<_>, Vec<_>) = callers.partition(|caller| {
+                let refused = matches!(command.expected(*caller, place), Outcome::Refused(_));
+                !command.alone && (!command.changes || refused)
+            });
+            let calls = together.into_iter().map(|caller| {
+                let found = command.make(world.cell(caller, place));
+                async move { (caller, found.await) }
+            });
+            let found: Vec<_> = stream::iter(calls).buffer_unordered(AT_ONCE).collect().await;
+            for (caller, found) in &found {
+                table.note(&command, place, *caller, *found);
+            }
+            if command.changes && found.iter().any(|(_, found)| *found == Outcome::Answered) {
+                world.renew(place).await;
+            }
+            for caller in others {
+                let found = command.make(world.cell(caller, place)).await;
+                table.note(&command, place, caller, found);
                 if command.changes && found == Outcome::Answered {
                     world.renew(place).await;
                 }
@@ -174,14 +232,8 @@ async fn every_cell_is_answered_as_its_subject_says() {
         }
     }
     world.stop().await;
-    println!("{:<44} {:>6} {:>8} {:>5}", "method", "cells", "answered", "wrong");
-    let mut total = Count::default();
-    for (method, Count { cells, answered, wrong }) in &counts {
-        println!("{method:<44} {cells:>6} {answered:>8} {wrong:>5}");
-        total = Count { cells: total.cells + cells, answered: total.answered + answered, wrong: total.wrong + wrong };
-    }
-    println!("{:<44} {:>6} {:>8} {:>5}", "all", total.cells, total.answered, total.wrong);
-    assert!(wrong.is_empty(), "{} wrong cells:\n{}", wrong.len(), wrong.join("\n"));
+    table.print();
+    assert!(table.wrong.is_empty(), "{} wrong cells:\n{}", table.wrong.len(), table.wrong.join("\n"));
 }
 
 /// A method that is added to a public service gets its row, or nobody has said who may call it.

@@ -251,10 +251,7 @@ impl World {
             made = self.set_state(&made.id, ConsultationState::Open).await;
             let authors = self.cast.tied(&[Tie::Author, Tie::Muted]);
             comments = self.comment_by(&made.id, authors).await;
-            for person in self.cast.tied(&[Tie::Muted]) {
-                let mute = MutePersonRequest { id: made.id.clone(), person, until_ms: now_ms() + HOUR_MS, reason: String::new() };
-                self.core.consultations.mute_person(by(convenor, mute)).await.unwrap();
-            }
+            self.mute(&made.id).await;
         }
         match place {
             Place::Paused => made = self.set_state(&made.id, ConsultationState::Paused).await,
@@ -262,6 +259,16 @@ impl World {
             _ => {}
         }
         Object { id: made.id, version: made.version, link: link.id, comments }
+    }
+
+    async fn mute(&self, id: &str) {
+        let convenor = self.cast.extra(Extra::Convenor);
+        let mutes = self.cast.tied(&[Tie::Muted]).into_iter().map(|person| {
+            let mute = MutePersonRequest { id: id.to_owned(), person, until_ms: now_ms() + HOUR_MS, reason: String::new() };
+            let mut consultations = self.core.consultations.clone();
+            async move { consultations.mute_person(by(convenor, mute)).await }
+        });
+        futures::future::try_join_all(mutes).await.expect("those who do not run it are muted");
     }
 
     async fn set_state(&mut self, id: &str, state: ConsultationState) -> proto::v1::Consultation {
