@@ -19,7 +19,10 @@ use proto::{internal::v1::edge_service_server::EdgeServiceServer, v1::SignInLink
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-use crate::{Options, edge::EdgeApi, subjects};
+use crate::{
+    edge::EdgeApi,
+    subjects::{self, Options},
+};
 
 /// How long tasks have to end when it stops, and the database to close.
 const TASKS_END_WITHIN: Duration = Duration::from_secs(10);
@@ -50,12 +53,12 @@ impl ChatCore {
         let rights = Rights::new(&store, &directory, options.rules_known);
         let gatekeeper: Arc<dyn Gatekeeper> = Arc::new(rights.clone());
         let log = Log::start(&store, &gatekeeper, &backbone, &options.log, &tasks, &stop);
-        let accounts = Accounts::start(&store, &control, &directory, options.accounts, &tasks)?;
+        let accounts = Accounts::start(&store, &control, &directory, options.accounts.clone(), &tasks)?;
         let conversations = Arc::new(Conversations::new(&store, &backbone));
         let folding = store.clone();
         tasks.spawn("folding the database's log", |stop| folding.fold_logs(stop));
         let context = Context { store, log, control, rights, directory, accounts, conversations, clock, backbone, tasks };
-        let subjects = subjects::start(&context, &options.subjects, options.log.followers);
+        let subjects = subjects::start(&context, &options);
         let draining = CancellationToken::new();
         let edge = Arc::new(EdgeApi { context: context.clone(), draining: draining.clone() });
         Ok(Self { context, subjects, edge, first_organisation: options.first_organisation, draining })

@@ -3,11 +3,9 @@
 
 mod chat_core;
 mod edge;
-mod options;
 pub mod seed;
 mod subjects;
 
 pub use chat_core::ChatCore;
 pub use kernel::{Error, Fault, log, store};
-pub use options::Options;
-pub use subjects::{SubjectOptions, migrations};
+pub use subjects::{Options, migrations, option_sources};

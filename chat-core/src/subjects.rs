@@ -1,24 +1,61 @@
-//! The list of subjects, one line each: their settings, tables and services. A new subject is its crate, its line in the
-//! workspace's and this crate's Cargo.toml, and its line here.
+//! The list of subjects, one line each: their settings, tables and services. A new subject is its crate, its line in this crate's
+//! Cargo.toml, and its line here.
 
-use kernel::{Context, Subject, store::Migrations};
+use kernel::{Context, Subject, accounts::AccountOptions, log::LogOptions, store::Migrations, store::StoreOptions};
 use serde::{Deserialize, Serialize};
 
 macro_rules! subjects {
     ($($name:ident $(($options:ty))? $([$migrations:expr])?: $subject:expr;)*) => {
-        /// Settings of the subjects that have any, by subject.
-        #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-        #[serde(default)]
-        pub struct SubjectOptions {
+        /// Everything that is bounded or chosen in a chat-core: the kernel's parts, then the subjects that have settings, each under
+        /// its name.
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Options {
+            /// The database.
+            pub store: StoreOptions,
+            /// The log.
+            pub log: LogOptions,
+            /// Passwords, sessions, tickets.
+            pub accounts: AccountOptions,
+            /// Conversations whose rules are kept in memory at most.
+            pub rules_known: usize,
+            /// What the organisation at the top is called where a new service begins with nothing.
+            pub first_organisation: String,
             $($(
                 #[allow(missing_docs, reason = "explained in the subject's own options")]
                 pub $name: $options,
             )?)*
         }
 
+        impl Default for Options {
+            fn default() -> Self {
+                Self {
+                    store: StoreOptions::default(),
+                    log: LogOptions::default(),
+                    accounts: AccountOptions::default(),
+                    rules_known: 20_000,
+                    first_organisation: "议堂".to_owned(),
+                    $($($name: <$options>::default(),)?)*
+                }
+            }
+        }
+
+        /// The sources of all settings, by the key they stand under (empty: of [`Options`] itself and the kernel): the comment above a
+        /// field is what docs/settings.md says of it.
+        #[must_use]
+        pub fn option_sources() -> Vec<(&'static str, &'static str)> {
+            let mut all = vec![("", include_str!("subjects.rs"))];
+            all.extend(kernel::OPTION_SOURCES.map(|source| ("", source)));
+            $($({
+                let _: Option<$options> = None;
+                all.push((stringify!($name), $name::OPTIONS_SOURCE));
+            })?)*
+            all
+        }
+
         /// All subjects, running.
-        pub fn start(context: &Context, options: &SubjectOptions, followers: usize) -> Vec<Subject> {
-            let parts = Parts { context, options, followers };
+        pub fn start(context: &Context, options: &Options) -> Vec<Subject> {
+            let parts = Parts { context, options };
             vec![$(($subject)(&parts)),*]
         }
 
@@ -35,13 +72,12 @@ macro_rules! subjects {
 /// What subjects are started with.
 struct Parts<'a> {
     context: &'a Context,
-    options: &'a SubjectOptions,
-    followers: usize,
+    options: &'a Options,
 }
 
 subjects! {
     accounts: |parts: &Parts<'_>| accounts::subject(parts.context);
-    conversations: |parts: &Parts<'_>| conversations::subject(parts.context, parts.followers);
+    conversations: |parts: &Parts<'_>| conversations::subject(parts.context, parts.options.log.followers);
     consultations (consultations::ConsultationOptions): |parts: &Parts<'_>| consultations::subject(parts.context, &parts.options.consultations);
     directory: |parts: &Parts<'_>| directory::subject(parts.context);
     displays (displays::DisplayOptions): |parts: &Parts<'_>| displays::subject(parts.context, &parts.options.displays);

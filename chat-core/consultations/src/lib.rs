@@ -22,6 +22,9 @@ pub use rows::count_consultations;
 
 use self::{change::Consultations, rows::ConsultationRow, service::Service};
 
+/// The source of its settings: what docs/settings.md says of them.
+pub const OPTIONS_SOURCE: &str = include_str!("options.rs");
+
 /// This subject's name in the contract.
 const NAME: &str = "consultations";
 

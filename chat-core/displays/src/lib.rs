@@ -17,6 +17,9 @@ pub use options::DisplayOptions;
 
 use self::links::Links;
 
+/// The source of its settings: what docs/settings.md says of them.
+pub const OPTIONS_SOURCE: &str = include_str!("options.rs");
+
 /// This subject.
 #[must_use]
 pub fn subject(context: &Context, options: &DisplayOptions) -> Subject {

@@ -29,3 +29,7 @@ pub use tasks::Tasks;
 pub static MIGRATIONS: store::Migrations = store::Migrations { sqlite: &SQLITE, postgres: &POSTGRES };
 static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+
+/// The sources of the kernel's settings: the comment above a field is what docs/settings.md says of it.
+pub const OPTION_SOURCES: [&str; 3] =
+    [include_str!("store/options.rs"), include_str!("log/options.rs"), include_str!("accounts/options.rs")];

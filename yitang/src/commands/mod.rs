@@ -18,8 +18,8 @@ use crate::{
 
 /// `yitang migrate`
 pub async fn migrate(settings: &Settings) -> anyhow::Result<()> {
-    let store = Store::open(&settings.chat_core_options().store).await.context("opening the database")?;
-    store.migrate().await.context("migrating")?;
+    let store = Store::open(&settings.chat_core_options().store, settings.clock.clock()).await.context("opening the database")?;
+    store.migrate(&chat_core::migrations()).await.context("migrating")?;
     store.close().await;
     println!("the database is at this executable's version");
     Ok(())
@@ -27,7 +27,7 @@ pub async fn migrate(settings: &Settings) -> anyhow::Result<()> {
 
 /// A chat-core for one command, beside those that serve, which find what it writes in the store.
 async fn open_core(settings: &Settings) -> anyhow::Result<ChatCore> {
-    start_core(settings, Arc::new(MemoryBackbone::new(settings.lifecycle.hints_most))).await
+    start_core(settings, Arc::new(MemoryBackbone::new(settings.lifecycle.hints_most)), &settings.clock.clock()).await
 }
 
 /// `yitang seed-demo`

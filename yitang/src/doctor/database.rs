@@ -14,7 +14,7 @@ pub async fn check(settings: &Settings) -> Vec<Finding> {
     {
         return vec![Finding::ok(format!("the database {url} will be made at the first start"))];
     }
-    let store = match Store::open(&options).await {
+    let store = match Store::open(&options, settings.clock.clock()).await {
         Ok(store) => store,
         Err(fault) => {
             return vec![Finding::bad(

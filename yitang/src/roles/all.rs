@@ -6,7 +6,6 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use backbone::{Backbone, MemoryBackbone};
 use chat_core::{ChatCore, seed};
-use clock::Clock;
 use gateway::{ChatCores, Gateway, Placement, Upstream};
 use presence::Presence;
 
@@ -33,14 +32,15 @@ pub async fn all(mut settings: Settings) -> anyhow::Result<()> {
     let demo = options.edge.demo;
     let backbone: Arc<dyn Backbone> = Arc::new(MemoryBackbone::new(settings.lifecycle.hints_most));
     let _lock = settings.chat_core_options().store.lock()?;
-    let core = start_core(&settings, Arc::clone(&backbone)).await?;
+    let clock = settings.clock.clock();
+    let core = start_core(&settings, Arc::clone(&backbone), &clock).await?;
     if demo {
         seed_demo(&core).await?;
     }
     let presence = Presence::start(presence::Options { key: String::new(), ..settings.presence.clone() });
     let cores = ChatCores::new(options.upstream.clone(), vec![Upstream::local(core.routes(""))]);
     let presences = vec![Upstream::local(presence.routes())];
-    let gateway = Gateway::start(Placement::OwnThreads, options, Clock::default(), cores, presences, backbone)
+    let gateway = Gateway::start(Placement::OwnThreads, options, clock, cores, presences, backbone)
         .await
         .context("starting the gateway")?;
     let health = Health::new({
@@ -53,7 +53,13 @@ pub async fn all(mut settings: Settings) -> anyhow::Result<()> {
     let mut serving = serve(&gateway, listener);
     greet(&settings, admin_address, &core, demo).await?;
 
-    lifecycle::until_signalled(async { (&mut serving).await? }).await?;
+    let running = async {
+        tokio::select! {
+            served = &mut serving => served?,
+            task = core.died() => anyhow::bail!("{task} has died"),
+        }
+    };
+    lifecycle::until_signalled(running).await?;
     health.stopping();
     let stopping = async {
         gateway.drain().await;

@@ -11,6 +11,7 @@ use std::{
 use anyhow::Context as _;
 use backbone::Backbone;
 use chat_core::ChatCore;
+use clock::Clock;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -41,7 +42,7 @@ pub async fn chat_core(settings: Settings) -> anyhow::Result<()> {
     admin::serve(admin::listen(settings.listen.chat_core_admin).await?, metrics, health.clone());
     let backbone = super::connect_backbone(&settings.redis)?;
     let _lock = settings.chat_core_options().store.lock()?;
-    let core = Arc::new(start_core(&settings, backbone).await?);
+    let core = Arc::new(start_core(&settings, backbone, &settings.clock.clock()).await?);
     let listener = listen(address)?;
     let stop = CancellationToken::new();
     let (reporter, health_service) = tonic_health::server::health_reporter();
@@ -50,7 +51,13 @@ pub async fn chat_core(settings: Settings) -> anyhow::Result<()> {
     let mut serving = tokio::spawn(grpc::serve(listener, routes, &settings.lifecycle, stop.clone()));
     tracing::info!(%address, "chat-core serves");
 
-    lifecycle::until_signalled(async { (&mut serving).await? }).await?;
+    let running = async {
+        tokio::select! {
+            served = &mut serving => served?,
+            task = core.died() => anyhow::bail!("{task} has died"),
+        }
+    };
+    lifecycle::until_signalled(running).await?;
     health.stopping();
     watching.abort();
     let _ = watching.await;
@@ -76,13 +83,13 @@ pub async fn chat_core(settings: Settings) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When the settings cannot be used, or the database does not come.
-pub async fn start_core(settings: &Settings, backbone: Arc<dyn Backbone>) -> anyhow::Result<ChatCore> {
+pub async fn start_core(settings: &Settings, backbone: Arc<dyn Backbone>, clock: &Clock) -> anyhow::Result<ChatCore> {
     let give_up = Instant::now() + Duration::from_secs(settings.lifecycle.database_wait_s);
     let options = settings.chat_core_options();
     loop {
-        match ChatCore::start(options.clone(), Arc::clone(&backbone)).await {
+        match ChatCore::start(options.clone(), Arc::clone(&backbone), clock.clone()).await {
             Ok(core) => return Ok(core),
-            Err(fault) if fault.passing() && Instant::now() < give_up => {
+            Err(fault) if fault.is_passing() && Instant::now() < give_up => {
                 tracing::warn!(%fault, "the database is not there yet");
                 tokio::time::sleep(DATABASE_CHECK_EVERY).await;
             }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use clock::Clock;
 use gateway::{ChatCores, Gateway, Placement, Upstream, upstream::UpstreamOptions};
 use tokio::net::TcpListener;
 
@@ -26,7 +25,7 @@ pub async fn gateway(settings: Settings, placement: Placement) -> anyhow::Result
     let presences = peers(&settings.peers.presences, "peers.presences", &settings.key, &options.upstream)?;
     let backbone = super::connect_backbone(&settings.redis)?;
     let cores = ChatCores::new(options.upstream.clone(), cores);
-    let gateway = Gateway::start(placement, options, Clock::default(), cores, presences, backbone).await.context("starting the gateway")?;
+    let gateway = Gateway::start(placement, options, settings.clock.clock(), cores, presences, backbone).await.context("starting the gateway")?;
     let health = Health::new({
         let gateway = gateway.clone();
         move || gateway.ready()

@@ -33,6 +33,8 @@ pub struct Settings {
     pub peers: PeerSettings,
     /// Starting and stopping.
     pub lifecycle: LifecycleSettings,
+    /// The time.
+    pub clock: ClockSettings,
     /// Redis; unused by `yitang all`.
     pub redis: backbone::RedisOptions,
     /// The gateway.
@@ -156,11 +158,29 @@ impl Default for Settings {
             listen: ListenSettings::default(),
             peers: PeerSettings::default(),
             lifecycle: LifecycleSettings::default(),
+            clock: ClockSettings::default(),
             redis: backbone::RedisOptions::default(),
             gateway,
             chat_core,
             presence: presence::Options::default(),
         }
+    }
+}
+
+/// The time.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClockSettings {
+    /// How far this process's time is ahead of the machine's, ms (negative: behind it). For tests and rehearsals; the same in every
+    /// role.
+    pub offset_ms: i64,
+}
+
+impl ClockSettings {
+    /// The one clock of this process.
+    #[must_use]
+    pub fn clock(&self) -> clock::Clock {
+        clock::Clock::with_offset_ms(self.offset_ms)
     }
 }
 
