@@ -16,7 +16,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use testkit::{
     Redis, free_port,
-    topology::{Place, RolePlan, RoleProcess},
+    topology::{Endpoint, RolePlan, RoleProcess},
 };
 
 #[derive(Parser)]
@@ -178,9 +178,9 @@ fn open(executable: &Path, store: &str, within: Duration) -> anyhow::Result<f64>
         ("YITANG_LISTEN__CHAT_CORE", address.clone()),
         ("YITANG_LISTEN__CHAT_CORE_ADMIN", admin.clone()),
     ];
-    let place = Place { name: "chat-core".to_owned(), address: address.clone(), listen: address, admin };
+    let endpoint = Endpoint { name: "chat-core".to_owned(), address: address.clone(), listen: address, admin };
     let settings = settings.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    let plan = RolePlan { place, arguments: vec!["chat-core".to_owned()], settings };
+    let plan = RolePlan { endpoint, arguments: vec!["chat-core".to_owned()], settings };
     let started = Instant::now();
     let mut process = RoleProcess::start(executable, plan, folder.path())?;
     let ready = process.wait_ready(within);
