@@ -183,7 +183,7 @@ fn each_kind_needs_its_right_and_acts_on_its_target() {
         (R::TakeBackOwn, [None, target_gone, target_gone, not_found, not_found], gone(Gone::Recalled)),
         (R::Moderate, [None, target_gone, target_gone, not_found, not_found], gone(Gone::Hidden)),
         (R::Moderate, [conflict, target_gone, None, not_found, not_found], standing(1, 2)),
-        (R::Post { slow: true }, [None; 5], standing(1, 2)),
+        (R::Ask, [None; 5], standing(1, 2)),
         (R::Post { slow: false }, [not_found, not_found, not_found, None, not_found], standing(1, 2)),
         (R::ModerateOrPostOwn, [not_found, not_found, not_found, None, not_found], standing(1, 2)),
     ];
