@@ -5,9 +5,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help run test up-local bench faults lint web build
 
-# Where `make run` listens, and where its data stays between runs.
+# Where `make run` listens, and where its data stays between runs: each port has a folder of its own, for a second service cannot
+# use the first one's. Metrics and health go to 127.0.0.1:9080, or to a free port beside one that runs already; the start says which.
 PORT ?= 8080
-DATA ?= data
+DATA ?= data$(if $(filter-out 8080,$(PORT)),-$(PORT))
 CARGO ?= cargo
 YITANG := target/release/yitang
 
@@ -23,10 +24,12 @@ build: ## The executable and the load generator, release profile
 web: ## The web client's files in web/app/dist, which the executable carries
 	@.ci/web build
 
-lint: ## Formatting and clippy, Rust and web
+lint: ## Formatting, clippy, words, licences and doubled dependencies, Rust and web
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 	@.ci/web check
+	@.ci/words
+	@.ci/deny
 
 test: ## Everything: format, clippy, build, tests of Rust, of web, and in a real browser
 	@.ci/steps

@@ -5,7 +5,7 @@ use std::{env, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const PUBLIC: [&str; 7] = [
+const PUBLIC: [&str; 10] = [
     "yitang/v1/common.proto",
     "yitang/v1/event.proto",
     "yitang/v1/socket.proto",
@@ -13,6 +13,9 @@ const PUBLIC: [&str; 7] = [
     "yitang/v1/consultation.proto",
     "yitang/v1/directory.proto",
     "yitang/v1/account.proto",
+    "yitang/v1/display.proto",
+    "yitang/v1/moderation.proto",
+    "yitang/v1/poll.proto",
 ];
 const INTERNAL: [&str; 3] = ["yitang/internal/v1/edge.proto", "yitang/internal/v1/backbone.proto", "yitang/internal/v1/presence.proto"];
 

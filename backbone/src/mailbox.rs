@@ -9,24 +9,24 @@ use tokio::sync::Notify;
 
 use crate::{Delivery, Partition, PartitionSet};
 
-/// News (Confirmed, Gap) may be this many beyond the room for messages.
-const NEWS_MOST: usize = 1_024;
+/// Notices (Confirmed, Gap) that may wait beyond the room for messages.
+const NOTICES_MOST: usize = 1_024;
 
 #[derive(Default)]
 struct State {
     wanted: PartitionSet,
     confirmed: PartitionSet,
     queue: VecDeque<Delivery>,
-    /// Partitions of which something was dropped: that is told already, and nothing more of them is queued until there is
-    /// room again.
+    /// Partitions of which something was dropped: their Gap is queued, and nothing more of them is until there is room again.
     dropped: PartitionSet,
     closed: bool,
 }
 
 impl State {
-    fn push(&mut self, news: Delivery, room: usize) {
-        // Of a follower that reads nothing, the news do not pile up either: they come down to how things stand now.
-        if self.queue.len() >= room.saturating_add(NEWS_MOST) {
+    /// Queues a notice (Confirmed, Gap), joined with the last one where that is of the same kind.
+    fn push_notice(&mut self, notice: Delivery, room: usize) {
+        // Notices for a follower that reads nothing are bounded too: all are replaced by the state of now.
+        if self.queue.len() >= room.saturating_add(NOTICES_MOST) {
             self.queue.clear();
             self.dropped = PartitionSet::EMPTY;
             self.queue.push_back(Delivery::Gap { partitions: self.wanted });
@@ -35,21 +35,22 @@ impl State {
             }
             return;
         }
-        match (self.queue.back_mut(), &news) {
+        match (self.queue.back_mut(), &notice) {
             (Some(Delivery::Gap { partitions: last }), Delivery::Gap { partitions })
             | (Some(Delivery::Confirmed { partitions: last }), Delivery::Confirmed { partitions }) => *last = last.union(partitions),
-            _ => self.queue.push_back(news),
+            _ => self.queue.push_back(notice),
         }
     }
 
-    /// What was dropped flows again once half the queue is free: not only when it is empty, which under a flood it never is.
+    /// Partitions of which something was dropped are delivered again once half the queue is free; waiting for an empty queue
+    /// would take as long as a flood lasts.
     fn resume(&mut self, room: usize) {
         if self.dropped.is_empty() || self.queue.len() > room / 2 {
             return;
         }
-        let again = std::mem::take(&mut self.dropped).intersection(&self.confirmed);
-        if !again.is_empty() {
-            self.push(Delivery::Confirmed { partitions: again }, room);
+        let resumed = std::mem::take(&mut self.dropped).intersection(&self.confirmed);
+        if !resumed.is_empty() {
+            self.push_notice(Delivery::Confirmed { partitions: resumed }, room);
         }
     }
 }
@@ -62,29 +63,29 @@ struct Shared {
 
 /// The backbone's side.
 #[derive(Clone)]
-pub struct Post(Arc<Shared>);
+pub struct MailboxSender(Arc<Shared>);
 
-/// The follower's side; dropped, the post is told so.
+/// The follower's side. Dropping it closes the sender.
 pub struct Mailbox(Arc<Shared>);
 
 /// A queue with room for `room` deliveries.
-pub fn new(room: usize) -> (Post, Mailbox) {
+pub fn new(room: usize) -> (MailboxSender, Mailbox) {
     let shared = Arc::new(Shared { state: Mutex::default(), more: Notify::new(), room: room.max(1) });
-    (Post(shared.clone()), Mailbox(shared))
+    (MailboxSender(shared.clone()), Mailbox(shared))
 }
 
-impl Post {
-    /// What the follower wants from now on; gives what is new in it. Of what it gave up nothing more is told, so that an old
-    /// `Confirmed` does not speak for a subscription that is made anew.
+impl MailboxSender {
+    /// Sets the partitions that the follower wants; returns those it did not want before. What is queued of others is removed:
+    /// an old `Confirmed` must not stand for a subscription that is made anew.
     pub fn want(&self, partitions: PartitionSet) -> PartitionSet {
         let mut state = self.0.state.lock();
         let new = partitions.difference(&state.wanted);
         if !state.wanted.difference(&partitions).is_empty() {
             state.queue.retain_mut(|delivery| match delivery {
                 Delivery::Message { partition, .. } => partitions.contains(*partition),
-                Delivery::Confirmed { partitions: told } | Delivery::Gap { partitions: told } => {
-                    *told = told.intersection(&partitions);
-                    !told.is_empty()
+                Delivery::Confirmed { partitions: named } | Delivery::Gap { partitions: named } => {
+                    *named = named.intersection(&partitions);
+                    !named.is_empty()
                 }
             });
             state.dropped = state.dropped.intersection(&partitions);
@@ -94,7 +95,7 @@ impl Post {
         new
     }
 
-    /// What the follower wants.
+    /// The partitions that the follower wants.
     pub fn wanted(&self) -> PartitionSet {
         self.0.state.lock().wanted
     }
@@ -105,10 +106,10 @@ impl Post {
         let partitions = partitions.intersection(&state.wanted);
         if !partitions.is_empty() {
             state.confirmed = state.confirmed.union(&partitions);
-            // Of what was dropped it is told when there is room.
+            // Those of which something was dropped are confirmed by `resume`, when there is room.
             let now = partitions.difference(&state.dropped);
             if !now.is_empty() {
-                state.push(Delivery::Confirmed { partitions: now }, self.0.room);
+                state.push_notice(Delivery::Confirmed { partitions: now }, self.0.room);
             }
             drop(state);
             self.0.more.notify_one();
@@ -116,18 +117,18 @@ impl Post {
     }
 
     /// Something may have been missed in these, until they are confirmed again.
-    pub fn gap(&self, partitions: PartitionSet) {
+    pub fn report_gap(&self, partitions: PartitionSet) {
         let mut state = self.0.state.lock();
         let partitions = partitions.intersection(&state.wanted);
         state.confirmed = state.confirmed.difference(&partitions);
         if !partitions.is_empty() {
-            state.push(Delivery::Gap { partitions }, self.0.room);
+            state.push_notice(Delivery::Gap { partitions }, self.0.room);
             drop(state);
             self.0.more.notify_one();
         }
     }
 
-    /// Hands a publication over, if it is wanted; false: the follower is gone.
+    /// Queues a publication, if it is wanted. `false`: the follower was dropped.
     pub fn deliver(&self, partition: Partition, payload: &Bytes) -> bool {
         let mut state = self.0.state.lock();
         if state.closed {
@@ -141,7 +142,7 @@ impl Post {
             metrics::counter!("yitang_backbone_dropped_total").increment(1);
             if !known {
                 state.dropped.insert(partition);
-                state.push(Delivery::Gap { partitions: [partition].into_iter().collect() }, self.0.room);
+                state.push_notice(Delivery::Gap { partitions: [partition].into_iter().collect() }, self.0.room);
             }
         } else {
             state.queue.push_back(Delivery::Message { partition, payload: payload.clone() });
@@ -157,8 +158,8 @@ impl Post {
         self.0.more.notify_one();
     }
 
-    /// Whether the follower is gone.
-    pub fn closed(&self) -> bool {
+    /// Whether the follower was dropped.
+    pub fn is_closed(&self) -> bool {
         self.0.state.lock().closed
     }
 }
@@ -195,14 +196,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_follower_is_told_of_what_it_missed_and_costs_nobody_else() {
-        let (post, mailbox) = new(2);
+        let (sender, mailbox) = new(2);
         let wanted: PartitionSet = [1, 2].into_iter().collect();
-        let new = post.want(wanted);
-        post.confirm(new);
+        let new = sender.want(wanted);
+        sender.confirm(new);
         assert_eq!(mailbox.next().await, Some(Delivery::Confirmed { partitions: wanted }));
         let payload = Bytes::from_static(b"x");
         for _ in 0..5 {
-            assert!(post.deliver(1, &payload));
+            assert!(sender.deliver(1, &payload));
         }
         assert!(matches!(mailbox.next().await, Some(Delivery::Message { .. })));
         assert!(matches!(mailbox.next().await, Some(Delivery::Message { .. })));
@@ -210,57 +211,57 @@ mod tests {
         assert_eq!(mailbox.next().await, Some(Delivery::Gap { partitions: missed }));
         assert_eq!(mailbox.next().await, Some(Delivery::Confirmed { partitions: missed }));
         drop(mailbox);
-        assert!(!post.deliver(1, &payload), "whoever is gone is forgotten");
+        assert!(!sender.deliver(1, &payload), "a dropped follower takes nothing");
     }
 
     #[tokio::test]
-    async fn a_gap_is_told_even_when_the_queue_is_never_empty() {
-        let (post, mailbox) = new(8);
+    async fn a_gap_is_delivered_even_when_the_queue_is_never_empty() {
+        let (sender, mailbox) = new(8);
         let wanted: PartitionSet = [1].into_iter().collect();
-        post.confirm(post.want(wanted));
+        sender.confirm(sender.want(wanted));
         let payload = Bytes::from_static(b"x");
-        (0..20).for_each(|_| assert!(post.deliver(1, &payload)));
-        let mut told = Vec::new();
+        (0..20).for_each(|_| assert!(sender.deliver(1, &payload)));
+        let mut notices = Vec::new();
         for _ in 0..40 {
             // For each that is read, another comes.
             let delivery = mailbox.next().await.unwrap();
-            post.deliver(1, &payload);
+            sender.deliver(1, &payload);
             if !matches!(delivery, Delivery::Message { .. }) {
-                told.push(delivery);
+                notices.push(delivery);
             }
         }
         let expected =
             [Delivery::Confirmed { partitions: wanted }, Delivery::Gap { partitions: wanted }, Delivery::Confirmed { partitions: wanted }];
-        assert_eq!(told[..3], expected);
+        assert_eq!(notices[..3], expected);
     }
 
     #[tokio::test]
-    async fn what_is_given_up_is_not_told_of_any_more() {
-        let (post, mailbox) = new(8);
+    async fn nothing_queued_of_an_unwanted_partition_is_delivered() {
+        let (sender, mailbox) = new(8);
         let both: PartitionSet = [1, 2].into_iter().collect();
         let second: PartitionSet = [2].into_iter().collect();
-        post.confirm(post.want(both));
-        post.deliver(1, &Bytes::from_static(b"given up"));
-        post.want(second);
-        post.want(both);
-        post.deliver(2, &Bytes::from_static(b"kept"));
+        sender.confirm(sender.want(both));
+        sender.deliver(1, &Bytes::from_static(b"given up"));
+        sender.want(second);
+        sender.want(both);
+        sender.deliver(2, &Bytes::from_static(b"kept"));
         assert_eq!(mailbox.next().await, Some(Delivery::Confirmed { partitions: second }));
         assert!(matches!(mailbox.next().await, Some(Delivery::Message { partition: 2, .. })));
     }
 
     #[tokio::test]
-    async fn news_for_a_follower_that_reads_nothing_come_down_to_how_things_stand() {
-        let (post, mailbox) = new(2);
+    async fn notices_for_a_follower_that_reads_nothing_are_replaced_by_the_state_of_now() {
+        let (sender, mailbox) = new(2);
         let wanted: PartitionSet = [1].into_iter().collect();
-        post.want(wanted);
+        sender.want(wanted);
         for _ in 0..10_000 {
-            post.confirm(wanted);
-            post.gap(wanted);
+            sender.confirm(wanted);
+            sender.report_gap(wanted);
         }
-        assert!(post.0.state.lock().queue.len() <= 2 + NEWS_MOST);
-        post.confirm(wanted);
+        assert!(sender.0.state.lock().queue.len() <= 2 + NOTICES_MOST);
+        sender.confirm(wanted);
         let mut last = None;
-        while !post.0.state.lock().queue.is_empty() {
+        while !sender.0.state.lock().queue.is_empty() {
             last = mailbox.next().await;
         }
         assert_eq!(last, Some(Delivery::Confirmed { partitions: wanted }));

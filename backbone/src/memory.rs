@@ -8,18 +8,18 @@ use parking_lot::Mutex;
 
 use crate::{
     Backbone, Delivery, Follower, Partition, PartitionSet, PublishError,
-    mailbox::{self, Mailbox, Post},
+    mailbox::{self, Mailbox, MailboxSender},
 };
 
 /// Carries hints within one process. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct MemoryBackbone {
-    followers: Arc<Mutex<Vec<Post>>>,
+    followers: Arc<Mutex<Vec<MailboxSender>>>,
     queue: usize,
 }
 
 impl MemoryBackbone {
-    /// With room for `queue` deliveries before each follower.
+    /// A backbone whose followers each have a queue of `queue` deliveries.
     #[must_use]
     pub fn new(queue: usize) -> Self {
         Self { followers: Arc::default(), queue: queue.max(1) }
@@ -34,9 +34,9 @@ impl Backbone for MemoryBackbone {
     }
 
     fn follow(&self) -> Box<dyn Follower> {
-        let (post, mailbox) = mailbox::new(self.queue);
-        self.followers.lock().push(post.clone());
-        Box::new(MemoryFollower { post, mailbox })
+        let (sender, mailbox) = mailbox::new(self.queue);
+        self.followers.lock().push(sender.clone());
+        Box::new(MemoryFollower { sender, mailbox })
     }
 
     fn healthy(&self) -> bool {
@@ -45,15 +45,15 @@ impl Backbone for MemoryBackbone {
 }
 
 struct MemoryFollower {
-    post: Post,
+    sender: MailboxSender,
     mailbox: Mailbox,
 }
 
 #[async_trait]
 impl Follower for MemoryFollower {
     fn want(&mut self, partitions: PartitionSet) {
-        let new = self.post.want(partitions);
-        self.post.confirm(new);
+        let new = self.sender.want(partitions);
+        self.sender.confirm(new);
     }
 
     async fn next(&mut self) -> Option<Delivery> {

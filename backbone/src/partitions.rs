@@ -7,61 +7,61 @@ use crate::{PARTITIONS, Partition};
 pub struct PartitionSet([u64; 4]);
 
 impl PartitionSet {
-    /// None.
+    /// The empty set.
     pub const EMPTY: Self = Self([0; 4]);
-    /// All 256.
+    /// Every partition there is.
     pub const ALL: Self = Self([u64::MAX; 4]);
 
     /// Adds one; numbers of [`PARTITIONS`] and above are taken modulo that.
     pub fn insert(&mut self, partition: Partition) {
-        let (word, bit) = place(partition);
+        let (word, bit) = word_and_bit(partition);
         self.0[word] |= bit;
     }
 
-    /// Takes one out.
+    /// Removes one.
     pub fn remove(&mut self, partition: Partition) {
-        let (word, bit) = place(partition);
+        let (word, bit) = word_and_bit(partition);
         self.0[word] &= !bit;
     }
 
     /// Whether it is in.
     #[must_use]
     pub fn contains(&self, partition: Partition) -> bool {
-        let (word, bit) = place(partition);
+        let (word, bit) = word_and_bit(partition);
         self.0[word] & bit != 0
     }
 
-    /// In either.
+    /// Partitions in either set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         Self(std::array::from_fn(|word| self.0[word] | other.0[word]))
     }
 
-    /// In both.
+    /// Partitions in both sets.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         Self(std::array::from_fn(|word| self.0[word] & other.0[word]))
     }
 
-    /// In this and not in the other.
+    /// Partitions in this set and not in the other.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         Self(std::array::from_fn(|word| self.0[word] & !other.0[word]))
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0 == [0; 4]
     }
 
-    /// How many.
+    /// The number of partitions in the set.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Ascending.
+    /// The partitions, ascending.
     pub fn iter(&self) -> impl Iterator<Item = Partition> + '_ {
         (0..PARTITIONS).filter(|partition| self.contains(*partition))
     }
@@ -75,7 +75,7 @@ impl FromIterator<Partition> for PartitionSet {
     }
 }
 
-fn place(partition: Partition) -> (usize, u64) {
+fn word_and_bit(partition: Partition) -> (usize, u64) {
     let partition = partition % PARTITIONS;
     (usize::from(partition / 64), 1 << (partition % 64))
 }

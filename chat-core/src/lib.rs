@@ -1,23 +1,11 @@
-//! The rules and the log: every conversation is one append-only, numbered log of events, and one folder each for the
-//! subjects that decide what goes into it.
+//! A chat-core: the kernel, the subjects on it, and what gateways ask. The rules and the log are in the kernel; each subject is a
+//! crate beside it and knows no other.
 
-pub mod accounts;
 mod chat_core;
-mod clock;
-pub mod consultations;
-pub mod control;
-pub mod conversations;
-pub mod directory;
-pub mod displays;
-pub mod edge;
-pub mod fault;
-pub mod log;
-pub mod moderation;
-mod options;
-pub mod rights;
+mod edge;
 pub mod seed;
-pub mod store;
+mod subjects;
 
 pub use chat_core::ChatCore;
-pub use fault::{Error, Fault};
-pub use options::Options;
+pub use kernel::{Error, Fault, log, store};
+pub use subjects::{Options, migrations, option_sources};

@@ -12,13 +12,13 @@ pub struct FloorArgs {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:0")]
     pub listen: std::net::SocketAddr,
-    /// Measure it: start it, connect so many sockets, and say what a delivery costs.
+    /// Start it, connect this number of sockets, and print what a delivery costs.
     #[arg(long)]
     pub measure: Option<usize>,
     /// Bytes of a frame.
     #[arg(long, default_value_t = 300)]
     pub bytes: usize,
-    /// How many frames a second; thousands of sockets get each after the one before has come to all.
+    /// Frames a second, at most: each is sent after the one before has reached all sockets.
     #[arg(long, default_value_t = 2.0)]
     pub per_s: f64,
     #[command(flatten)]
@@ -27,7 +27,7 @@ pub struct FloorArgs {
     pub cores: CoreArgs,
 }
 
-/// Which cores what runs on, as for taskset.
+/// Cores, as taskset names them.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CoreArgs {
     /// The server's cores, for the floor's server.
@@ -38,7 +38,7 @@ pub struct CoreArgs {
     pub generator_cpus: Option<String>,
 }
 
-/// Where the service is, and as whom to come.
+/// The service, and the sessions to use.
 #[derive(Args, Clone, Debug)]
 pub struct TargetArgs {
     /// Addresses of the gateways, as http://ip:port (or https://); several are taken in turn, and again after a connection is lost.
@@ -68,22 +68,22 @@ pub struct ConsultationArgs {
     pub target: TargetArgs,
     #[command(flatten)]
     pub report: ReportArgs,
-    /// How many watch.
+    /// Viewers.
     #[arg(long, default_value_t = 221)]
     pub viewers: usize,
-    /// How many comments are posted, the convenor's call among them.
+    /// Comments in all, the convenor's call among them.
     #[arg(long, default_value_t = 435)]
     pub comments: usize,
-    /// Over how long they are posted.
+    /// Seconds over which they are posted.
     #[arg(long, default_value_t = 60)]
     pub seconds: u64,
-    /// Post evenly, so many a second, instead of as in a meeting; `--comments` is then ignored.
+    /// Posts a second, evenly, instead of as in a meeting; `--comments` is then ignored.
     #[arg(long)]
     pub posts_per_s: Option<f64>,
-    /// A post is sent again and again until it is answered, at most so long after its first try.
+    /// Seconds after its first try up to which a post is sent again until it is answered.
     #[arg(long, default_value_t = 90)]
     pub post_deadline_s: u64,
-    /// After the last answer, viewers get so long to have seen everything.
+    /// Seconds after the last answer within which every viewer must have seen everything.
     #[arg(long, default_value_t = 30)]
     pub settle_s: u64,
     /// Put one row a post into the JSON: [posted, acknowledged, seen by the last viewer], milliseconds since 1970.
@@ -103,16 +103,16 @@ pub struct CrowdArgs {
     pub report: ReportArgs,
     #[command(flatten)]
     pub cores: CoreArgs,
-    /// How many sockets there are besides those that only post.
+    /// Sockets that watch.
     #[arg(long, default_value_t = 2_000)]
     pub viewers: usize,
-    /// Comments a second, together.
+    /// Comments a second of all posters together.
     #[arg(long, default_value_t = 2.0)]
     pub posts_per_s: f64,
-    /// For how long.
+    /// Seconds of the measurement.
     #[arg(long, default_value_t = 10)]
     pub seconds: u64,
-    /// How many sockets post.
+    /// Sockets that only post.
     #[arg(long, default_value_t = 20)]
     pub posters: usize,
     /// Bytes of one comment's event, about.
@@ -121,8 +121,8 @@ pub struct CrowdArgs {
     /// New connections a second, at most.
     #[arg(long, default_value_t = 3_000)]
     pub connects_per_s: u32,
-    /// First connections under way at once, at most: a gateway takes so many handshakes at once (`gateway.edge.handshakes_most`)
-    /// and tells more to come back later.
+    /// First connections under way at once, at most: above `gateway.edge.handshakes_most` a gateway refuses handshakes for the
+    /// moment.
     #[arg(long, default_value_t = 200)]
     pub connecting_most: u32,
     /// Generator processes for those who watch; those who post have one more.
@@ -131,17 +131,16 @@ pub struct CrowdArgs {
     /// The server's processes by role: `gateway=PID,PID;chat-core=PID;postgres=PID`. What a delivery costs is the gateways'.
     #[arg(long, default_value = "")]
     pub server_pids: Roles,
-    /// Admin ports (host:port) whose metrics are read, by whoever needs them.
+    /// Admin ports (host:port) whose metrics are read.
     #[arg(long, value_delimiter = ',')]
     pub admin: Vec<String>,
-    /// Measure the quiet room for so long first.
+    /// Seconds for which the quiet room is measured first.
     #[arg(long, default_value_t = 0)]
     pub idle_s: u64,
     /// Measure the floor in the same run.
     #[arg(long)]
     pub floor: bool,
-    /// With --floor, in one room: cut the posts into so many parts, and measure the floor between them too. Where the floor is
-    /// quickly set up.
+    /// With --floor, in one room: parts into which the posts are cut, with the floor measured between them too.
     #[arg(long, default_value_t = 1)]
     pub turns: u32,
     /// Bytes of the floor's frame.
@@ -150,7 +149,7 @@ pub struct CrowdArgs {
     /// Viewers say that they can inflate.
     #[arg(long)]
     pub deflate: bool,
-    /// After the last answer, viewers get so long to have seen everything.
+    /// Seconds after the last answer within which every viewer must have seen everything.
     #[arg(long, default_value_t = 30)]
     pub settle_s: u64,
 }
@@ -192,7 +191,7 @@ pub struct RoomsArgs {
 pub struct StormArgs {
     #[command(flatten)]
     pub crowd: CrowdArgs,
-    /// How many of the sockets are on the first gateway; the others, and who posts, are on the second.
+    /// Sockets on the first gateway; the others, and the posters, are on the second.
     #[arg(long, default_value_t = 13_500)]
     pub on_first: usize,
     /// The first gateway's process, to be killed.
@@ -214,10 +213,10 @@ pub struct SoakArgs {
     /// Minutes.
     #[arg(long, default_value_t = 20.0)]
     pub minutes: f64,
-    /// Lines broken a second, by their clients.
+    /// Connections broken a second, by their clients.
     #[arg(long, default_value_t = 25.0)]
     pub churn_per_s: f64,
-    /// How long each stays away, on average.
+    /// Mean time that each stays away, ms.
     #[arg(long, default_value_t = 5_000)]
     pub away_ms: u64,
 }
@@ -227,7 +226,7 @@ pub struct SoakArgs {
 pub struct PostArgs {
     #[command(flatten)]
     pub crowd: CrowdArgs,
-    /// Over so many direct conversations of the posters; 0: all into the one consultation.
+    /// Direct conversations of the posters that are posted to; 0: all into the one consultation.
     #[arg(long, default_value_t = 0)]
     pub conversations: usize,
     /// Posts of one author under way at once, when as much as possible is posted.

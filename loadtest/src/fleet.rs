@@ -1,4 +1,4 @@
-//! The coordinator's side of the generators: starts them as processes, gives each its share, gathers what they found.
+//! The coordinator's side of the generators: starts them as processes, gives each its share, merges their findings.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::generator::{
     arrivals::{Latencies, histogram},
-    orders::{Flow, Found, Note, Order, Plan, Seat, Standing, Told},
+    orders::{Answer, Flow, FrameSummary, Order, Plan, Progress, RunFindings, Seat},
 };
 
 /// A process with some thousands of sockets.
@@ -23,7 +23,7 @@ struct Generator {
     watching: usize,
     child: Child,
     stdin: ChildStdin,
-    notes: Lines<BufReader<ChildStdout>>,
+    answers: Lines<BufReader<ChildStdout>>,
 }
 
 /// All generators of a run.
@@ -48,7 +48,7 @@ pub fn this_on(cpus: Option<&str>) -> anyhow::Result<Command> {
     })
 }
 
-/// Deals seats out to so many processes, in turn.
+/// Deals seats out to `processes` shares, in turn.
 #[must_use]
 pub fn deal(seats: Vec<Seat>, processes: usize) -> Vec<Vec<Seat>> {
     let mut shares = vec![Vec::with_capacity(seats.len() / processes.max(1) + 1); processes.max(1)];
@@ -82,8 +82,8 @@ impl Fleet {
             let mut child = command.spawn().context("starting a generator")?;
             let stdin = child.stdin.take().context("a generator without stdin")?;
             let stdout = child.stdout.take().context("a generator without stdout")?;
-            let mut generator = Generator { watching, child, stdin, notes: BufReader::new(stdout).lines() };
-            generator.order(&Order::Open(Box::new(share))).await?;
+            let mut generator = Generator { watching, child, stdin, answers: BufReader::new(stdout).lines() };
+            generator.send_order(&Order::Open(Box::new(share))).await?;
             generators.push(generator);
         }
         Ok(Self { generators, started: Instant::now() })
@@ -95,39 +95,39 @@ impl Fleet {
         self.generators.iter().filter_map(|generator| generator.child.id()).collect()
     }
 
-    /// How things stand now: sums, and the lowest of what is whole.
+    /// The progress of all generators: sums, and of each room the lowest seq that all sockets have.
     ///
     /// # Errors
     /// When a generator died.
-    pub async fn tell(&mut self) -> anyhow::Result<Standing> {
-        self.order_all(&Order::Tell).await?;
-        let mut sum = Standing::default();
+    pub async fn progress(&mut self) -> anyhow::Result<Progress> {
+        self.send_to_all(&Order::Progress).await?;
+        let mut sum = Progress::default();
         for generator in &mut self.generators {
-            let Note::Standing(standing) = generator.note().await? else { anyhow::bail!("a generator answers something else") };
-            sum.live += standing.live;
-            sum.failed += standing.failed;
-            sum.delivered += standing.delivered;
-            sum.reconnected += standing.reconnected;
-            sum.acknowledged += standing.acknowledged;
-            sum.posting += standing.posting;
+            let Answer::Progress(progress) = generator.read_answer().await? else { anyhow::bail!("a generator answers something else") };
+            sum.live += progress.live;
+            sum.failed += progress.failed;
+            sum.delivered += progress.delivered;
+            sum.reconnected += progress.reconnected;
+            sum.acknowledged += progress.acknowledged;
+            sum.posting += progress.posting;
             if sum.whole_to.is_empty() {
-                (sum.whole_to, sum.acknowledged_to) = (standing.whole_to, standing.acknowledged_to);
+                (sum.whole_to, sum.acknowledged_to) = (progress.whole_to, progress.acknowledged_to);
             } else {
-                sum.whole_to.iter_mut().zip(&standing.whole_to).for_each(|(sum, mine)| *sum = (*sum).min(*mine));
-                sum.acknowledged_to.iter_mut().zip(&standing.acknowledged_to).for_each(|(sum, mine)| *sum = (*sum).max(*mine));
+                sum.whole_to.iter_mut().zip(&progress.whole_to).for_each(|(sum, mine)| *sum = (*sum).min(*mine));
+                sum.acknowledged_to.iter_mut().zip(&progress.acknowledged_to).for_each(|(sum, mine)| *sum = (*sum).max(*mine));
             }
         }
         Ok(sum)
     }
 
-    /// Waits until `done`; what stood then, and how long after the start.
+    /// Waits until `done`; returns the progress then, and the time since the start.
     ///
     /// # Errors
     /// When a generator died, or it took longer than `within`.
-    pub async fn until(&mut self, within: Duration, done: impl Fn(&Standing) -> bool) -> anyhow::Result<(Standing, Duration)> {
+    pub async fn until(&mut self, within: Duration, done: impl Fn(&Progress) -> bool) -> anyhow::Result<(Progress, Duration)> {
         let deadline = Instant::now() + within;
         loop {
-            let sum = self.tell().await?;
+            let sum = self.progress().await?;
             if done(&sum) {
                 return Ok((sum, self.started.elapsed()));
             }
@@ -145,33 +145,33 @@ impl Fleet {
         }
     }
 
-    /// What is measured begins.
+    /// Begins the measurement in all generators.
     ///
     /// # Errors
     /// When a generator died.
     pub async fn begin(&mut self) -> anyhow::Result<()> {
-        self.order_all(&Order::Begin).await?;
-        // The answer to Tell comes after Begin was done.
-        self.tell().await.map(|_| ())
+        self.send_to_all(&Order::Begin).await?;
+        // The answer comes after Begin was done, for orders are handled one after the other.
+        self.progress().await.map(|_| ())
     }
 
-    /// A flow of posts begins.
+    /// Begins a flow of posts.
     ///
     /// # Errors
     /// When a generator died.
     pub async fn post(&mut self, flow: Flow) -> anyhow::Result<()> {
-        self.order_all(&Order::Post(flow)).await
+        self.send_to_all(&Order::Post(flow)).await
     }
 
-    /// Nothing new is posted.
+    /// Ends the flow of posts; those under way go on.
     ///
     /// # Errors
     /// When a generator died.
-    pub async fn hush(&mut self) -> anyhow::Result<()> {
-        self.order_all(&Order::Hush).await
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        self.send_to_all(&Order::Stop).await
     }
 
-    /// Lines of those who do not post are broken, so many a second in all.
+    /// Breaks connections of those who do not post, `per_s` a second over all generators, each for `away` on average; 0: no more.
     ///
     /// # Errors
     /// When a generator died.
@@ -179,7 +179,7 @@ impl Fleet {
         let watching: usize = self.generators.iter().map(|generator| generator.watching).sum();
         for generator in &mut self.generators {
             let own = per_s * generator.watching as f64 / watching.max(1) as f64;
-            generator.order(&Order::Churn { per_s: own, away_ms: away.as_millis() as u64 }).await?;
+            generator.send_order(&Order::Churn { per_s: own, away_ms: away.as_millis() as u64 }).await?;
         }
         Ok(())
     }
@@ -189,10 +189,10 @@ impl Fleet {
     /// # Errors
     /// When a generator died.
     pub async fn seconds(&mut self) -> anyhow::Result<BTreeMap<u8, Latencies>> {
-        self.order_all(&Order::Seconds).await?;
+        self.send_to_all(&Order::Seconds).await?;
         let mut groups: BTreeMap<u8, Latencies> = BTreeMap::new();
         for generator in &mut self.generators {
-            let Note::Seconds(found) = generator.note().await? else { anyhow::bail!("a generator answers something else") };
+            let Answer::Seconds(found) = generator.read_answer().await? else { anyhow::bail!("a generator answers something else") };
             for (group, seconds) in found {
                 let latencies = groups.entry(group).or_default();
                 for (second, sparse) in seconds {
@@ -203,37 +203,37 @@ impl Fleet {
         Ok(groups)
     }
 
-    /// Ends all generators; what they found, put together.
+    /// Ends all generators; returns their findings merged.
     ///
     /// # Errors
     /// When a generator died.
-    pub async fn finish(mut self) -> anyhow::Result<Found> {
-        self.order_all(&Order::Finish).await?;
-        let mut founds = Vec::with_capacity(self.generators.len());
+    pub async fn finish(mut self) -> anyhow::Result<RunFindings> {
+        self.send_to_all(&Order::Finish).await?;
+        let mut all_findings = Vec::with_capacity(self.generators.len());
         for generator in &mut self.generators {
-            let Note::Found(found) = generator.note().await? else { anyhow::bail!("a generator answers something else") };
-            founds.push(*found);
+            let Answer::Findings(found) = generator.read_answer().await? else { anyhow::bail!("a generator answers something else") };
+            all_findings.push(*found);
             let _ = generator.child.wait().await;
         }
-        Ok(together(founds))
+        Ok(merge(all_findings))
     }
 
-    async fn order_all(&mut self, order: &Order) -> anyhow::Result<()> {
+    async fn send_to_all(&mut self, order: &Order) -> anyhow::Result<()> {
         for generator in &mut self.generators {
-            generator.order(order).await?;
+            generator.send_order(order).await?;
         }
         Ok(())
     }
 }
 
-/// What several generators found.
-fn together(founds: Vec<Found>) -> Found {
-    let mut all = Found::default();
-    let mut frames: BTreeMap<(u32, Option<u64>, u32, u32), Told> = BTreeMap::new();
+/// Merges the findings of several generators.
+fn merge(all_findings: Vec<RunFindings>) -> RunFindings {
+    let mut all = RunFindings::default();
+    let mut frames: BTreeMap<(u32, Option<u64>, u32, u32), FrameSummary> = BTreeMap::new();
     let mut groups: BTreeMap<u8, Latencies> = BTreeMap::new();
     let mut receipts = Latencies::default();
     let mut other = Vec::new();
-    for found in founds {
+    for found in all_findings {
         for frame in found.frames {
             // The same frame came to sockets of several generators.
             match frame.posts.first() {
@@ -278,15 +278,15 @@ fn together(founds: Vec<Found>) -> Found {
 }
 
 impl Generator {
-    async fn order(&mut self, order: &Order) -> anyhow::Result<()> {
+    async fn send_order(&mut self, order: &Order) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(order)?;
         line.push(b'\n');
         self.stdin.write_all(&line).await.context("a generator died")?;
         self.stdin.flush().await.context("a generator died")
     }
 
-    async fn note(&mut self) -> anyhow::Result<Note> {
-        let line = self.notes.next_line().await?.context("a generator died")?;
+    async fn read_answer(&mut self) -> anyhow::Result<Answer> {
+        let line = self.answers.next_line().await?.context("a generator died")?;
         Ok(serde_json::from_str(&line)?)
     }
 }
@@ -303,9 +303,9 @@ mod tests {
 
     #[test]
     fn a_frame_that_came_to_two_generators_is_one_frame() {
-        let frame = |sockets| Told { posts: vec![(5, 0)], count: 1, bytes: 300, sockets, ..Told::default() };
-        let found = |sockets| Found { frames: vec![frame(sockets)], duplicated: 1, ..Found::default() };
-        let all = together(vec![found(2), found(3)]);
+        let frame = |sockets| FrameSummary { posts: vec![(5, 0)], count: 1, bytes: 300, sockets, ..FrameSummary::default() };
+        let found = |sockets| RunFindings { frames: vec![frame(sockets)], duplicated: 1, ..RunFindings::default() };
+        let all = merge(vec![found(2), found(3)]);
         assert_eq!(all.frames, [frame(5)]);
         assert_eq!(all.duplicated, 2);
     }

@@ -108,9 +108,9 @@ fn frame(room: &str, seq: u64, text: &str, bytes: usize) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::{
-        client::mark::{Mark, mark},
+        client::mark::{Mark, mark_text},
         generator::{
-            catalogue::{Catalogue, Learnt},
+            catalogue::{Catalogue, Decoded},
             wire::tests::whole,
         },
     };
@@ -118,11 +118,11 @@ mod tests {
     #[test]
     fn the_floors_frames_are_what_generators_understand() {
         let of = Mark { index: 3, due_us: 1_764_000_000_000_000 };
-        let frame = frame("room", 7, &mark("run", of), 300);
+        let frame = frame("room", 7, &mark_text("run", of), 300);
         assert!((290..=310).contains(&frame.len()), "{}", frame.len());
         let Some(Some((2, payload, _))) = whole(&frame) else { panic!("not a frame") };
         let mut catalogue = Catalogue::new("run", &["room".to_owned()], 100);
-        let Ok(Learnt::Stretch(id)) = catalogue.learn(payload) else { panic!("not a batch") };
-        assert_eq!(catalogue.stretches[id as usize].posts, [(7, of)]);
+        let Ok(Decoded::Live(id)) = catalogue.decode(payload) else { panic!("not a batch") };
+        assert_eq!(catalogue.frames[id as usize].posts, [(7, of)]);
     }
 }

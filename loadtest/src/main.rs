@@ -45,13 +45,13 @@ enum Scenario {
     Direct(CrowdArgs),
     /// One of two gateways is killed.
     Storm(StormArgs),
-    /// Durable posts, as many as go.
+    /// Durable posts, at a rate or as many as the service takes.
     Post(PostArgs),
     /// Sockets come and go for a long time.
     Soak(SoakArgs),
     /// The bare epoll server, or with `--measure` what a delivery of it costs on this machine.
     Floor(FloorArgs),
-    /// A process of sockets, started and told what to do by a scenario.
+    /// A process of sockets, started and directed by a scenario.
     #[command(hide = true)]
     Generator,
 }

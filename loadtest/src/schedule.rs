@@ -21,7 +21,7 @@ pub fn meeting(comments: usize, over: Duration) -> Vec<Duration> {
     times
 }
 
-/// So many a second, evenly.
+/// Times of posts, `per_s` a second, evenly, over `over`.
 #[must_use]
 pub fn steady(per_s: f64, over: Duration) -> Vec<Duration> {
     let count = (per_s * over.as_secs_f64()) as usize;

@@ -1,4 +1,4 @@
-//! The book of who is where, pure: time and streams are told to it.
+//! Who is in which room at which gateway. Pure: time and reports are arguments.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,15 +12,15 @@ use crate::{
     room::{People, Rooms},
 };
 
-/// One stream of one gateway; a later stream of the same gateway takes its place.
+/// One stream of one gateway; a later stream of the same gateway replaces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StreamId(u64);
 
-/// The stream cannot go on; the gateway makes a new one and sends everything again.
+/// Why a stream cannot go on; the gateway then opens a new one and sends its full set again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Broken {
-    /// A later stream of the same gateway took its place.
-    #[error("a later stream of this gateway took the place of this one")]
+pub enum StreamError {
+    /// A later stream of the same gateway replaced it.
+    #[error("a later stream of this gateway replaced this one")]
     Replaced,
     /// A change is missing.
     #[error("change {got} came where {wanted} was next")]
@@ -41,18 +41,18 @@ pub enum Broken {
 #[derive(Debug)]
 struct Gateway {
     incarnation: u64,
-    /// `None`: lost.
+    /// The open stream; `None` after it was lost.
     stream: Option<StreamId>,
-    /// What counts: the last full set with its changes.
+    /// The last full set with its changes.
     people: People,
     pairs: usize,
-    /// The set that is still coming.
+    /// The full set of which parts are still to come.
     incoming: Option<Incoming>,
     /// The number of the next change.
     next: u64,
     /// Since when `people` is not backed by a stream of the process that reported them.
     stale_ms: Option<i64>,
-    /// Rooms that it has people in since the last counts went to it, and had not before.
+    /// Rooms that it first has people in since counts were last sent to it.
     fresh: HashSet<Arc<str>>,
 }
 
@@ -68,9 +68,9 @@ impl Gateway {
     }
 }
 
-/// What was last told to one gateway.
+/// What was last sent to one gateway: the version of each room's counts, and whether they were complete.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct SentCounts {
     rooms: HashMap<Arc<str>, u64>,
     complete: bool,
 }
@@ -83,7 +83,7 @@ pub struct Book {
     gateways: HashMap<String, Gateway>,
     rooms: Rooms,
     streams: u64,
-    /// How many gateways there should be, as they say; 0: not known.
+    /// The number of gateways in the deployment, as they report it; 0: not known.
     expected: usize,
 }
 
@@ -94,14 +94,14 @@ impl Book {
         Self { options, started_ms: now_ms, gateways: HashMap::new(), rooms: Rooms::default(), streams: 0, expected: 0 }
     }
 
-    /// A gateway opened a stream. What it reported before stands until its new set is whole, or the grace is over: an
-    /// instance that was started again has the same name and another incarnation.
+    /// Opens a gateway's stream. What it reported before counts until its new set is complete, or until `grace_ms` is over where
+    /// the gateway was started again (the same name, another incarnation).
     ///
     /// # Errors
     /// When there are too many gateways.
-    pub fn hello(&mut self, name: &str, incarnation: u64, expected: u32, now_ms: i64) -> Result<StreamId, Broken> {
+    pub fn open_stream(&mut self, name: &str, incarnation: u64, expected: u32, now_ms: i64) -> Result<StreamId, StreamError> {
         if !self.gateways.contains_key(name) && self.gateways.len() >= self.options.gateways_most {
-            return Err(Broken::TooMuch);
+            return Err(StreamError::TooMuch);
         }
         self.expected = self.expected.max(usize::try_from(expected).unwrap_or(0));
         self.streams += 1;
@@ -117,7 +117,7 @@ impl Book {
             fresh: HashSet::new(),
         });
         if gateway.incarnation != incarnation {
-            // The process that had these people is dead: they stay for the grace, no longer.
+            // The process that had these people has ended: they count for `grace_ms` from now.
             gateway.stale_ms = gateway.stale_ms.or(Some(now_ms));
         }
         gateway.incarnation = incarnation;
@@ -127,19 +127,19 @@ impl Book {
         Ok(stream)
     }
 
-    /// A part of the gateway's full set; with `last`, it takes the place of what was there.
+    /// Adds a part of the gateway's full set; with `last`, the set replaces what the gateway reported before.
     ///
     /// # Errors
-    /// When the stream was replaced, the set is whole already, or it is too large.
-    pub fn set(&mut self, name: &str, stream: StreamId, here: Vec<Here>, last: bool) -> Result<(), Broken> {
-        let gateway = of_stream(&mut self.gateways, name, stream)?;
-        let incoming = gateway.incoming.as_mut().ok_or(Broken::OutOfTurn)?;
+    /// When the stream was replaced, the set is complete already, or it is too large.
+    pub fn apply_set(&mut self, name: &str, stream: StreamId, here: Vec<Here>, last: bool) -> Result<(), StreamError> {
+        let gateway = find_by_stream(&mut self.gateways, name, stream)?;
+        let incoming = gateway.incoming.as_mut().ok_or(StreamError::OutOfTurn)?;
         for Here { conversation, person, path } in here {
             let (room, path) = (self.rooms.name(&conversation), self.rooms.path(&path));
             if incoming.people.entry(room).or_default().insert(person, path).is_none() {
                 incoming.pairs += 1;
                 if incoming.pairs > self.options.here_most {
-                    return Err(Broken::TooMuch);
+                    return Err(StreamError::TooMuch);
                 }
             }
         }
@@ -153,17 +153,24 @@ impl Book {
         Ok(())
     }
 
-    /// One numbered change: who left, then who came.
+    /// Applies one numbered change: first who left, then who joined.
     ///
     /// # Errors
-    /// When the stream was replaced, its set is not whole yet, a change is missing, or it is too much.
-    pub fn change(&mut self, name: &str, stream: StreamId, number: u64, joined: Vec<Here>, left: Vec<Gone>) -> Result<(), Broken> {
-        let gateway = of_stream(&mut self.gateways, name, stream)?;
+    /// When the stream was replaced, its set is not complete yet, a change is missing, or the gateway reports too many people.
+    pub fn apply_change(
+        &mut self,
+        name: &str,
+        stream: StreamId,
+        number: u64,
+        joined: Vec<Here>,
+        left: Vec<Gone>,
+    ) -> Result<(), StreamError> {
+        let gateway = find_by_stream(&mut self.gateways, name, stream)?;
         if gateway.incoming.is_some() {
-            return Err(Broken::OutOfTurn);
+            return Err(StreamError::OutOfTurn);
         }
         if number != gateway.next {
-            return Err(Broken::Hole { wanted: gateway.next, got: number });
+            return Err(StreamError::Hole { wanted: gateway.next, got: number });
         }
         gateway.next += 1;
         for Gone { conversation, person } in left {
@@ -179,7 +186,7 @@ impl Book {
         }
         for Here { conversation, person, path } in joined {
             if gateway.pairs >= self.options.here_most {
-                return Err(Broken::TooMuch);
+                return Err(StreamError::TooMuch);
             }
             let (room, path) = (self.rooms.name(&conversation), self.rooms.path(&path));
             let people = gateway.people.entry(Arc::clone(&room)).or_insert_with(|| {
@@ -190,22 +197,22 @@ impl Book {
                 gateway.pairs += 1;
                 self.rooms.join(&room, person, &path);
             } else {
-                self.rooms.move_to(&room, person, &path);
+                self.rooms.set_path(&room, person, &path);
             }
         }
         Ok(())
     }
 
-    /// The stream broke off.
-    pub fn lost(&mut self, name: &str, stream: StreamId, now_ms: i64) {
-        if let Ok(gateway) = of_stream(&mut self.gateways, name, stream) {
+    /// Marks the stream as lost.
+    pub fn close_stream(&mut self, name: &str, stream: StreamId, now_ms: i64) {
+        if let Ok(gateway) = find_by_stream(&mut self.gateways, name, stream) {
             gateway.stream = None;
             gateway.incoming = None;
             gateway.stale_ms = gateway.stale_ms.or(Some(now_ms));
         }
     }
 
-    /// Lets go of what is over; to be called often. How many gateways' people went.
+    /// Removes people of gateways lost for `grace_ms`; to be called several times in that span. Returns the number of gateways.
     pub fn expire(&mut self, now_ms: i64) -> usize {
         let (grace_ms, rooms) = (self.options.grace_ms, &mut self.rooms);
         let mut expired = 0;
@@ -217,15 +224,16 @@ impl Book {
             gateway.pairs = 0;
             gateway.stale_ms = None;
             expired += 1;
-            // One whose successor is still sending its set stays known: the counts are incomplete until that is whole.
+            // A gateway whose new stream is still sending its set stays known: counts are incomplete until that is complete.
             gateway.stream.is_some()
         });
         expired
     }
 
-    /// Whether every gateway that is known, and at a start every one that there should be, has reported and is heard.
+    /// Whether the counts are of everybody: every known gateway has an open stream and a complete set, and after a start all
+    /// expected gateways have come or `start_grace_ms` is over.
     #[must_use]
-    pub fn complete(&self, now_ms: i64) -> bool {
+    pub fn is_complete(&self, now_ms: i64) -> bool {
         let all_came = self.expected > 0 && self.gateways.len() >= self.expected;
         let started = now_ms - self.started_ms >= self.options.start_grace_ms;
         (all_came || started) && self.gateways.values().all(Gateway::live_and_whole)
@@ -234,29 +242,29 @@ impl Book {
     /// The counts of one room.
     #[must_use]
     pub fn counts(&self, conversation: &str, now_ms: i64) -> RoomCounts {
-        self.rooms.counts(conversation, self.complete(now_ms))
+        self.rooms.counts(conversation, self.is_complete(now_ms))
     }
 
-    /// The counts that changed since they were last told to this gateway, of the rooms it has people in.
+    /// The counts of the rooms in which this gateway has people, where they changed since `sent`; brings `sent` up to date.
     #[must_use]
-    pub fn news(&mut self, name: &str, stream: StreamId, told: &mut Told, now_ms: i64) -> Vec<RoomCounts> {
-        let complete = self.complete(now_ms);
-        let Ok(gateway) = of_stream(&mut self.gateways, name, stream) else { return Vec::new() };
+    pub fn changed_counts(&mut self, name: &str, stream: StreamId, sent: &mut SentCounts, now_ms: i64) -> Vec<RoomCounts> {
+        let complete = self.is_complete(now_ms);
+        let Ok(gateway) = find_by_stream(&mut self.gateways, name, stream) else { return Vec::new() };
         if gateway.incoming.is_some() {
             return Vec::new();
         }
-        let all = std::mem::replace(&mut told.complete, complete) != complete;
+        let all = std::mem::replace(&mut sent.complete, complete) != complete;
         let fresh = std::mem::take(&mut gateway.fresh);
-        told.rooms.retain(|room, _| gateway.people.contains_key(room));
-        let mut news = Vec::new();
+        sent.rooms.retain(|room, _| gateway.people.contains_key(room));
+        let mut counts = Vec::new();
         for room in gateway.people.keys() {
-            let changed = self.rooms.changed(room);
-            let before = told.rooms.insert(Arc::clone(room), changed);
-            if all || before != Some(changed) || fresh.contains(room) {
-                news.push(self.rooms.counts(room, complete));
+            let version = self.rooms.version(room);
+            let before = sent.rooms.insert(Arc::clone(room), version);
+            if all || before != Some(version) || fresh.contains(room) {
+                counts.push(self.rooms.counts(room, complete));
             }
         }
-        news
+        counts
     }
 
     /// Gateways known, rooms, and pairs of room and person: for the metrics.
@@ -266,6 +274,6 @@ impl Book {
     }
 }
 
-fn of_stream<'a>(gateways: &'a mut HashMap<String, Gateway>, name: &str, stream: StreamId) -> Result<&'a mut Gateway, Broken> {
-    gateways.get_mut(name).filter(|gateway| gateway.stream == Some(stream)).ok_or(Broken::Replaced)
+fn find_by_stream<'a>(gateways: &'a mut HashMap<String, Gateway>, name: &str, stream: StreamId) -> Result<&'a mut Gateway, StreamError> {
+    gateways.get_mut(name).filter(|gateway| gateway.stream == Some(stream)).ok_or(StreamError::Replaced)
 }

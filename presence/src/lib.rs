@@ -5,6 +5,6 @@ mod options;
 mod room;
 mod service;
 
-pub use book::{Book, Broken, StreamId, Told};
+pub use book::{Book, SentCounts, StreamError, StreamId};
 pub use options::Options;
 pub use service::Presence;

@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 pub struct Options {
     /// The roles' shared key, which callers must show. Empty: none is asked for; within one process only.
     pub key: String,
-    /// People of a gateway whose stream is lost are kept for so long: it may only be the line.
+    /// Time for which people of a gateway whose stream is lost still count, ms: it may come back.
     pub grace_ms: i64,
-    /// After a start, counts are marked incomplete for so long, unless as many gateways as there should be have reported.
+    /// Time after a start for which counts are marked incomplete, unless all gateways of the deployment have reported, ms.
     pub start_grace_ms: i64,
-    /// Counts go to each gateway this often, if they changed.
+    /// Interval at which changed counts are sent to each gateway, ms.
     pub counts_ms: u64,
-    /// A stream without a word for so long is lost.
+    /// A stream on which no report comes for this time is lost, ms.
     pub silence_ms: u64,
-    /// A gateway's full set must have come within this time of its first word.
+    /// A gateway's full set must have come within this time of the opening of its stream, ms.
     pub set_ms: u64,
     /// Gateways known at once.
     pub gateways_most: usize,
-    /// Pairs of room and person that one gateway may report.
+    /// Upper bound of the pairs of room and person that one gateway reports.
     pub here_most: usize,
     /// Messages with counts waiting for one gateway; it is cut off when they do not go.
     pub waiting_most: usize,

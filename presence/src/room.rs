@@ -44,12 +44,12 @@ impl Rooms {
         shared
     }
 
-    /// One gateway's people `before` are these now.
+    /// Replaces one gateway's people.
     pub(crate) fn replace(&mut self, before: &People, after: &People) {
         for (room, people) in after {
             for (&person, path) in people {
                 match before.get(room).and_then(|people| people.get(&person)) {
-                    Some(_) => self.move_to(room, person, path),
+                    Some(_) => self.set_path(room, person, path),
                     None => self.join(room, person, path),
                 }
             }
@@ -68,14 +68,14 @@ impl Rooms {
         self.all.entry(Arc::clone(room)).or_default().join(person, path, &mut self.changes);
     }
 
-    /// The person's path as last told.
-    pub(crate) fn move_to(&mut self, room: &str, person: u32, path: &Path) {
+    /// Sets the person's organisations.
+    pub(crate) fn set_path(&mut self, room: &str, person: u32, path: &Path) {
         if let Some(room) = self.all.get_mut(room) {
-            room.move_to(person, path, &mut self.changes);
+            room.set_path(person, path, &mut self.changes);
         }
     }
 
-    /// One gateway less has this person here.
+    /// One gateway fewer has this person here.
     pub(crate) fn leave(&mut self, room: &str, person: u32) {
         if let Some(left) = self.all.get_mut(room) {
             left.leave(person, &mut self.changes);
@@ -85,9 +85,9 @@ impl Rooms {
         }
     }
 
-    /// When the room last changed, by a counter of changes; never the same twice.
-    pub(crate) fn changed(&self, room: &str) -> u64 {
-        self.all.get(room).map_or(0, |room| room.changed)
+    /// The version of the room's counts: the number of its last change over all rooms; 0 where nobody is.
+    pub(crate) fn version(&self, room: &str) -> u64 {
+        self.all.get(room).map_or(0, |room| room.version)
     }
 
     pub(crate) fn counts(&self, conversation: &str, complete: bool) -> RoomCounts {
@@ -110,7 +110,7 @@ impl Rooms {
 struct Room {
     people: HashMap<u32, Seat>,
     by_organisation: BTreeMap<u32, u32>,
-    changed: u64,
+    version: u64,
 }
 
 #[derive(Debug)]
@@ -125,7 +125,7 @@ impl Room {
         match self.people.get_mut(&person) {
             Some(seat) => {
                 seat.gateways += 1;
-                self.move_to(person, path, changes);
+                self.set_path(person, path, changes);
             }
             None => {
                 self.people.insert(person, Seat { gateways: 1, path: Arc::clone(path) });
@@ -134,7 +134,7 @@ impl Room {
         }
     }
 
-    fn move_to(&mut self, person: u32, path: &Path, changes: &mut u64) {
+    fn set_path(&mut self, person: u32, path: &Path, changes: &mut u64) {
         if let Some(seat) = self.people.get_mut(&person).filter(|seat| seat.path != *path) {
             let before = std::mem::replace(&mut seat.path, Arc::clone(path));
             self.count(&before, false, changes);
@@ -154,7 +154,7 @@ impl Room {
 
     fn count(&mut self, path: &[u32], up: bool, changes: &mut u64) {
         *changes += 1;
-        self.changed = *changes;
+        self.version = *changes;
         for (index, organisation) in path.iter().enumerate() {
             // A path that names one organisation twice counts it once.
             if path[..index].contains(organisation) {
@@ -168,7 +168,7 @@ impl Room {
         }
     }
 
-    /// Ascending by organisation.
+    /// The counts, ascending by organisation.
     fn by_organisation(&self) -> Vec<OrganisationPeople> {
         self.by_organisation.iter().map(|(&organisation, &people)| OrganisationPeople { organisation, people }).collect()
     }

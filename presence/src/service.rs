@@ -1,4 +1,4 @@
-//! The streams of the gateways.
+//! The gRPC service: one stream a gateway, reports in, counts out.
 
 use std::{
     pin::Pin,
@@ -28,10 +28,10 @@ use tonic::{Request, Response, Status, Streaming, service::Routes};
 
 use crate::{
     Book, Options,
-    book::{Broken, StreamId, Told},
+    book::{SentCounts, StreamError, StreamId},
 };
 
-/// Counts are sent in messages of so many rooms: far below gRPC's 4 MiB.
+/// Rooms in one message of counts: far below gRPC's 4 MiB.
 const ROOMS_A_MESSAGE: usize = 256;
 const EXPIRE_EVERY: Duration = Duration::from_millis(100);
 /// A gateway's name, bytes.
@@ -78,7 +78,7 @@ impl Presence {
         Self { shared }
     }
 
-    /// Its services, for a listener or for a gateway in the same process. They ask for the roles' key, if there is one.
+    /// Its services, for a listener or for a gateway in the same process. They require the roles' key, where one is set.
     #[must_use]
     pub fn routes(&self) -> Routes {
         let key = self.shared.options.key.clone();
@@ -95,7 +95,7 @@ fn check_key(key: &str, request: Request<()>) -> Result<Request<()>, Status> {
 }
 
 impl Shared {
-    /// Milliseconds since the start: presence needs no date.
+    /// Milliseconds since the start.
     fn now_ms(&self) -> i64 {
         i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
@@ -104,10 +104,10 @@ impl Shared {
         let now_ms = self.now_ms();
         let (expired, complete, (gateways, rooms, pairs)) = {
             let mut book = self.book.lock();
-            (book.expire(now_ms), book.complete(now_ms), book.sizes())
+            (book.expire(now_ms), book.is_complete(now_ms), book.sizes())
         };
         if expired > 0 {
-            tracing::warn!(gateways = expired, "the people of gateways that are not heard any more are gone");
+            tracing::warn!(gateways = expired, "people of gateways whose streams are lost have expired");
             metrics::counter!("yitang_presence_expired_gateways_total").increment(expired as u64);
         }
         metrics::gauge!("yitang_presence_gateways").set(gateways as f64);
@@ -117,93 +117,94 @@ impl Shared {
     }
 }
 
-/// A gateway's open stream; dropping it, however that comes about, tells the book.
-struct Line {
+/// A gateway's open stream. Dropping it closes it in the book, however it ended.
+struct GatewayStream {
     shared: Arc<Shared>,
     gateway: String,
     stream: StreamId,
 }
 
-impl Drop for Line {
+impl Drop for GatewayStream {
     fn drop(&mut self) {
-        self.shared.book.lock().lost(&self.gateway, self.stream, self.shared.now_ms());
+        self.shared.book.lock().close_stream(&self.gateway, self.stream, self.shared.now_ms());
     }
 }
 
-impl Line {
+impl GatewayStream {
     fn open(shared: Arc<Shared>, hello: GatewayHello) -> Result<Self, Status> {
         if hello.gateway.is_empty() || hello.gateway.len() > NAME_MOST {
             return Err(Status::invalid_argument("a gateway needs a name of at most 128 bytes"));
         }
-        let stream = shared.book.lock().hello(&hello.gateway, hello.incarnation, hello.gateways, shared.now_ms()).map_err(broken)?;
+        let stream =
+            shared.book.lock().open_stream(&hello.gateway, hello.incarnation, hello.gateways, shared.now_ms()).map_err(to_status)?;
         tracing::info!(gateway = hello.gateway, incarnation = hello.incarnation, "a gateway reports");
         Ok(Self { shared, gateway: hello.gateway, stream })
     }
 
-    /// Takes one report. `true`: the full set is whole now.
-    fn take(&self, report: PresenceReport) -> Result<bool, Status> {
+    /// Applies one report to the book. `true`: the gateway's full set is complete now.
+    fn handle_report(&self, report: PresenceReport) -> Result<bool, Status> {
         let mut book = self.shared.book.lock();
         match report.report {
             Some(Report::Set(set)) => {
                 let last = set.last;
-                book.set(&self.gateway, self.stream, set.here, last).map_err(broken)?;
+                book.apply_set(&self.gateway, self.stream, set.here, last).map_err(to_status)?;
                 Ok(last)
             }
             Some(Report::Change(change)) => {
-                book.change(&self.gateway, self.stream, change.number, change.joined, change.left).map_err(broken)?;
+                book.apply_change(&self.gateway, self.stream, change.number, change.joined, change.left).map_err(to_status)?;
                 Ok(false)
             }
             Some(Report::Heartbeat(_)) => Ok(false),
-            Some(Report::Hello(_)) => Err(broken(Broken::OutOfTurn)),
-            // A kind that only a newer gateway knows.
+            Some(Report::Hello(_)) => Err(to_status(StreamError::OutOfTurn)),
+            // A kind of report that a newer gateway sends.
             None => Ok(false),
         }
     }
 
-    fn news(&self, told: &mut Told) -> Vec<RoomCounts> {
-        self.shared.book.lock().news(&self.gateway, self.stream, told, self.shared.now_ms())
+    fn changed_counts(&self, sent: &mut SentCounts) -> Vec<RoomCounts> {
+        self.shared.book.lock().changed_counts(&self.gateway, self.stream, sent, self.shared.now_ms())
     }
 }
 
-fn broken(broken: Broken) -> Status {
+fn to_status(error: StreamError) -> Status {
     metrics::counter!("yitang_presence_streams_broken_total").increment(1);
-    match broken {
-        Broken::TooMuch => Status::resource_exhausted(broken.to_string()),
-        Broken::Replaced | Broken::Hole { .. } | Broken::OutOfTurn => Status::failed_precondition(broken.to_string()),
+    match error {
+        StreamError::TooMuch => Status::resource_exhausted(error.to_string()),
+        StreamError::Replaced | StreamError::Hole { .. } | StreamError::OutOfTurn => Status::failed_precondition(error.to_string()),
     }
 }
 
 type Counts = mpsc::Sender<Result<PresenceCounts, Status>>;
 
 /// Reads reports and sends counts until either side ends.
-async fn serve(line: Line, mut reports: Streaming<PresenceReport>, counts: Counts) -> Result<(), Status> {
-    let options = line.shared.options.clone();
+async fn serve(stream: GatewayStream, mut reports: Streaming<PresenceReport>, counts: Counts) -> Result<(), Status> {
+    let options = stream.shared.options.clone();
     let silence = Duration::from_millis(options.silence_ms);
     let set_by = tokio::time::Instant::now() + Duration::from_millis(options.set_ms);
     let mut ticks = interval(Duration::from_millis(options.counts_ms.max(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut whole, mut told) = (false, Told::default());
-    let mut heard = tokio::time::Instant::now();
+    let (mut whole, mut sent) = (false, SentCounts::default());
+    let mut last_report = tokio::time::Instant::now();
     loop {
         tokio::select! {
             report = reports.next() => {
                 let Some(report) = report else { return Ok(()) };
-                heard = tokio::time::Instant::now();
-                if line.take(report?)? {
+                last_report = tokio::time::Instant::now();
+                if stream.handle_report(report?)? {
                     whole = true;
-                    // The first counts go at once.
+                    // The first counts are sent at once.
                     ticks.reset_immediately();
                 }
             }
             _ = ticks.tick(), if whole => {
-                for rooms in line.news(&mut told).chunks(ROOMS_A_MESSAGE) {
+                for rooms in stream.changed_counts(&mut sent).chunks(ROOMS_A_MESSAGE) {
                     let sending = counts.send(Ok(PresenceCounts { rooms: rooms.to_vec() }));
                     if timeout(silence, sending).await.is_err() {
                         return Err(Status::aborted("the counts are not being read"));
                     }
                 }
             }
-            () = tokio::time::sleep_until(heard + silence) => return Err(Status::deadline_exceeded("nothing was heard")),
+            () = tokio::time::sleep_until(last_report + silence) => return Err(Status::deadline_exceeded("no report came in time")),
             () = tokio::time::sleep_until(set_by), if !whole => return Err(Status::deadline_exceeded("the full set did not come in time")),
             () = counts.closed() => return Ok(()),
         }
@@ -217,23 +218,23 @@ impl PresenceService for Presence {
     async fn report(&self, request: Request<Streaming<PresenceReport>>) -> Result<Response<Self::ReportStream>, Status> {
         let shared = Arc::clone(&self.shared);
         let mut reports = request.into_inner();
-        // The answer's head goes out before the first report is read: a client may wait for it before it speaks.
+        // The response headers go out before the first report is read, for a client may wait for them before it sends.
         let (sender, receiver) = mpsc::channel(shared.options.waiting_most.max(1));
         tokio::spawn(async move {
             let first = Duration::from_millis(shared.options.silence_ms);
             let ended = match timeout(first, reports.next()).await {
-                Ok(Some(Ok(PresenceReport { report: Some(Report::Hello(hello)) }))) => match Line::open(shared, hello) {
-                    Ok(line) => serve(line, reports, sender.clone()).await,
+                Ok(Some(Ok(PresenceReport { report: Some(Report::Hello(hello)) }))) => match GatewayStream::open(shared, hello) {
+                    Ok(stream) => serve(stream, reports, sender.clone()).await,
                     Err(status) => Err(status),
                 },
                 Ok(Some(Err(status))) => Err(status),
                 Ok(None) => Ok(()),
-                Ok(Some(Ok(_))) => Err(broken(Broken::OutOfTurn)),
-                Err(_) => Err(Status::deadline_exceeded("nothing was heard")),
+                Ok(Some(Ok(_))) => Err(to_status(StreamError::OutOfTurn)),
+                Err(_) => Err(Status::deadline_exceeded("no report came in time")),
             };
             if let Err(status) = ended {
                 tracing::info!(%status, "a gateway's stream ended");
-                // When nobody reads any more there is nobody to tell.
+                // Without a reader the status goes nowhere.
                 let _ = sender.try_send(Err(status));
             }
         });

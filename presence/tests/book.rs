@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use presence::{Book, Broken, Options, StreamId, Told};
+use presence::{Book, Options, SentCounts, StreamError, StreamId};
 use proptest::prelude::*;
 use proto::internal::v1::{Gone, Here, RoomCounts};
 
@@ -24,8 +24,8 @@ fn book() -> Book {
 
 /// Opens a stream and sends a full set.
 fn report(book: &mut Book, gateway: &str, incarnation: u64, people: &[Here], now_ms: i64) -> StreamId {
-    let stream = book.hello(gateway, incarnation, 0, now_ms).unwrap();
-    book.set(gateway, stream, people.to_vec(), true).unwrap();
+    let stream = book.open_stream(gateway, incarnation, 0, now_ms).unwrap();
+    book.apply_set(gateway, stream, people.to_vec(), true).unwrap();
     stream
 }
 
@@ -50,84 +50,84 @@ fn presence_two_devices_count_once() {
     let a = report(&mut book, "a", 1, &[here(ROOM, 1, &[90, 1])], 10_000);
     let b = report(&mut book, "b", 1, &[here(ROOM, 1, &[90, 1]), here(ROOM, 1, &[90, 1])], 10_000);
     assert_eq!(book.counts(ROOM, 10_000).people, 1);
-    book.change("a", a, 1, vec![], vec![gone(ROOM, 1)]).unwrap();
+    book.apply_change("a", a, 1, vec![], vec![gone(ROOM, 1)]).unwrap();
     assert_eq!(organisations(&book.counts(ROOM, 10_000)), [(1, 1), (90, 1)]);
-    book.change("b", b, 1, vec![], vec![gone(ROOM, 1), gone(ROOM, 1)]).unwrap();
+    book.apply_change("b", b, 1, vec![], vec![gone(ROOM, 1), gone(ROOM, 1)]).unwrap();
     assert_eq!(book.counts(ROOM, 10_000).people, 0);
 }
 
 #[test]
 fn presence_a_restart_is_marked_incomplete_until_every_known_gateway_has_reported() {
     let mut book = Book::new(Options { start_grace_ms: 2_500, ..Options::default() }, 0);
-    assert!(!book.complete(100), "nobody has come yet, which does not mean that nobody is here");
+    assert!(!book.is_complete(100), "nobody has come yet, which does not mean that nobody is here");
     let a = report(&mut book, "a", 1, &[here(ROOM, 1, &[1])], 100);
     assert!(!book.counts(ROOM, 200).complete, "others may come within the grace");
-    let b = book.hello("b", 1, 0, 300).unwrap();
+    let b = book.open_stream("b", 1, 0, 300).unwrap();
     assert!(!book.counts(ROOM, 3_000).complete, "b is known and has not sent its full set");
-    book.set("b", b, vec![here(ROOM, 2, &[1])], false).unwrap();
+    book.apply_set("b", b, vec![here(ROOM, 2, &[1])], false).unwrap();
     assert_eq!(book.counts(ROOM, 3_000).people, 1, "half a set does not count");
-    book.set("b", b, vec![here(ROOM, 3, &[1])], true).unwrap();
+    book.apply_set("b", b, vec![here(ROOM, 3, &[1])], true).unwrap();
     assert_eq!((book.counts(ROOM, 3_000).people, book.counts(ROOM, 3_000).complete), (3, true));
-    book.lost("a", a, 4_000);
-    assert!(!book.complete(4_100));
+    book.close_stream("a", a, 4_000);
+    assert!(!book.is_complete(4_100));
     assert_eq!(book.counts(ROOM, 4_100).people, 3, "it may only be the line");
     assert_eq!(book.expire(6_000), 1);
-    assert_eq!((book.counts(ROOM, 6_000).people, book.complete(6_000)), (2, true));
+    assert_eq!((book.counts(ROOM, 6_000).people, book.is_complete(6_000)), (2, true));
 }
 
 #[test]
 fn where_the_number_of_gateways_is_known_the_grace_ends_when_all_have_come() {
     let mut book = Book::new(Options::default(), 0);
-    let a = book.hello("a", 1, 2, 10).unwrap();
-    book.set("a", a, vec![], true).unwrap();
-    assert!(!book.complete(20));
-    let b = book.hello("b", 1, 2, 30).unwrap();
-    book.set("b", b, vec![], true).unwrap();
-    assert!(book.complete(40));
+    let a = book.open_stream("a", 1, 2, 10).unwrap();
+    book.apply_set("a", a, vec![], true).unwrap();
+    assert!(!book.is_complete(20));
+    let b = book.open_stream("b", 1, 2, 30).unwrap();
+    book.apply_set("b", b, vec![], true).unwrap();
+    assert!(book.is_complete(40));
 }
 
 #[test]
 fn a_gateway_that_was_started_again_replaces_itself() {
     let mut book = book();
     report(&mut book, "a", 1, &[here(ROOM, 1, &[1]), here(ROOM, 2, &[1])], 10_000);
-    let again = book.hello("a", 2, 0, 11_000).unwrap();
+    let again = book.open_stream("a", 2, 0, 11_000).unwrap();
     assert_eq!(book.counts(ROOM, 11_000).people, 2, "no dip to zero");
-    book.set("a", again, vec![here(ROOM, 2, &[1])], true).unwrap();
+    book.apply_set("a", again, vec![here(ROOM, 2, &[1])], true).unwrap();
     assert_eq!(book.counts(ROOM, 11_000).people, 1);
     // A third one that never sends its set: the dead one's people go after the grace, and the counts stay incomplete.
-    book.hello("a", 3, 0, 12_000).unwrap();
+    book.open_stream("a", 3, 0, 12_000).unwrap();
     book.expire(13_999);
     assert_eq!(book.counts(ROOM, 13_999).people, 1);
     book.expire(14_000);
-    assert_eq!((book.counts(ROOM, 14_000).people, book.complete(14_000)), (0, false));
+    assert_eq!((book.counts(ROOM, 14_000).people, book.is_complete(14_000)), (0, false));
 }
 
 #[test]
 fn a_line_that_comes_back_within_the_grace_changes_no_count() {
     let mut book = book();
     let first = report(&mut book, "a", 1, &[here(ROOM, 1, &[1])], 10_000);
-    book.lost("a", first, 11_000);
-    let second = book.hello("a", 1, 0, 12_000).unwrap();
+    book.close_stream("a", first, 11_000);
+    let second = book.open_stream("a", 1, 0, 12_000).unwrap();
     assert_eq!(book.expire(12_500), 0);
     assert_eq!(book.counts(ROOM, 12_500).people, 1);
-    book.set("a", second, vec![here(ROOM, 1, &[1])], true).unwrap();
-    book.lost("a", first, 12_600);
+    book.apply_set("a", second, vec![here(ROOM, 1, &[1])], true).unwrap();
+    book.close_stream("a", first, 12_600);
     assert_eq!(book.expire(60_000), 0, "what an old stream says does not count");
-    assert!(book.complete(60_000));
+    assert!(book.is_complete(60_000));
 }
 
 #[test]
 fn a_hole_in_the_changes_breaks_the_stream() {
     let mut book = book();
-    let stream = book.hello("a", 1, 0, 10_000).unwrap();
-    assert_eq!(book.change("a", stream, 1, vec![], vec![]), Err(Broken::OutOfTurn));
-    book.set("a", stream, vec![], true).unwrap();
-    assert_eq!(book.set("a", stream, vec![], true), Err(Broken::OutOfTurn));
-    book.change("a", stream, 1, vec![here(ROOM, 1, &[1])], vec![]).unwrap();
-    assert_eq!(book.change("a", stream, 3, vec![], vec![]), Err(Broken::Hole { wanted: 2, got: 3 }));
-    let later = book.hello("a", 1, 0, 10_000).unwrap();
-    assert_eq!(book.change("a", stream, 2, vec![], vec![]), Err(Broken::Replaced));
-    book.set("a", later, vec![], true).unwrap();
+    let stream = book.open_stream("a", 1, 0, 10_000).unwrap();
+    assert_eq!(book.apply_change("a", stream, 1, vec![], vec![]), Err(StreamError::OutOfTurn));
+    book.apply_set("a", stream, vec![], true).unwrap();
+    assert_eq!(book.apply_set("a", stream, vec![], true), Err(StreamError::OutOfTurn));
+    book.apply_change("a", stream, 1, vec![here(ROOM, 1, &[1])], vec![]).unwrap();
+    assert_eq!(book.apply_change("a", stream, 3, vec![], vec![]), Err(StreamError::Hole { wanted: 2, got: 3 }));
+    let later = book.open_stream("a", 1, 0, 10_000).unwrap();
+    assert_eq!(book.apply_change("a", stream, 2, vec![], vec![]), Err(StreamError::Replaced));
+    book.apply_set("a", later, vec![], true).unwrap();
     assert_eq!(book.counts(ROOM, 10_000).people, 0);
 }
 
@@ -135,41 +135,41 @@ fn a_hole_in_the_changes_breaks_the_stream() {
 fn what_one_gateway_may_report_is_bounded() {
     let mut book = Book::new(Options { here_most: 2, gateways_most: 1, ..Options::default() }, 0);
     let stream = report(&mut book, "a", 1, &[here(ROOM, 1, &[1]), here(ROOM, 2, &[1])], 0);
-    assert_eq!(book.change("a", stream, 1, vec![here(ROOM, 3, &[1])], vec![]), Err(Broken::TooMuch));
-    let stream = book.hello("a", 1, 0, 0).unwrap();
+    assert_eq!(book.apply_change("a", stream, 1, vec![here(ROOM, 3, &[1])], vec![]), Err(StreamError::TooMuch));
+    let stream = book.open_stream("a", 1, 0, 0).unwrap();
     let three = (1..=3).map(|person| here(ROOM, person, &[1])).collect();
-    assert_eq!(book.set("a", stream, three, true), Err(Broken::TooMuch));
-    assert_eq!(book.hello("b", 1, 0, 0), Err(Broken::TooMuch));
+    assert_eq!(book.apply_set("a", stream, three, true), Err(StreamError::TooMuch));
+    assert_eq!(book.open_stream("b", 1, 0, 0), Err(StreamError::TooMuch));
 }
 
 #[test]
-fn a_gateway_is_told_only_what_changed_in_its_own_rooms() {
+fn a_gateway_is_sent_only_what_changed_in_its_own_rooms() {
     let mut book = book();
     let a = report(&mut book, "a", 1, &[here(ROOM, 1, &[1])], 10_000);
     let b = report(&mut book, "b", 1, &[here("b's", 2, &[1])], 10_000);
-    let (mut told_a, mut told_b) = (Told::default(), Told::default());
+    let (mut sent_a, mut sent_b) = (SentCounts::default(), SentCounts::default());
     let rooms = |news: Vec<RoomCounts>| news.into_iter().map(|counts| (counts.conversation, counts.people)).collect::<Vec<_>>();
-    assert_eq!(rooms(book.news("a", a, &mut told_a, 10_000)), [(ROOM.to_owned(), 1)]);
-    assert_eq!(rooms(book.news("a", a, &mut told_a, 11_000)), []);
-    book.change("b", b, 1, vec![here(ROOM, 2, &[1])], vec![]).unwrap();
-    assert_eq!(rooms(book.news("a", a, &mut told_a, 12_000)), [(ROOM.to_owned(), 2)]);
-    assert_eq!(book.news("b", b, &mut told_b, 12_000).len(), 2);
-    // b loses its own interest and has it again before the next counts: it is told, though nothing changed in sum.
-    book.change("b", b, 2, vec![here(ROOM, 1, &[1])], vec![gone(ROOM, 2)]).unwrap();
-    let _ = book.news("b", b, &mut told_b, 13_000);
-    book.change("b", b, 3, vec![], vec![gone(ROOM, 1)]).unwrap();
-    book.change("b", b, 4, vec![here(ROOM, 1, &[1])], vec![]).unwrap();
-    assert_eq!(rooms(book.news("b", b, &mut told_b, 14_000)), [(ROOM.to_owned(), 1)]);
-    // Everything is told again when the counts are not complete any more.
-    book.lost("a", a, 15_000);
-    assert_eq!(book.news("b", b, &mut told_b, 15_000).len(), 2);
+    assert_eq!(rooms(book.changed_counts("a", a, &mut sent_a, 10_000)), [(ROOM.to_owned(), 1)]);
+    assert_eq!(rooms(book.changed_counts("a", a, &mut sent_a, 11_000)), []);
+    book.apply_change("b", b, 1, vec![here(ROOM, 2, &[1])], vec![]).unwrap();
+    assert_eq!(rooms(book.changed_counts("a", a, &mut sent_a, 12_000)), [(ROOM.to_owned(), 2)]);
+    assert_eq!(book.changed_counts("b", b, &mut sent_b, 12_000).len(), 2);
+    // b loses its own interest and has it again before the next counts: its counts are sent, though nothing changed in sum.
+    book.apply_change("b", b, 2, vec![here(ROOM, 1, &[1])], vec![gone(ROOM, 2)]).unwrap();
+    let _ = book.changed_counts("b", b, &mut sent_b, 13_000);
+    book.apply_change("b", b, 3, vec![], vec![gone(ROOM, 1)]).unwrap();
+    book.apply_change("b", b, 4, vec![here(ROOM, 1, &[1])], vec![]).unwrap();
+    assert_eq!(rooms(book.changed_counts("b", b, &mut sent_b, 14_000)), [(ROOM.to_owned(), 1)]);
+    // Everything is sent again when the counts are not complete any more.
+    book.close_stream("a", a, 15_000);
+    assert_eq!(book.changed_counts("b", b, &mut sent_b, 15_000).len(), 2);
 }
 
 #[test]
 fn a_person_who_moves_to_another_organisation_is_counted_there() {
     let mut book = book();
     let a = report(&mut book, "a", 1, &[here(ROOM, 1, &[90, 1])], 10_000);
-    book.change("a", a, 1, vec![here(ROOM, 1, &[91, 1])], vec![]).unwrap();
+    book.apply_change("a", a, 1, vec![here(ROOM, 1, &[91, 1])], vec![]).unwrap();
     assert_eq!(organisations(&book.counts(ROOM, 10_000)), [(1, 1), (91, 1)]);
 }
 
@@ -210,29 +210,29 @@ proptest! {
         let mut incarnations = [0_u64; 2];
         let mut numbers = [0_u64; 2];
         let mut streams = [0, 1].map(|n| report(&mut book, names[n], 0, &[], 0));
-        let mut told = [Told::default(), Told::default()];
+        let mut sent = [SentCounts::default(), SentCounts::default()];
         let mut heard: [HashMap<String, RoomCounts>; 2] = Default::default();
         for step in steps {
             match step {
                 Step::Join(n, room, person) => {
                     numbers[n] += 1;
-                    book.change(names[n], streams[n], numbers[n], vec![here(&room.to_string(), person.into(), &path_of(person))], vec![]).unwrap();
+                    book.apply_change(names[n], streams[n], numbers[n], vec![here(&room.to_string(), person.into(), &path_of(person))], vec![]).unwrap();
                     truth[n].insert((room, person));
                 }
                 Step::Leave(n, room, person) => {
                     numbers[n] += 1;
-                    book.change(names[n], streams[n], numbers[n], vec![], vec![gone(&room.to_string(), person.into())]).unwrap();
+                    book.apply_change(names[n], streams[n], numbers[n], vec![], vec![gone(&room.to_string(), person.into())]).unwrap();
                     truth[n].remove(&(room, person));
                 }
                 Step::Reconnect(n) | Step::Restart(n) => {
-                    book.lost(names[n], streams[n], now_ms);
+                    book.close_stream(names[n], streams[n], now_ms);
                     if matches!(step, Step::Restart(_)) {
                         truth[n].clear();
                         incarnations[n] += 1;
                     }
                     let set: Vec<Here> = truth[n].iter().map(|(room, person)| here(&room.to_string(), (*person).into(), &path_of(*person))).collect();
                     streams[n] = report(&mut book, names[n], incarnations[n], &set, now_ms);
-                    (numbers[n], told[n], heard[n]) = (0, Told::default(), HashMap::new());
+                    (numbers[n], sent[n], heard[n]) = (0, SentCounts::default(), HashMap::new());
                 }
                 Step::Wait(ms) => {
                     now_ms += ms;
@@ -253,7 +253,7 @@ proptest! {
                 prop_assert!(counts.complete);
             }
             for n in [0, 1] {
-                for counts in book.news(names[n], streams[n], &mut told[n], now_ms) {
+                for counts in book.changed_counts(names[n], streams[n], &mut sent[n], now_ms) {
                     heard[n].insert(counts.conversation.clone(), counts);
                 }
                 for room in truth[n].iter().map(|(room, _)| room.to_string()) {

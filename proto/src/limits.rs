@@ -14,8 +14,16 @@ pub const PAGE_EVENTS_DEFAULT: u32 = 50;
 pub const TAIL_EVENTS: u32 = 100;
 /// Conversations that one socket follows, and positions in one resume.
 pub const SUBSCRIPTIONS: usize = 300;
-/// The reason of a recall or hide, bytes.
+/// The reason of a recall, hide or unhide, bytes.
 pub const REASON_BYTES: usize = 1024;
+/// The question of a poll, characters.
+pub const POLL_QUESTION_CHARS: usize = 200;
+/// Options of a poll.
+pub const POLL_OPTIONS: std::ops::RangeInclusive<usize> = 2..=10;
+/// One option of a poll, characters.
+pub const POLL_OPTION_CHARS: usize = 80;
+/// The value of a mark, bytes.
+pub const MARK_VALUE_BYTES: usize = 64;
 /// A title, characters.
 pub const TITLE_CHARS: usize = 200;
 /// A consultation's description, bytes.

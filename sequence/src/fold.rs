@@ -1,70 +1,111 @@
-//! The one fold: what an edit, a recall or a hide makes of the events before it. Pages from the store and rings in the
-//! gateways both hold folded events, so that nobody who comes later is sent what was taken back.
+//! The one fold: what later events make of the events before them. Pages from the store and rings in the gateways both hold
+//! folded events, so that nobody who comes later is sent what was taken back.
 
 use std::collections::HashMap;
 
-use proto::v1::{Event, Tombstone, event::Kind, tombstone::Why};
+use proto::v1::{Comment, Event, Tombstone, tombstone::Why};
 
-/// seq of the comment that an edit, recall or hide is about.
+use crate::{
+    kinds::{self, Rewrite, comment_in_mut},
+    marks::fold_mark,
+};
+
+/// seq of the event that an event acts on: changes its text or leaves a mark on it.
 #[must_use]
 pub fn target_of(event: &Event) -> Option<u64> {
-    match event.kind.as_ref()? {
-        Kind::Edit(edit) => Some(edit.target),
-        Kind::Recall(recall) => Some(recall.target),
-        Kind::Hide(hide) => Some(hide.target),
-        _ => None,
-    }
+    let target = event.kind.as_ref().and_then(|kind| kinds::as_kind(kind).target());
+    // A kind that this program does not know yet still tells what it leaves.
+    target.or(event.leaves.as_ref().map(|set| set.target))
 }
 
-/// Lets `later` act on `event`; says whether that changed it. Acting twice is acting once, and the order of several
-/// `later` events does not matter.
+/// How an event changes the text of its target.
+fn rewrite_of(event: &Event) -> Option<Rewrite<'_>> {
+    kinds::as_kind(event.kind.as_ref()?).rewrite()
+}
+
+/// Whether an event changes the text of its target, which pages and rings then must not show any more as it was.
+#[must_use]
+pub fn rewrites(event: &Event) -> bool {
+    rewrite_of(event).is_some()
+}
+
+/// Lets `later` act on `event`; says whether that changed it. Acting twice is acting once. Several events act in the order of their
+/// seqs; where they come in another order, let all those that rewrite act once more, as [`crate::Timeline`] does.
 pub fn fold_event(event: &mut Event, later: &Event) -> bool {
-    let Some(target) = target_of(later) else { return false };
-    let is_target = event.seq == target;
-    match &mut event.kind {
-        Some(Kind::Comment(comment)) if is_target => match &later.kind {
-            Some(Kind::Edit(edit)) if comment.gone.is_none() && edit.version > comment.version && !edit.text.is_empty() => {
-                comment.version = edit.version;
-                comment.text.clone_from(&edit.text);
-                true
-            }
-            Some(Kind::Recall(recall)) => entomb(comment, Why::Recalled, later, &recall.reason),
-            Some(Kind::Hide(hide)) => entomb(comment, Why::Hidden, later, &hide.reason),
-            _ => false,
-        },
-        // An edit that was itself replaced, or whose comment was taken away, keeps its place but not its words.
-        Some(Kind::Edit(earlier)) if earlier.target == target && event.seq != later.seq && !earlier.text.is_empty() => {
-            let replaced = match &later.kind {
-                Some(Kind::Edit(edit)) => edit.version > earlier.version,
-                _ => true,
-            };
-            if replaced {
-                earlier.text.clear();
-            }
-            replaced
-        }
-        _ => false,
-    }
+    let marked = fold_mark(event, later);
+    fold_text(event, later) || marked
 }
 
-/// Takes the comment away; of several reasons the earliest event's stands (recalled beats hidden, should they ever tie).
-fn entomb(comment: &mut proto::v1::Comment, why: Why, later: &Event, reason: &str) -> bool {
-    let stone = Tombstone { why: why.into(), by: later.author, reason: reason.to_owned() };
-    let stands = match &comment.gone {
-        None => true,
-        Some(old) => stone.why == i32::from(Why::Recalled) && old.why == i32::from(Why::Hidden),
+/// The part of [`fold_event`] that is about texts.
+pub(crate) fn fold_text(event: &mut Event, later: &Event) -> bool {
+    let (Some(target), Some(rewrite)) = (target_of(later), rewrite_of(later)) else { return false };
+    if event.seq == target {
+        return comment_in_mut(event).is_some_and(|comment| rewrite_comment(comment, later, rewrite));
+    }
+    // An earlier event about the same comment whose text was itself replaced, or taken away, keeps its place but not its words.
+    if event.seq == later.seq || target_of(event) != Some(target) {
+        return false;
+    }
+    let dropped = match (rewrite_of(event), rewrite) {
+        (Some(Rewrite::Text { version: old, .. } | Rewrite::Restored { version: old, .. }), Rewrite::Text { version, .. }) => version > old,
+        (_, Rewrite::Gone { why: Why::Recalled, .. }) => true,
+        // What was said after it was given back is not what was hidden before.
+        (_, Rewrite::Gone { .. } | Rewrite::Restored { .. }) => later.seq > event.seq,
+        (_, Rewrite::Text { .. }) => false,
     };
-    if stands {
-        comment.gone = Some(stone);
-        // Nothing of what it was is left, its number of edits included: so no order of events can show.
-        comment.text.clear();
-        comment.version = 0;
-    }
-    stands
+    dropped && event.kind.as_mut().is_some_and(|kind| kinds::as_kind_mut(kind).clear_text())
 }
 
-/// Folds a page: lets every event of `changes` act on every event of `events`. `changes` are all edits, recalls and
-/// hides of the log whose target stands in the page or is the target of one that stands in the page.
+fn rewrite_comment(comment: &mut Comment, later: &Event, rewrite: Rewrite<'_>) -> bool {
+    match rewrite {
+        Rewrite::Text { version, text } => version > comment.version && show(comment, version, text),
+        Rewrite::Restored { version, text } => {
+            let newest = later.seq > comment.restored;
+            comment.restored = comment.restored.max(later.seq);
+            let shown = (comment.gone.is_some() || version > comment.version) && show(comment, version, text);
+            shown || newest
+        }
+        Rewrite::Gone { why, reason } => {
+            if !stands_over(why, later.seq, comment) {
+                return false;
+            }
+            comment.gone = Some(Tombstone { why: why.into(), by: later.author, reason: reason.to_owned(), seq: later.seq });
+            // Nothing of what it was is left, its number of edits included: so no order of events can show.
+            comment.text.clear();
+            comment.version = 0;
+            true
+        }
+    }
+}
+
+/// Shows a text, unless it is not there (it was dropped) or must not be shown. What was hidden is shown again with the first text
+/// that comes once it is known to be given back.
+fn show(comment: &mut Comment, version: u32, text: &str) -> bool {
+    let hidden = comment.gone.as_ref().is_some_and(|stone| stone.why() == Why::Recalled || stone.seq >= comment.restored);
+    if hidden || text.is_empty() {
+        return false;
+    }
+    comment.gone = None;
+    comment.version = version;
+    text.clone_into(&mut comment.text);
+    true
+}
+
+/// Whether a recall or hide at `seq` is the one that the comment must name. A recall is for good, and the first of several counts;
+/// of hides the newest counts, unless the comment was given back after it. A stone without a seq is older than any of now.
+fn stands_over(why: Why, seq: u64, comment: &Comment) -> bool {
+    let recalled = why == Why::Recalled;
+    match &comment.gone {
+        Some(stone) if stone.why() == Why::Recalled => recalled && (stone.seq == 0 || seq < stone.seq),
+        _ if recalled => true,
+        Some(stone) => seq > stone.seq && seq > comment.restored,
+        None => seq > comment.restored,
+    }
+}
+
+/// Folds a page: lets every event of `changes`, in whatever order they stand, act on every event of `events`. `changes` are all
+/// events that rewrite a target which stands in the page or is the target of one that stands in the page. Where the caller has summed
+/// up the marks already, those that leave one may be among them: what is counted is not counted again.
 pub fn fold_page(events: &mut [Event], changes: &[Event]) {
     let mut by_target: HashMap<u64, Vec<&Event>> = HashMap::new();
     for change in changes {
@@ -72,6 +113,7 @@ pub fn fold_page(events: &mut [Event], changes: &[Event]) {
             by_target.entry(target).or_default().push(change);
         }
     }
+    by_target.values_mut().for_each(|changes| changes.sort_by_key(|change| change.seq));
     for event in events {
         let subject = target_of(event).unwrap_or(event.seq);
         for change in by_target.get(&subject).into_iter().flatten() {
@@ -81,13 +123,12 @@ pub fn fold_page(events: &mut [Event], changes: &[Event]) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use proptest::prelude::*;
-    use proto::v1::{Comment, Edit, Hide, Recall};
+mod tests {
+    use proto::v1::{Comment, Edit, Hide, Recall, Unhide, event::Kind};
 
     use super::*;
 
-    pub(crate) fn comment(seq: u64, text: &str) -> Event {
+    fn comment(seq: u64, text: &str) -> Event {
         Event {
             seq,
             mseq: seq,
@@ -96,13 +137,13 @@ pub(crate) mod tests {
             ..Event::default()
         }
     }
-    pub(crate) fn edit(seq: u64, target: u64, version: u32, text: &str) -> Event {
+    fn edit(seq: u64, target: u64, version: u32, text: &str) -> Event {
         Event { seq, author: 7, kind: Some(Kind::Edit(Edit { target, version, text: text.to_owned() })), ..Event::default() }
     }
-    pub(crate) fn recall(seq: u64, target: u64) -> Event {
+    fn recall(seq: u64, target: u64) -> Event {
         Event { seq, author: 7, kind: Some(Kind::Recall(Recall { target, reason: String::new() })), ..Event::default() }
     }
-    pub(crate) fn hide(seq: u64, target: u64) -> Event {
+    fn hide(seq: u64, target: u64) -> Event {
         Event { seq, author: 9, kind: Some(Kind::Hide(Hide { target, reason: "rude".into() })), ..Event::default() }
     }
 
@@ -121,39 +162,96 @@ pub(crate) mod tests {
         );
     }
 
-    proptest! {
-        /// A ring folds as events come; a page folds all at once. Both must show the same.
-        #[test]
-        fn ring_and_page_obey_one_fold(kinds in prop::collection::vec((0_u8..4, 1_u64..6), 1..40)) {
-            let mut log = Vec::new();
-            let mut versions = [0_u32; 8];
-            for (index, (kind, target)) in kinds.into_iter().enumerate() {
-                let seq = index as u64 + 1;
-                log.push(match kind {
-                    _ if seq <= 5 => comment(seq, &format!("text {seq}")),
-                    0 => comment(seq, &format!("text {seq}")),
-                    1 => {
-                        versions[target as usize] += 1;
-                        edit(seq, target, versions[target as usize], &format!("edit {seq}"))
-                    }
-                    2 => recall(seq, target),
-                    _ => hide(seq, target),
-                });
+    fn unhide(seq: u64, target: u64, version: u32, text: &str) -> Event {
+        let kind = Kind::Unhide(Unhide { target, version, text: text.to_owned(), reason: String::new() });
+        Event { seq, author: 9, kind: Some(kind), ..Event::default() }
+    }
+
+    /// What is shown of comment 1 after these: its text, or the seq of what took it away.
+    fn shown(events: &[&Event]) -> Result<(String, u32), (i32, u64)> {
+        let mut first = comment(1, "first");
+        for later in events {
+            let before = first.clone();
+            assert_eq!(fold_event(&mut first, later), first != before, "{later:?}");
+            let once = first.clone();
+            assert!(!fold_event(&mut first, later) && first == once, "acting twice is acting once: {later:?}");
+        }
+        let Some(Kind::Comment(comment)) = first.kind else { panic!("no comment") };
+        match comment.gone {
+            None => Ok((comment.text, comment.version)),
+            Some(stone) => {
+                assert!(comment.text.is_empty() && comment.version == 0, "words under a stone");
+                Err((stone.why, stone.seq))
             }
-            let mut ring: Vec<Event> = Vec::new();
-            for event in &log {
-                let mut newcomer = event.clone();
-                for earlier in &mut ring {
-                    fold_event(earlier, event);
-                }
-                for earlier in &log[..(event.seq as usize - 1)] {
-                    fold_event(&mut newcomer, earlier);
-                }
-                ring.push(newcomer);
-            }
-            let mut page = log.clone();
-            fold_page(&mut page, &log);
-            prop_assert_eq!(ring, page);
+        }
+    }
+
+    #[test]
+    fn what_is_given_back_stands_until_it_is_taken_away_again() {
+        let (recalled, hidden) = (i32::from(Why::Recalled), i32::from(Why::Hidden));
+        let text = |text: &str, version| Ok((text.to_owned(), version));
+        let (edited, hide_5, back_7, hide_8, back_9) =
+            (edit(3, 1, 1, "second"), hide(5, 1), unhide(7, 1, 1, "second"), hide(8, 1), unhide(9, 1, 1, "second"));
+        let (third, recalled_9) = (edit(10, 1, 2, "third"), recall(9, 1));
+        // The text of `back_7` as a page shows it that was read after `third`.
+        let wordless = unhide(7, 1, 1, "");
+        let table: [(&[&Event], _); 11] = [
+            (&[&edited, &hide_5], Err((hidden, 5))),
+            (&[&edited, &hide_5, &back_7], text("second", 1)),
+            (&[&back_7, &hide_5, &edited], text("second", 1)),
+            (&[&edited, &hide_5, &back_7, &hide_8], Err((hidden, 8))),
+            (&[&hide_8, &back_7, &hide_5, &edited], Err((hidden, 8))),
+            (&[&hide_5, &hide_8, &back_9, &back_7, &third], text("third", 2)),
+            (&[&hide_5, &back_7, &recalled_9], Err((recalled, 9))),
+            (&[&recalled_9, &back_7, &hide_5, &edited], Err((recalled, 9))),
+            (&[&hide_5, &wordless], Err((hidden, 5))),
+            (&[&hide_5, &wordless, &third], text("third", 2)),
+            (&[&hide_5, &third], Err((hidden, 5))),
+        ];
+        for (events, expected) in table {
+            assert_eq!(shown(events), expected, "{events:?}");
+        }
+    }
+
+    #[test]
+    fn a_stone_from_before_seqs_were_known_is_given_back_or_named_anew() {
+        let stone = |why: Why| {
+            let mut event = comment(1, "");
+            let gone = Some(Tombstone { why: why.into(), by: 9, ..Tombstone::default() });
+            event.kind = Some(Kind::Comment(Comment { gone, ..Comment::default() }));
+            event
+        };
+        let mut hidden = stone(Why::Hidden);
+        assert!(!fold_event(&mut hidden, &edit(3, 1, 1, "second")), "an edit gives nothing back");
+        assert!(fold_event(&mut hidden, &hide(5, 1)) && fold_event(&mut hidden, &unhide(7, 1, 1, "second")));
+        assert!(comment_in_mut(&mut hidden).is_some_and(|comment| comment.gone.is_none() && comment.text == "second"));
+        let mut hidden = stone(Why::Hidden);
+        assert!(fold_event(&mut hidden, &unhide(7, 1, 0, "first")) && !fold_event(&mut hidden, &hide(5, 1)));
+        let mut recalled = stone(Why::Recalled);
+        fold_event(&mut recalled, &unhide(7, 1, 0, "first"));
+        assert!(comment_in_mut(&mut recalled).is_some_and(|comment| comment.gone.is_some() && comment.text.is_empty()));
+    }
+
+    #[test]
+    fn words_are_dropped_where_they_were_replaced_or_taken_away_later() {
+        let table = [
+            (edit(3, 1, 1, "words"), edit(4, 1, 2, "newer"), true),
+            (edit(4, 1, 2, "words"), edit(3, 1, 1, "older"), false),
+            (edit(3, 1, 1, "words"), hide(5, 1), true),
+            (edit(9, 1, 2, "words"), hide(5, 1), false),
+            (edit(9, 1, 2, "words"), unhide(7, 1, 1, "older"), false),
+            (edit(9, 1, 2, "words"), recall(10, 1), true),
+            (unhide(7, 1, 1, "words"), edit(9, 1, 2, "newer"), true),
+            (unhide(7, 1, 1, "words"), edit(3, 1, 1, "the same"), false),
+            (unhide(7, 1, 1, "words"), hide(5, 1), false),
+            (unhide(7, 1, 1, "words"), hide(8, 1), true),
+            (unhide(7, 1, 1, "words"), unhide(9, 1, 1, "again"), true),
+            (unhide(7, 1, 1, "words"), recall(8, 1), true),
+            (unhide(7, 1, 1, "words"), hide(8, 2), false),
+        ];
+        for (mut earlier, later, dropped) in table {
+            assert_eq!(fold_event(&mut earlier, &later), dropped, "{later:?}");
+            assert_eq!(format!("{earlier:?}").contains("words"), !dropped, "{later:?}");
         }
     }
 }

@@ -9,17 +9,21 @@
 //! The format is told in the file's own `about`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-};
+mod server;
+
+use std::{collections::BTreeSet, path::PathBuf};
 
 use proto::v1::{
     Batch, Comment, ConsultationChanged, ConsultationState, ConversationCreated, ConversationKind, Edit, Event, Events, Hide,
-    MembersChanged, Page, Position, Recall, ServerFrame, Subscribed, Verdict, batch::Body, event::Kind, server_frame::Frame,
+    MembersChanged, Page, Poll, PollClosed, Position, Recall, ServerFrame, Subscribed, Unhide, Verdict, Vote, batch::Body, event::Kind,
+    post::Content, server_frame::Frame,
 };
-use sequence::{Inbox, Offer, Run, Timeline, fold_page};
+use sequence::{
+    Inbox, Offer, Run, Timeline,
+    kinds::{all, as_kind, comment_in},
+};
 use serde_json::{Value, json};
+use server::Server;
 
 const CONVERSATION: &str = "0198c0de-0000-7000-8000-000000000001";
 const EPOCH: u32 = 7;
@@ -33,7 +37,8 @@ const ABOUT: &[&str] = &[
     "  log: every event as it was appended (of the newest incarnation of the log).",
     "  frames: ServerFrames in the order they arrive. Take in every event of Subscribed.tail, Batch and Page; a seq that is held",
     "    already changes nothing; Subscribed with VERDICT_RESET: drop everything held first. GAP and holes are answered by a Page",
-    "    that stands later among the frames. An event that acts on one which is not held yet acts when that one comes.",
+    "    that stands later among the frames. An event that acts on one which is not held yet acts when that one comes. What `leaves`",
+    "    a mark adds to the target's `marks`, but for events up to their `as_of`; of several summaries that come the newest counts.",
     "  state: every event that is held at the end, by seq, folded: exactly what the server's own fold of the whole log gives.",
     "  comments: seqs of the comments that stand (not taken back), ascending.",
     "order[]: runs of consecutive seqs offered to an inbox that starts after `delivered` and may keep `most` events waiting;",
@@ -41,69 +46,73 @@ const ABOUT: &[&str] = &[
     "  (from, to: missing before the earliest run that waits) or overflow (from: everything that waited is dropped).",
 ];
 
-/// A log that is being written as the server writes one.
+/// A log that is being written by what people do, one function each.
 #[derive(Default)]
-struct Log {
-    events: Vec<Event>,
-    mseq: u64,
-    versions: BTreeMap<u64, u32>,
-    gone: BTreeSet<u64>,
-}
+struct Log(Server);
 
 impl Log {
-    fn push(&mut self, author: u32, kind: Kind) -> u64 {
-        let seq = self.events.len() as u64 + 1;
-        self.mseq += u64::from(matches!(kind, Kind::Comment(_)));
-        // Two events in one millisecond now and then.
-        let time_ms = 1_790_000_000_000 + (seq as i64 / 3) * 1_250;
-        self.events.push(Event { seq, mseq: self.mseq, time_ms, author, kind: Some(kind) });
-        seq
+    fn post(&mut self, author: u32, content: Content) -> u64 {
+        self.0.post(author, content).unwrap()
     }
 
     fn comment(&mut self, author: u32, text: &str, reply_to: u64) -> u64 {
-        self.push(author, Kind::Comment(Comment { text: text.to_owned(), reply_to, ..Comment::default() }))
+        self.post(author, Content::Comment(Comment { text: text.to_owned(), reply_to, ..Comment::default() }))
     }
 
     fn edit(&mut self, target: u64, text: &str) -> u64 {
-        let version = self.versions.entry(target).or_default();
-        *version += 1;
-        let version = *version;
-        self.push(AUTHOR, Kind::Edit(Edit { target, version, text: text.to_owned() }))
+        self.post(AUTHOR, Content::Edit(Edit { target, version: 0, text: text.to_owned() }))
     }
 
     fn recall(&mut self, target: u64, reason: &str) -> u64 {
-        self.gone.insert(target);
-        self.push(AUTHOR, Kind::Recall(Recall { target, reason: reason.to_owned() }))
+        self.post(AUTHOR, Content::Recall(Recall { target, reason: reason.to_owned() }))
     }
 
     fn hide(&mut self, target: u64, reason: &str) -> u64 {
-        self.gone.insert(target);
-        self.push(MODERATOR, Kind::Hide(Hide { target, reason: reason.to_owned() }))
+        self.post(MODERATOR, Content::Hide(Hide { target, reason: reason.to_owned() }))
+    }
+
+    fn unhide(&mut self, target: u64, reason: &str) -> u64 {
+        self.post(MODERATOR, Content::Unhide(Unhide { target, reason: reason.to_owned(), ..Unhide::default() }))
+    }
+
+    fn poll(&mut self, author: u32, question: &str, options: &[&str]) -> u64 {
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        self.post(author, Content::Poll(Poll { question: question.to_owned(), options }))
+    }
+
+    fn vote(&mut self, author: u32, target: u64, option: u32) -> u64 {
+        self.post(author, Content::Vote(Vote { target, option }))
+    }
+
+    fn close_poll(&mut self, author: u32, target: u64) -> u64 {
+        self.post(author, Content::PollClosed(PollClosed { target }))
+    }
+
+    fn record(&mut self, author: u32, kind: Kind) -> u64 {
+        self.0.record(author, kind)
     }
 
     fn changed(&mut self, author: u32, state: ConsultationState, version: u32, slow_mode_s: u32) -> u64 {
-        self.push(author, Kind::ConsultationChanged(ConsultationChanged { state: state.into(), version, slow_mode_s }))
+        let state = state.into();
+        self.record(author, Kind::ConsultationChanged(ConsultationChanged { state, version, slow_mode_s, reason: String::new() }))
     }
 
     /// `first..=last` as the server shows it when the log ends at `head`.
     fn page(&self, first: u64, last: u64, head: u64) -> Vec<Event> {
-        let standing = &self.events[..head as usize];
-        let mut events = standing[first as usize - 1..last as usize].to_vec();
-        fold_page(&mut events, standing);
-        events
+        self.0.page(first, last, head)
     }
 
     /// The same as it went out live.
     fn live(&self, first: u64, last: u64) -> Vec<Event> {
-        self.events[first as usize - 1..last as usize].to_vec()
+        self.0.events[first as usize - 1..last as usize].to_vec()
     }
 
     fn head(&self) -> u64 {
-        self.events.len() as u64
+        self.0.head()
     }
 
     fn mseq_at(&self, seq: u64) -> u64 {
-        seq.checked_sub(1).map_or(0, |index| self.events[index as usize].mseq)
+        self.0.mseq_at(seq)
     }
 }
 
@@ -216,20 +225,19 @@ fn read(frames: &[ServerFrame]) -> Vec<Event> {
 /// One case; that its state is what the server's fold gives is asserted here.
 fn case(name: &str, log: &Log, frames: Vec<ServerFrame>) -> Value {
     let held = read(&frames);
-    let mut whole = log.events.clone();
-    fold_page(&mut whole, &log.events);
+    let whole = if log.head() == 0 { Vec::new() } else { log.page(1, log.head(), log.head()) };
     let seqs: BTreeSet<u64> = held.iter().map(|event| event.seq).collect();
     let state: Vec<Event> = whole.into_iter().filter(|event| seqs.contains(&event.seq)).collect();
     assert_eq!(held, state, "{name}: a reader and the server's fold differ");
-    let stands = |event: &Event| matches!(&event.kind, Some(Kind::Comment(comment)) if comment.gone.is_none());
+    let stands = |event: &Event| comment_in(event).is_some_and(|comment| comment.gone.is_none());
     let comments: Vec<u64> = state.iter().filter(|event| stands(event)).map(|event| event.seq).collect();
-    json!({ "name": name, "log": log.events, "frames": frames, "state": state, "comments": comments })
+    json!({ "name": name, "log": log.0.events, "frames": frames, "state": state, "comments": comments })
 }
 
 /// Every kind of event, and every way in which one acts on another.
 fn everything() -> Log {
     let mut log = Log::default();
-    log.push(1, Kind::ConversationCreated(ConversationCreated { kind: ConversationKind::Consultation.into(), title: "共商共治".into() }));
+    log.record(1, Kind::ConversationCreated(ConversationCreated { kind: ConversationKind::Consultation.into(), title: "共商共治".into() }));
     log.changed(1, ConsultationState::Scheduled, 1, 0);
     log.changed(0, ConsultationState::Open, 2, 0);
     let first = log.comment(AUTHOR, "第一条：建议加强社区养老。", 0);
@@ -244,9 +252,25 @@ fn everything() -> Log {
     let fifth = log.comment(AUTHOR, "line one\nline two\ttab \"quoted\" <b>no html</b>", 0);
     log.edit(fifth, "mended");
     log.hide(fifth, "");
-    log.push(1, Kind::MembersChanged(MembersChanged { added: vec![21, 22], removed: vec![13] }));
+    log.record(1, Kind::MembersChanged(MembersChanged { added: vec![21, 22], removed: vec![13] }));
     log.changed(1, ConsultationState::Paused, 4, 30);
     log.changed(1, ConsultationState::Open, 5, 0);
+    log.unhide(fifth, "误操作");
+    let sixth = log.comment(AUTHOR, "看法一", 0);
+    log.hide(sixth, "");
+    log.unhide(sixth, "");
+    log.edit(sixth, "看法一（改）");
+    log.hide(fifth, "再次隐藏");
+    log.unhide(fifth, "");
+    log.recall(fifth, "");
+    let asked = log.poll(12, "是否同意增设助餐点？", &["同意", "不同意", "再议"]);
+    log.vote(13, asked, 0);
+    log.vote(AUTHOR, asked, 2);
+    log.vote(14, asked, 0);
+    log.vote(AUTHOR, asked, 1);
+    log.vote(14, asked, 0);
+    log.close_poll(12, asked);
+    log.poll(AUTHOR, "下次何时？", &["周三", "周五"]);
     log.comment(12, "最后一条", first);
     log.changed(0, ConsultationState::Closed, 6, 0);
     log
@@ -265,18 +289,29 @@ impl Dice {
 fn any_log(dice: &mut Dice, length: u64) -> Log {
     let mut log = Log::default();
     for _ in 0..length {
-        let comments: Vec<u64> =
-            log.events.iter().filter(|event| matches!(event.kind, Some(Kind::Comment(_)))).map(|event| event.seq).collect();
-        let standing: Vec<u64> = comments.iter().copied().filter(|seq| !log.gone.contains(seq)).collect();
-        let target = (!standing.is_empty()).then(|| standing[dice.roll(standing.len() as u64) as usize]);
+        let any = |dice: &mut Dice, seqs: &[u64]| (!seqs.is_empty()).then(|| seqs[dice.roll(seqs.len() as u64) as usize]);
+        let target = any(dice, &log.0.standing_comments());
+        let hidden = any(dice, &log.0.hidden_comments());
+        let poll = any(dice, &log.0.polls());
         let number = log.head() + 1;
-        match (dice.roll(10), target) {
-            (0..=2, Some(target)) => log.edit(target, &format!("edit {number}")),
-            (3, Some(target)) => log.recall(target, ""),
-            (4, Some(target)) => log.hide(target, "off topic"),
-            (5, _) => log.changed(1, ConsultationState::Open, number as u32, 0),
-            (6, _) => log.push(1, Kind::MembersChanged(MembersChanged { added: vec![number as u32], removed: vec![] })),
-            (_, target) => log.comment(AUTHOR, &format!("text {number}"), target.unwrap_or(0)),
+        match (dice.roll(16), target, hidden, poll) {
+            (0..=2, Some(target), ..) => log.edit(target, &format!("edit {number}")),
+            (3, Some(target), ..) => log.recall(target, ""),
+            (4 | 5, Some(target), ..) => log.hide(target, "off topic"),
+            (6 | 7, _, Some(hidden), _) => log.unhide(hidden, ""),
+            (8, ..) => log.changed(1, ConsultationState::Open, number as u32, 0),
+            (9, ..) => log.record(1, Kind::MembersChanged(MembersChanged { added: vec![number as u32], removed: vec![] })),
+            (10, .., None) => log.poll(AUTHOR, &format!("poll {number}"), &["a", "b", "c"]),
+            (10..=12, .., Some(poll)) => {
+                let vote = Content::Vote(Vote { target: poll, option: dice.roll(3) as u32 });
+                // Refused where the poll is closed.
+                log.0.post(11 + dice.roll(4) as u32, vote).unwrap_or_else(|_| log.comment(AUTHOR, &format!("text {number}"), 0))
+            }
+            (13, .., Some(poll)) if number % 3 == 0 => {
+                let end = Content::PollClosed(PollClosed { target: poll });
+                log.0.post(AUTHOR, end).unwrap_or_else(|_| log.comment(AUTHOR, &format!("text {number}"), 0))
+            }
+            (_, target, ..) => log.comment(AUTHOR, &format!("text {number}"), target.unwrap_or(0)),
         };
     }
     log
@@ -424,18 +459,10 @@ fn pretty(about: &[&str], cases: &[Value], order: &[Value]) -> String {
 #[test]
 fn the_shared_vectors_are_what_the_servers_fold_gives() {
     let (cases, order) = (cases(), order());
-    // Exhaustive, so that another kind of event does not compile until it stands in the vectors.
-    let kind = |event: &Event| match event.kind.as_ref().unwrap() {
-        Kind::Comment(_) => "comment",
-        Kind::Edit(_) => "edit",
-        Kind::Recall(_) => "recall",
-        Kind::Hide(_) => "hide",
-        Kind::ConsultationChanged(_) => "consultation changed",
-        Kind::MembersChanged(_) => "members changed",
-        Kind::ConversationCreated(_) => "conversation created",
-    };
-    let kinds: BTreeSet<&str> = everything().events.iter().map(kind).collect();
-    assert_eq!(kinds.len(), 7, "{kinds:?}");
+    // Another kind of event must stand in the vectors too.
+    let codes: BTreeSet<i64> = everything().0.events.iter().map(|event| as_kind(event.kind.as_ref().unwrap()).code()).collect();
+    let known: BTreeSet<i64> = all().iter().map(|kind| as_kind(kind).code()).collect();
+    assert_eq!(codes, known);
 
     let made = pretty(ABOUT, &cases, &order);
     let read_back: Value = serde_json::from_str(&made).unwrap();

@@ -1,4 +1,4 @@
-//! A server process that dies with the test.
+//! A server process that ends with the test.
 #![allow(unsafe_code, reason = "signals and PR_SET_PDEATHSIG have no safe way in the standard library")]
 
 use std::{
@@ -15,7 +15,7 @@ pub struct Child {
 }
 
 impl Child {
-    /// Starts it; what it says goes to its standard error only where `TESTKIT_LOG` is set.
+    /// Starts it. Its output is dropped, or with `TESTKIT_LOG` set goes to the standard error.
     ///
     /// # Panics
     /// When it cannot be started; `package` is the Debian package that it is in.
@@ -27,7 +27,7 @@ impl Child {
         Self::spawn(command, package)
     }
 
-    /// The same; what it says goes to a file.
+    /// Starts it with its output appended to a file.
     ///
     /// # Panics
     /// When it cannot be started.
@@ -62,9 +62,9 @@ impl Child {
         self.child.id()
     }
 
-    /// Sends a signal to it and all that it started, those too that made groups of their own, as PostgreSQL's do.
+    /// Sends a signal to it and all its descendants, also those in process groups of their own, as PostgreSQL's are.
     pub fn signal(&self, signal: i32) {
-        // Counted first: what has lost its parent is found no more.
+        // Listed before the signal: a process whose parent has ended cannot be found any more.
         self.signal_all(&descendants(self.child.id() as i32), signal);
     }
 
@@ -83,12 +83,12 @@ impl Child {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Kills it (-9) with all that it started, and waits until none of them is there.
+    /// Kills it (-9) with all its descendants, and waits until none of them runs.
     pub fn kill(&mut self) {
         if !self.runs() {
             return;
         }
-        // Stopped first: it starts nothing more while what it started is counted.
+        // Stopped first, so that it starts nothing while its descendants are listed.
         self.signal(libc::SIGSTOP);
         let started = descendants(self.child.id() as i32);
         self.signal_all(&started, libc::SIGKILL);
@@ -108,12 +108,12 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // A stopped process is killed all the same.
+        // SIGKILL works on a stopped process too.
         self.kill();
     }
 }
 
-/// All that a process started, and what those started.
+/// Every descendant of a process.
 fn descendants(root: i32) -> Vec<i32> {
     let parents: Vec<(i32, i32)> = std::fs::read_dir("/proc")
         .into_iter()
@@ -131,12 +131,12 @@ fn descendants(root: i32) -> Vec<i32> {
     found.split_off(1)
 }
 
-/// Whether it is there, and more than an entry that nobody has waited for.
+/// Whether a process runs; one that has ended and is not reaped does not.
 fn lives(process: i32) -> bool {
     stat(process).is_some_and(|(state, _)| state != 'Z' && state != 'X')
 }
 
-/// A process's state, and its parent.
+/// A process's state and its parent's id, from /proc.
 fn stat(process: i32) -> Option<(char, i32)> {
     let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The name stands in parentheses and may hold anything.

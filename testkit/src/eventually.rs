@@ -1,18 +1,18 @@
-//! Waiting for a thing rather than for a time.
+//! Polling until a condition holds.
 
 use std::{
     future::Future,
     time::{Duration, Instant},
 };
 
-/// Tries again and again until there is something.
+/// Calls `attempt` every 10 ms until it returns something.
 ///
 /// # Panics
-/// When there is nothing within the time, naming `what` was waited for.
+/// When it returns nothing `within` the time; the message names `what` was waited for.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(within: Duration, what: &str, mut attempt: impl FnMut() -> F) -> T {
     let started = Instant::now();
     loop {
-        // An attempt that hangs does not hang the test.
+        // Bounded too: an attempt that hangs must not hang the test.
         let left = within.saturating_sub(started.elapsed());
         match tokio::time::timeout(left, attempt()).await {
             Ok(Some(found)) => return found,

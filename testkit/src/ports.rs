@@ -1,4 +1,4 @@
-//! Ports that nobody listens on.
+//! Free ports for tests.
 
 use std::{
     fs::{self, File},
@@ -7,11 +7,11 @@ use std::{
     sync::atomic::{AtomicU16, Ordering},
 };
 
-/// Below the range that systems hand out by themselves, so that no outgoing connection takes one meanwhile.
+/// Below the range from which the kernel takes ports of outgoing connections.
 const FIRST: u16 = 15_000;
 const LAST: u16 = 31_000;
 
-/// A free port below 32,768. Nobody else who asks here gets it while this process lives, in whichever process.
+/// A free port below 32,768. No other call, in any process, returns it while this process runs.
 ///
 /// # Panics
 /// When there is none.
@@ -29,20 +29,20 @@ pub fn free_port() -> u16 {
     panic!("no free port between {FIRST} and {LAST}");
 }
 
-/// Takes a port by a lock on a file, which ends with this process however it ends: a port that is free now but that another
-/// test is about to listen on is not free.
+/// Reserves a port by a lock on a file, which the kernel drops when this process ends: a port that another test is about to
+/// listen on still looks free.
 fn reserve(port: u16) -> bool {
-    // Each user has a folder of its own, for a file of one may not be opened by another.
+    // A folder for each user, for one user may not open another's files.
     let user = std::env::var("USER").unwrap_or_default();
     let folder: PathBuf = std::env::temp_dir().join(format!("yitang-ports-{user}"));
     let _ = fs::create_dir(&folder);
     let Ok(file) = File::options().create(true).append(true).open(folder.join(port.to_string())) else {
-        // Where no lock can be had, whether somebody listens is all that is known.
+        // Without a lock, only a port that is listened on is known to be taken.
         return true;
     };
     let taken = file.try_lock().is_ok();
     if taken {
-        // Open, and so locked, until the process ends.
+        // Left open, and so locked, until the process ends.
         std::mem::forget(file);
     }
     taken

@@ -122,7 +122,7 @@ impl Postgres {
         self.child.iter().for_each(|child| child.signal(libc::SIGSTOP));
     }
 
-    /// Lets it go on.
+    /// Continues it (SIGCONT).
     pub fn cont(&self) {
         self.child.iter().for_each(|child| child.signal(libc::SIGCONT));
     }

@@ -16,7 +16,7 @@ use crate::{Child, free_port};
 pub struct Redis {
     child: Option<Child>,
     port: u16,
-    /// Where a cluster's nodes talk to each other.
+    /// The port of the cluster bus; 0 without a cluster.
     bus_port: u16,
     cluster: bool,
     folder: TempDir,
@@ -79,7 +79,7 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Its port.
+    /// The port that clients connect to.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
@@ -104,7 +104,7 @@ impl Redis {
         self.child.iter().for_each(|child| child.signal(libc::SIGSTOP));
     }
 
-    /// Lets it go on.
+    /// Continues it (SIGCONT).
     pub fn cont(&self) {
         self.child.iter().for_each(|child| child.signal(libc::SIGCONT));
     }

@@ -1,4 +1,4 @@
-//! What receipts rest on, as the database and the file system say it themselves.
+//! The durability settings that receipts depend on, as the database and the file system report them.
 
 use std::{path::Path, process::Command};
 
@@ -10,11 +10,11 @@ use crate::Postgres;
 /// Recorded beside every figure that claims that nothing was lost.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Storage {
-    /// Which database.
+    /// `PostgreSQL` or `SQLite`.
     pub database: &'static str,
-    /// Whether it syncs at all.
+    /// PostgreSQL's `fsync`; for SQLite `on`.
     pub fsync: String,
-    /// Whether a commit waits for that.
+    /// PostgreSQL's `synchronous_commit`; SQLite's `synchronous`, with its journal mode.
     pub synchronous_commit: String,
     /// The file system under it.
     pub file_system: String,
@@ -25,7 +25,7 @@ impl Storage {
     ///
     /// # Errors
     /// When it does not answer.
-    pub fn of_postgres(postgres: &Postgres) -> anyhow::Result<Self> {
+    pub fn from_postgres(postgres: &Postgres) -> anyhow::Result<Self> {
         let show = |name: &str| -> anyhow::Result<String> {
             let output = Command::new("psql").args(["-XAtc", &format!("SHOW {name}"), &postgres.url()]).output().context("running psql")?;
             ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
@@ -43,7 +43,7 @@ impl Storage {
     ///
     /// # Errors
     /// When the file system cannot be told.
-    pub fn of_sqlite(data: &Path) -> anyhow::Result<Self> {
+    pub fn from_sqlite(data: &Path) -> anyhow::Result<Self> {
         Ok(Self {
             database: "SQLite",
             fsync: "on".to_owned(),

@@ -116,7 +116,7 @@ pub struct ConfigArgs {
 pub enum SessionsCommand {
     /// Open sessions of the first people, members before staff, and write their tokens as JSON.
     Mint {
-        /// How many.
+        /// The number of sessions.
         #[arg(long)]
         count: usize,
         /// The file to make, readable by its owner only.

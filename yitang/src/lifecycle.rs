@@ -1,15 +1,15 @@
-//! How a process is told to stop, and that it does.
+//! Stopping a process: by signal, in order, within bounded time.
 
 use std::{future::Future, time::Duration};
 
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Waits for SIGTERM or SIGINT, or for `part` to end, which it should not.
+/// Waits for SIGTERM or SIGINT. `part` runs meanwhile and must not end.
 ///
 /// # Errors
 /// When `part` ended, or failed.
-pub async fn until_told(part: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+pub async fn until_signalled(part: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     tokio::select! {
@@ -26,7 +26,7 @@ pub async fn until_told(part: impl Future<Output = anyhow::Result<()>>) -> anyho
 /// Stops in order, within bounded time; a second signal ends at once.
 pub async fn stop_within(within: Duration, stopping: impl Future<Output = ()>) {
     let second = async {
-        // Listening worked before, so it does now.
+        // Without signals the wait is bounded by `within` alone.
         match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
             (Ok(mut terminate), Ok(mut interrupt)) => {
                 tokio::select! {
@@ -39,7 +39,7 @@ pub async fn stop_within(within: Duration, stopping: impl Future<Output = ()>) {
     };
     tokio::select! {
         () = stopping => tracing::info!("stopped"),
-        () = second => tracing::warn!("told twice: ending at once"),
+        () = second => tracing::warn!("a second signal: ending at once"),
         () = tokio::time::sleep(within) => tracing::error!(within_s = within.as_secs(), "stopping took too long: ending at once"),
     }
 }

@@ -22,11 +22,11 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A panic ends its task, not the process: so it must be seen.
+/// Logs panics: one ends its task and not the process, and would go unnoticed otherwise.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
-        let message = panic.payload_as_str().unwrap_or("a panic without words");
+        let message = panic.payload_as_str().unwrap_or("a panic without a message");
         let backtrace = std::backtrace::Backtrace::force_capture();
         metrics::counter!("yitang_process_panics_total").increment(1);
         tracing::error!(location, message, %backtrace, "panicked");

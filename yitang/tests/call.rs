@@ -46,7 +46,7 @@ struct Member {
 impl Member {
     async fn on(address: SocketAddr, subprotocol: Subprotocol, login: &str) -> Self {
         let token = sign_in(address, login).await;
-        let socket = Socket::of(address, subprotocol, &token).await;
+        let socket = Socket::signed_in(address, subprotocol, &token).await;
         let person = socket.welcome.as_ref().unwrap().person;
         Self { socket, person }
     }
@@ -65,7 +65,7 @@ impl Member {
     }
 
     /// The next change of lists that names this consultation.
-    async fn told(&mut self, id: &str) -> ConsultationsChanged {
+    async fn next_change(&mut self, id: &str) -> ConsultationsChanged {
         self.socket
             .until("that the list has changed", |frame| match &frame.frame {
                 Some(Frame::ConsultationsChanged(changed)) => {
@@ -121,7 +121,7 @@ async fn the_call_reaches_all_invited_on_two_gateways_and_nobody_else() {
     let narrow = make(&mut consultations, &staff, "闭门协商", Some(whom)).await;
     let wide = make(&mut consultations, &staff, "大家都来", None).await;
     for member in [&mut invited, &mut invited_elsewhere] {
-        let told = member.told(&narrow.id).await;
+        let told = member.next_change(&narrow.id).await;
         let brief = told.changed.iter().find(|brief| brief.id == narrow.id).unwrap();
         assert!(brief.title == "闭门协商" && brief.state() == ConsultationState::Scheduled && brief.version == narrow.version);
     }
@@ -164,14 +164,14 @@ async fn lists_stay_true_without_a_question_when_consultations_open_narrow_and_g
     let mut leaves = Member::on(two, Subprotocol::Proto, "member2").await;
     let made = make(&mut consultations, &staff, "一起商量", None).await;
     for member in [&mut stays, &mut leaves] {
-        member.told(&made.id).await;
+        member.next_change(&made.id).await;
     }
     // Opened: the state without a question, and called.
     let set = |state: ConsultationState| SetConsultationStateRequest { id: made.id.clone(), state: state.into() };
     consultations.set_consultation_state(Service::with_token(&staff, set(ConsultationState::Open))).await.unwrap();
     for member in [&mut stays, &mut leaves] {
         member.until_called(&made.id).await;
-        let told = member.told(&made.id).await;
+        let told = member.next_change(&made.id).await;
         assert_eq!(told.changed.iter().find(|brief| brief.id == made.id).unwrap().state(), ConsultationState::Open);
     }
     // Shown to fewer: those hear that it is gone, the others what it is now.
@@ -187,9 +187,9 @@ async fn lists_stay_true_without_a_question_when_consultations_open_narrow_and_g
         ..UpdateConsultationRequest::default()
     };
     consultations.update_consultation(Service::with_token(&staff, update)).await.unwrap();
-    let told = stays.told(&made.id).await;
+    let told = stays.next_change(&made.id).await;
     assert_eq!(told.changed.iter().find(|brief| brief.id == made.id).unwrap().title, "少数人商量");
-    let told = leaves.told(&made.id).await;
+    let told = leaves.next_change(&made.id).await;
     assert_eq!((told.gone.as_slice(), told.changed.len()), ([made.id.clone()].as_slice(), 0));
     assert!(!told.list_again);
 }
@@ -206,7 +206,7 @@ async fn a_screen_outlives_its_gateway_and_ends_while_redis_is_away() {
     let secret = link.path.split('#').nth(1).unwrap().to_owned();
     let (status, answer) = http(one, "POST", "/api/v1/sign-in/display", &[], &format!(r#"{{"link":"{secret}"}}"#)).await;
     assert_eq!(status, 200, "{answer}");
-    let mut screen = Socket::of(one, Subprotocol::Proto, &field(&answer, "token")).await;
+    let mut screen = Socket::signed_in(one, Subprotocol::Proto, &field(&answer, "token")).await;
     let subscribed = screen.subscribe(&open, None).await;
     let position = subscribed.position.unwrap();
     let resume_token = screen.welcome.clone().unwrap().resume_token;

@@ -31,7 +31,7 @@ fn environment(lines: &[&'static str]) -> Vec<(String, String)> {
 fn compose_runs_the_roles_and_settings_of_up_local() {
     let mut services = services();
     for role in plan(&Addresses::in_compose()) {
-        let name = role.place.name.as_str();
+        let name = role.endpoint.name.as_str();
         let lines = services.remove(name).unwrap_or_else(|| panic!("docker-compose.yml has no {name}"));
         assert_eq!(environment(&lines), role.settings, "the settings of {name}");
         let command = format!("    command: {:?}", role.arguments);
@@ -53,8 +53,12 @@ fn the_front_proxy_is_told_all_that_its_template_asks_for() {
         assert!(told.iter().any(|(key, _)| key == asked), "docker-compose.yml does not set {asked}");
     }
     let addresses = Addresses::in_compose();
+    for (key, port) in [("FRONT_LISTEN", addresses.front.http), ("FRONT_GRPC_LISTEN", addresses.front.grpc)] {
+        assert!(told.contains(&(key.to_owned(), port.to_string())), "{key} is not {port}");
+        assert!(front.iter().any(|line| line.contains(&format!("127.0.0.1:{port}:{port}"))), "{port} is not published");
+    }
     let servers = &told.iter().find(|(key, _)| key == "FRONT_GATEWAYS").unwrap().1;
-    assert!(addresses.gateways.iter().all(|place| servers.contains(&format!("server {} ", place.address))));
+    assert!(addresses.gateways.iter().all(|gateway| servers.contains(&format!("server {} ", gateway.address))));
 }
 
 #[test]

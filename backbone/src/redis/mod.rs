@@ -1,5 +1,5 @@
-//! Redis pub/sub, of one server or sharded over a cluster. At most once, as Redis says: every doubt is told as a Gap. The
-//! driver's own resubscription is never relied on, for it loses sharded subscriptions.
+//! Redis pub/sub, of one server or sharded over a cluster. At most once, as Redis says: every doubt becomes a Gap. The
+//! driver's own resubscription is not used, for it loses sharded subscriptions.
 
 mod link;
 mod options;
@@ -28,15 +28,15 @@ pub use options::RedisOptions;
 
 use self::{
     publisher::{Failed, Publishers},
-    topology::{Node, Place, Topology},
+    topology::{Node, Servers, Topology},
 };
 use crate::{
     Backbone, Delivery, Follower, Partition, PartitionSet, PublishError,
-    mailbox::{self, Mailbox, Post},
+    mailbox::{self, Mailbox, MailboxSender},
 };
 
-/// A cluster is looked at this often even when nothing seems to have changed.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Interval at which a cluster is asked for its servers even when nothing seems to have changed.
+const DISCOVER_EVERY: Duration = Duration::from_secs(5);
 
 /// Carries hints over Redis. Cheap to clone; ends with its last clone and follower.
 #[derive(Clone)]
@@ -58,23 +58,24 @@ impl Drop for Tasks {
 /// What links, publishers and followers share.
 struct Shared {
     options: RedisOptions,
-    place: Place,
+    servers: Servers,
     followers: Mutex<Vec<FollowerEntry>>,
     numbers: AtomicU64,
-    /// Counts up whenever a follower wants something else.
+    /// Counts changes of what followers want.
     wants: watch::Sender<u64>,
-    /// By node: what it has confirmed, and whether it hears itself.
+    /// By node URL: the subscriptions it has confirmed, and whether its probes arrive.
     nodes: Mutex<HashMap<String, NodeState>>,
     topology: watch::Sender<Topology>,
-    look: Notify,
-    /// Whether Redis was looked at since the start, with whatever outcome.
-    looked: watch::Sender<bool>,
+    /// Wakes `keep_topology` before DISCOVER_EVERY is over.
+    discovery_requested: Notify,
+    /// Whether a discovery has ended since the start, successful or not.
+    discovered: watch::Sender<bool>,
     publishers: Publishers,
 }
 
 struct FollowerEntry {
     number: u64,
-    post: Post,
+    sender: MailboxSender,
     confirmed: PartitionSet,
 }
 
@@ -85,44 +86,44 @@ struct NodeState {
 }
 
 impl RedisBackbone {
-    /// Starts connecting. Does not wait: what cannot be reached now is reached later.
+    /// Starts connecting, and returns at once: a server that is away now is connected to later.
     ///
     /// # Errors
     /// When the URL cannot be used.
     pub fn connect(options: RedisOptions) -> Result<Self, String> {
-        let place = Place::parse(&options)?;
+        let servers = Servers::parse(&options)?;
         let shared = Arc::new(Shared {
             publishers: Publishers::new(options.clone()),
             options,
-            place,
+            servers,
             followers: Mutex::default(),
             numbers: AtomicU64::new(0),
             wants: watch::Sender::new(0),
             nodes: Mutex::default(),
             topology: watch::Sender::default(),
-            look: Notify::new(),
-            looked: watch::Sender::new(false),
+            discovery_requested: Notify::new(),
+            discovered: watch::Sender::new(false),
         });
         let keeper = tokio::spawn(keep_topology(shared.clone()));
         Ok(Self { shared, _tasks: Arc::new(Tasks { keeper }) })
     }
 }
 
-/// Looks at Redis, and keeps one link to each master.
+/// Discovers the servers again and again, and keeps one link to each.
 async fn keep_topology(shared: Arc<Shared>) {
     let mut links = Links::default();
     loop {
         let before = shared.topology.borrow().clone();
-        match shared.place.look(&before, &shared.options).await {
-            Ok(topology) => links.follow(&shared, topology).await,
-            Err(error) => tracing::debug!(%error, "Redis cannot be looked at"),
+        match shared.servers.discover(&before, &shared.options).await {
+            Ok(topology) => links.update(&shared, topology).await,
+            Err(error) => tracing::debug!(%error, "the servers of Redis cannot be discovered"),
         }
-        shared.looked.send_replace(true);
+        shared.discovered.send_replace(true);
         let known = !shared.topology.borrow().nodes.is_empty();
-        let wait = if known { LOOK_EVERY } else { Duration::from_millis(shared.options.retry_max_ms) };
+        let wait = if known { DISCOVER_EVERY } else { Duration::from_millis(shared.options.retry_max_ms) };
         tokio::select! {
             () = sleep(wait) => {}
-            () = shared.look.notified() => sleep(Duration::from_millis(shared.options.retry_min_ms)).await,
+            () = shared.discovery_requested.notified() => sleep(Duration::from_millis(shared.options.retry_min_ms)).await,
         }
     }
 }
@@ -133,7 +134,7 @@ struct Links {
 }
 
 impl Links {
-    async fn follow(&mut self, shared: &Arc<Shared>, topology: Topology) {
+    async fn update(&mut self, shared: &Arc<Shared>, topology: Topology) {
         let same = |node: &Node, other: &Node| node.url == other.url && node.partitions == other.partitions;
         let gone: Vec<String> = self
             .running
@@ -144,26 +145,26 @@ impl Links {
         for url in gone {
             if let Some((_, link)) = self.running.remove(&url) {
                 link.abort();
-                // It confirms nothing more from here on: what it confirmed is doubted whole.
+                // The link has ended, so it confirms nothing more: all that it confirmed is in doubt.
                 let _ = link.await;
                 let confirmed = shared.nodes.lock().remove(&url).map(|state| state.confirmed).unwrap_or_default();
-                shared.tell_gap(confirmed);
+                shared.notify_gap(confirmed);
             }
         }
         for node in &topology.nodes {
             if !self.running.contains_key(&node.url) {
                 tracing::info!(node = link::printable(&node.url), partitions = node.partitions.len(), "the backbone follows a server");
-                let task = tokio::spawn(link::keep(shared.clone(), node.clone()));
+                let task = tokio::spawn(link::run(shared.clone(), node.clone()));
                 self.running.insert(node.url.clone(), (node.clone(), task));
             }
         }
-        // Probes have other names each time: what is served where is what counts.
+        // Probes are named anew at each discovery, so the URLs and partitions are compared and not the nodes.
         let known = shared.topology.borrow().clone();
         let changed = known.answered != topology.answered
             || known.nodes.len() != topology.nodes.len()
             || !known.nodes.iter().zip(&topology.nodes).all(|(a, b)| same(a, b));
         if changed {
-            shared.publishers.keep(&topology);
+            shared.publishers.retain(&topology);
             shared.topology.send_replace(topology);
         }
     }
@@ -176,22 +177,22 @@ impl Drop for Links {
 }
 
 impl Shared {
-    /// What any follower wants.
+    /// The partitions that any follower wants.
     fn wanted(&self) -> PartitionSet {
         let mut followers = self.followers.lock();
-        followers.retain(|follower| !follower.post.closed());
-        followers.iter().fold(PartitionSet::EMPTY, |all, follower| all.union(&follower.post.wanted()))
+        followers.retain(|follower| !follower.sender.is_closed());
+        followers.iter().fold(PartitionSet::EMPTY, |all, follower| all.union(&follower.sender.wanted()))
     }
 
-    fn look_again(&self) {
-        self.look.notify_one();
+    fn request_discovery(&self) {
+        self.discovery_requested.notify_one();
     }
 
     fn deliver(&self, partition: Partition, payload: &Bytes) {
         metrics::counter!("yitang_backbone_received_total").increment(1);
-        // What comes before it was told as confirmed, or while it is in doubt, is covered by what Confirmed makes followers do.
+        // A message before Confirmed, or while the partition is in doubt, is dropped: on Confirmed a follower reads the store.
         for follower in self.followers.lock().iter().filter(|follower| follower.confirmed.contains(partition)) {
-            follower.post.deliver(partition, payload);
+            follower.sender.deliver(partition, payload);
         }
     }
 
@@ -204,76 +205,76 @@ impl Shared {
         let state = nodes.entry(node.to_owned()).or_default();
         state.confirmed = state.confirmed.union(&partitions);
         drop(nodes);
-        self.tell_confirmed(partitions);
+        self.notify_confirmed(partitions);
     }
 
-    /// Tells followers, those too that came after a subscription stood.
-    fn tell_confirmed(&self, partitions: PartitionSet) {
+    /// Confirms to each follower what it wants and has not had confirmed, also where the subscription stood before it came.
+    fn notify_confirmed(&self, partitions: PartitionSet) {
         for follower in self.followers.lock().iter_mut() {
-            let wanted = follower.post.wanted();
+            let wanted = follower.sender.wanted();
             follower.confirmed = follower.confirmed.intersection(&wanted);
             let new = partitions.intersection(&wanted).difference(&follower.confirmed);
             if !new.is_empty() {
                 follower.confirmed = follower.confirmed.union(&new);
-                follower.post.confirm(new);
+                follower.sender.confirm(new);
             }
         }
     }
 
-    /// What a node had confirmed is in doubt.
-    fn gap(&self, node: &str, partitions: PartitionSet) {
+    /// Subscriptions that a node had confirmed are in doubt.
+    fn report_gap(&self, node: &str, partitions: PartitionSet) {
         if let Some(state) = self.nodes.lock().get_mut(node) {
             state.confirmed = state.confirmed.difference(&partitions);
         }
-        self.tell_gap(partitions);
+        self.notify_gap(partitions);
     }
 
-    fn tell_gap(&self, partitions: PartitionSet) {
+    fn notify_gap(&self, partitions: PartitionSet) {
         for follower in self.followers.lock().iter_mut() {
             let doubted = partitions.intersection(&follower.confirmed);
             follower.confirmed = follower.confirmed.difference(&partitions);
             if !doubted.is_empty() {
                 metrics::counter!("yitang_backbone_gaps_total").increment(1);
-                follower.post.gap(doubted);
+                follower.sender.report_gap(doubted);
             }
         }
     }
 
-    fn healthy(&self, node: &str, healthy: bool) {
+    fn set_healthy(&self, node: &str, healthy: bool) {
         let mut nodes = self.nodes.lock();
         nodes.entry(node.to_owned()).or_default().healthy = healthy;
         metrics::gauge!("yitang_backbone_healthy_connections").set(nodes.values().filter(|state| state.healthy).count() as f64);
     }
 
     async fn publish(&self, partition: Partition, payload: &Bytes) -> Result<(), PublishError> {
-        let _turn = self.publishers.enter()?;
-        // What is published right after the start is not lost for that; later this waits for nothing.
-        let mut looked = self.looked.subscribe();
+        let _turn = self.publishers.acquire()?;
+        // Right after the start, waits for the first discovery; later this returns at once.
+        let mut discovered = self.discovered.subscribe();
         let within = self.options.answer_ms;
-        let first = timeout(Duration::from_millis(within), looked.wait_for(|looked| *looked)).await;
+        let first = timeout(Duration::from_millis(within), discovered.wait_for(|discovered| *discovered)).await;
         first.map_err(|_| PublishError::TimedOut(within))?.map_err(|_| PublishError::Unavailable("it ends".to_owned()))?;
         let url = {
             let topology = self.topology.borrow();
             topology.nodes.iter().find(|node| node.partitions.contains(partition)).map(|node| node.url.clone())
         };
         let Some(url) = url else { return Err(PublishError::Unavailable("no server is known for it".to_owned())) };
-        let word = if self.place.cluster { "SPUBLISH" } else { "PUBLISH" };
-        let channel = self.place.channel(partition);
+        let word = if self.servers.cluster { "SPUBLISH" } else { "PUBLISH" };
+        let channel = self.servers.channel(partition);
         let host = match self.publishers.publish(&url, word, &channel, payload).await {
             Ok(()) => return Ok(()),
             Err(Failed::Moved(host)) => host,
-            Err(Failed::For(error)) => {
-                self.look_again();
+            Err(Failed::Error(error)) => {
+                self.request_discovery();
                 return Err(error);
             }
         };
-        // Once to where it moved; all later ones go there by themselves when the cluster has been looked at.
-        self.look_again();
+        // This one follows the redirect; later ones go there by themselves once the cluster has been discovered again.
+        self.request_discovery();
         let moved = || PublishError::Unavailable("its slot is moving".to_owned());
-        let url = self.place.url(&host.ok_or_else(moved)?);
+        let url = self.servers.url(&host.ok_or_else(moved)?);
         self.publishers.publish(&url, word, &channel, payload).await.map_err(|failed| match failed {
             Failed::Moved(_) => moved(),
-            Failed::For(error) => error,
+            Failed::Error(error) => error,
         })
     }
 }
@@ -291,10 +292,10 @@ impl Backbone for RedisBackbone {
     }
 
     fn follow(&self) -> Box<dyn Follower> {
-        let (post, mailbox) = mailbox::new(self.shared.options.queue.max(1));
+        let (sender, mailbox) = mailbox::new(self.shared.options.queue.max(1));
         let number = self.shared.numbers.fetch_add(1, Ordering::Relaxed);
-        self.shared.followers.lock().push(FollowerEntry { number, post: post.clone(), confirmed: PartitionSet::EMPTY });
-        Box::new(RedisFollower { backbone: self.clone(), number, post, mailbox })
+        self.shared.followers.lock().push(FollowerEntry { number, sender: sender.clone(), confirmed: PartitionSet::EMPTY });
+        Box::new(RedisFollower { backbone: self.clone(), number, sender, mailbox })
     }
 
     fn healthy(&self) -> bool {
@@ -307,15 +308,15 @@ impl Backbone for RedisBackbone {
 struct RedisFollower {
     backbone: RedisBackbone,
     number: u64,
-    post: Post,
+    sender: MailboxSender,
     mailbox: Mailbox,
 }
 
 #[async_trait]
 impl Follower for RedisFollower {
     fn want(&mut self, partitions: PartitionSet) {
-        self.post.want(partitions);
-        // What is given up here and wanted again a moment later is told as confirmed anew.
+        self.sender.want(partitions);
+        // A partition that is given up here and wanted again a moment later is confirmed anew.
         if let Some(entry) = self.backbone.shared.followers.lock().iter_mut().find(|entry| entry.number == self.number) {
             entry.confirmed = entry.confirmed.intersection(&partitions);
         }
@@ -329,7 +330,7 @@ impl Follower for RedisFollower {
 
 impl Drop for RedisFollower {
     fn drop(&mut self) {
-        self.post.close();
+        self.sender.close();
         self.backbone.shared.wants.send_modify(|wants| *wants += 1);
     }
 }

@@ -9,23 +9,23 @@ pub struct RedisOptions {
     /// `redis://[user:password@]host:port` for one server; `redis-cluster://[user:password@]host:port,host:port,…` for a
     /// cluster, of which any nodes are named.
     pub url: String,
-    /// Before the name of every channel; deployments that share a Redis need different ones.
+    /// Prefix of the name of every channel; deployments that share a Redis need different ones.
     pub prefix: String,
-    /// To connect, ms.
+    /// A connection must be made within this time, ms.
     pub connect_ms: u64,
-    /// For one answer, ms.
+    /// A command must be answered within this time, ms.
     pub answer_ms: u64,
-    /// Each subscription connection hears itself this often, ms.
+    /// Interval at which each subscription connection publishes a probe to itself, ms.
     pub probe_ms: u64,
-    /// And is torn down when it does not for so long, ms.
+    /// A subscription connection that receives none of its probes within this time is replaced, ms.
     pub silence_ms: u64,
-    /// After a failure it is tried again after so long at first, ms.
+    /// Wait before the first try after a failure, ms; each further failure doubles it.
     pub retry_min_ms: u64,
-    /// And at most, ms.
+    /// Upper bound of the wait before a retry, ms.
     pub retry_max_ms: u64,
     /// Publications under way at once; more are refused.
     pub publishes_at_once: usize,
-    /// Deliveries that wait for one follower; what does not fit is told as a gap.
+    /// Deliveries that wait for one follower; what does not fit becomes a gap.
     pub queue: usize,
 }
 

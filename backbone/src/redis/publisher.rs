@@ -1,5 +1,5 @@
-//! Publishing: one connection to each server, over which many publications are under way at once. A server that is away
-//! is tried by one caller at a time; all others are refused at once, so that it holds up nobody.
+//! Publishing: one connection to each server, shared by all publications to it. While a server is away one caller at a time tries to
+//! connect; all others are refused at once rather than wait for it.
 
 use std::{
     collections::HashMap,
@@ -22,15 +22,15 @@ use crate::PublishError;
 pub struct Publishers {
     options: RedisOptions,
     servers: Mutex<HashMap<String, Arc<Server>>>,
-    room: Semaphore,
+    permits: Semaphore,
 }
 
 /// How a publication ended that did not succeed.
 pub enum Failed {
     /// Another server serves the channel: `host:port`, where that was said.
     Moved(Option<String>),
-    /// What else.
-    For(PublishError),
+    /// Any other failure.
+    Error(PublishError),
 }
 
 #[derive(Default)]
@@ -45,33 +45,33 @@ struct State {
     connection: Option<MultiplexedConnection>,
     /// Counts connections made and lost, so that one failure is counted once however many were under way.
     generation: u64,
-    /// Since the last failure: when it is tried again, and how long it was waited for.
-    away: Option<(Instant, Duration)>,
+    /// After a failure: the next try, and the wait before it.
+    retry: Option<(Instant, Duration)>,
 }
 
 impl Publishers {
-    /// None is connected to before something is published.
+    /// Connects to nothing: a server is connected to when something is first published there.
     pub fn new(options: RedisOptions) -> Self {
-        Self { room: Semaphore::new(options.publishes_at_once.max(1)), servers: Mutex::default(), options }
+        Self { permits: Semaphore::new(options.publishes_at_once.max(1)), servers: Mutex::default(), options }
     }
 
-    /// A place among those under way, or a refusal at once.
+    /// A permit to publish, held while the publication is under way.
     ///
     /// # Errors
-    /// When too many are.
-    pub fn enter(&self) -> Result<tokio::sync::SemaphorePermit<'_>, PublishError> {
-        self.room.try_acquire().map_err(|_| PublishError::Unavailable("too much is being published".to_owned()))
+    /// At once, when `publishes_at_once` are under way.
+    pub fn acquire(&self) -> Result<tokio::sync::SemaphorePermit<'_>, PublishError> {
+        self.permits.try_acquire().map_err(|_| PublishError::Unavailable("too much is being published".to_owned()))
     }
 
-    /// Lets go of servers that serve nothing any more.
-    pub fn keep(&self, topology: &Topology) {
+    /// Drops the connections to servers that are not in the topology.
+    pub fn retain(&self, topology: &Topology) {
         self.servers.lock().retain(|url, _| topology.nodes.iter().any(|node| node.url == *url));
     }
 
     /// Publishes at one server, within the time for one answer.
     ///
     /// # Errors
-    /// When it was not taken, or that is not known.
+    /// When it was not accepted, or that is not known.
     pub async fn publish(&self, url: &str, word: &str, channel: &str, payload: &Bytes) -> Result<(), Failed> {
         let server = self.servers.lock().entry(url.to_owned()).or_default().clone();
         let generation = server.state.lock().generation;
@@ -79,30 +79,30 @@ impl Publishers {
         match timeout(within, self.publish_at(&server, url, word, channel, payload)).await {
             Ok(outcome) => outcome,
             Err(_) => {
-                // It took bytes and said nothing: of this connection nothing more is expected.
-                self.failed(&server, generation);
-                Err(Failed::For(PublishError::TimedOut(self.options.answer_ms)))
+                // It accepted bytes and answered nothing: this connection is not used again.
+                self.record_failure(&server, generation);
+                Err(Failed::Error(PublishError::TimedOut(self.options.answer_ms)))
             }
         }
     }
 
     async fn publish_at(&self, server: &Server, url: &str, word: &str, channel: &str, payload: &Bytes) -> Result<(), Failed> {
-        let (generation, mut connection) = self.connection(server, url).await.map_err(Failed::For)?;
+        let (generation, mut connection) = self.connection(server, url).await.map_err(Failed::Error)?;
         let Err(error) = redis::cmd(word).arg(channel).arg(payload.as_ref()).exec_async(&mut connection).await else {
             let mut state = server.state.lock();
             if state.generation == generation {
-                state.away = None;
+                state.retry = None;
             }
             return Ok(());
         };
         if let Some((host, _)) = error.redirect_node() {
-            // A host without a name is the one that was asked: then nobody knows where.
+            // A redirect without a host names the server that was asked: where the slot is now is not known.
             return Err(Failed::Moved(Some(host.to_owned()).filter(|host| !host.starts_with(':'))));
         }
         if error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error() {
-            self.failed(server, generation);
+            self.record_failure(server, generation);
         }
-        Err(Failed::For(unavailable(&error)))
+        Err(Failed::Error(unavailable(&error)))
     }
 
     async fn connection(&self, server: &Server, url: &str) -> Result<(u64, MultiplexedConnection), PublishError> {
@@ -114,19 +114,19 @@ impl Publishers {
         if let Some(ready) = ready() {
             return Ok(ready);
         }
-        let away = server.state.lock().away;
-        let _turn = match away {
+        let retry = server.state.lock().retry;
+        let _turn = match retry {
             Some((again, _)) if Instant::now() < again => return Err(refused()),
             Some(_) => server.connecting.try_lock().map_err(|_| refused())?,
             None => server.connecting.lock().await,
         };
-        // Others may have come first, and connected, or failed.
+        // Another caller may have connected, or failed to, while this one waited for its turn.
         if let Some(ready) = ready() {
             return Ok(ready);
         }
         let (generation, tried) = {
             let state = server.state.lock();
-            (state.generation, state.away)
+            (state.generation, state.retry)
         };
         if tried.is_some_and(|(again, _)| Instant::now() < again) {
             return Err(refused());
@@ -140,23 +140,23 @@ impl Publishers {
                 Ok((state.generation, connection))
             }
             Err(error) => {
-                self.failed(server, generation);
+                self.record_failure(server, generation);
                 Err(unavailable(&error))
             }
         }
     }
 
-    fn failed(&self, server: &Server, generation: u64) {
+    fn record_failure(&self, server: &Server, generation: u64) {
         let mut state = server.state.lock();
         if state.generation != generation {
             return;
         }
         let (least, most) = (Duration::from_millis(self.options.retry_min_ms), Duration::from_millis(self.options.retry_max_ms));
-        let wait = state.away.map_or(least, |(_, wait)| (wait * 2).min(most));
+        let wait = state.retry.map_or(least, |(_, wait)| (wait * 2).min(most));
         state.generation += 1;
         state.connection = None;
-        // Jitter: not everybody at once.
-        state.away = Some((Instant::now() + wait.mul_f32(0.5 + rand::random::<f32>() / 2.0), wait));
+        // Jitter, for all roles lose a server at the same time.
+        state.retry = Some((Instant::now() + wait.mul_f32(0.5 + rand::random::<f32>() / 2.0), wait));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which server serves which partition: one serves all, or a cluster's masters each their slots.
+//! Which server serves which partition: a single server all, a cluster's masters those of their slots.
 
 use std::time::Duration;
 
@@ -11,29 +11,29 @@ use crate::{PARTITIONS, Partition, PartitionSet};
 /// A cluster's slots.
 const SLOTS: u16 = 16_384;
 
-/// Redis as it was last seen.
+/// The servers of Redis as last discovered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
     /// Masters, and what each serves.
     pub nodes: Vec<Node>,
-    /// Which node said so; asked first the next time.
+    /// URL of the node that described it; asked first the next time.
     pub answered: Option<String>,
 }
 
-/// One server.
+/// One Redis server, or one master of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// As it is connected to.
+    /// The URL that connections are made to.
     pub url: String,
-    /// What it serves.
+    /// The partitions whose channels it serves.
     pub partitions: PartitionSet,
-    /// A channel that it serves, of which nobody else knows: by it the connection hears itself.
+    /// A channel that it serves and that only this process publishes in: its messages show that the subscription works.
     pub probe: String,
 }
 
-/// Where the settings say that Redis is.
+/// The servers and channel names that the settings give.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Servers {
     /// `user:password@`, or nothing.
     credentials: String,
     /// `host:port`.
@@ -43,7 +43,7 @@ pub struct Place {
     prefix: String,
 }
 
-impl Place {
+impl Servers {
     /// Reads the URL.
     ///
     /// # Errors
@@ -79,18 +79,18 @@ impl Place {
         std::str::from_utf8(rest).ok()?.parse().ok().filter(|partition| *partition < PARTITIONS)
     }
 
-    /// How a host is connected to.
+    /// The URL that connections to a host are made to.
     #[must_use]
     pub fn url(&self, host: &str) -> String {
         format!("redis://{}{host}/?protocol=resp3", self.credentials)
     }
 
-    /// Looks at Redis as it is now: asks the nodes that are known, then those that were named, each within a bound of its own,
-    /// so that nodes that hang do not hide those that answer.
+    /// Discovers the servers of Redis: asks the nodes that are known, then those in the settings, each within `connect_ms`, so that
+    /// a node that hangs does not hide those that answer.
     ///
     /// # Errors
     /// When none answers.
-    pub async fn look(&self, known: &Topology, options: &RedisOptions) -> Result<Topology, RedisError> {
+    pub async fn discover(&self, known: &Topology, options: &RedisOptions) -> Result<Topology, RedisError> {
         if !self.cluster {
             let node = Node { url: self.url(&self.hosts[0]), partitions: PartitionSet::ALL, probe: self.probe_in(&|_| true) };
             return Ok(Topology { nodes: vec![node], answered: None });
@@ -126,7 +126,7 @@ impl Place {
             let [name, Value::Int(port), ..] = master.as_slice() else { continue };
             let name = match name {
                 Value::BulkString(name) if !name.is_empty() => String::from_utf8_lossy(name).into_owned(),
-                // A node that does not know its own name: it is the one that was asked.
+                // A node that does not know its own name is the one that was asked.
                 _ => own_host.to_owned(),
             };
             let url = self.url(&format!("{name}:{port}"));
@@ -140,20 +140,20 @@ impl Place {
         Ok(Topology { nodes: self.nodes(owners), answered: Some(url.to_owned()) })
     }
 
-    /// Masters with the slots they serve, as nodes. One that serves no partition is none of ours.
+    /// Nodes from masters and their slots; a master that serves no partition is left out.
     fn nodes(&self, owners: Vec<(String, Vec<(u16, u16)>)>) -> Vec<Node> {
         let slots: Vec<u16> = (0..PARTITIONS).map(|partition| slot(self.channel(partition).as_bytes())).collect();
         let node = |(url, spans): (String, Vec<(u16, u16)>)| {
             let serves = |slot: u16| spans.iter().any(|(first, last)| (*first..=*last).contains(&slot));
             let partitions: PartitionSet = (0..PARTITIONS).filter(|partition| serves(slots[usize::from(*partition)])).collect();
-            // In the slot of a partition: when the probe's slot moves away so does a partition, and the link is made anew.
+            // In the slot of a partition: when that slot moves to another node, the link is made anew and the probe with it.
             let beside = |slot: u16| serves(slot) && slots.contains(&slot);
             (!partitions.is_empty()).then(|| Node { url, partitions, probe: self.probe_in(&beside) })
         };
         owners.into_iter().filter_map(node).collect()
     }
 
-    /// A channel in a slot that a node serves.
+    /// A new probe channel whose slot `serves`.
     fn probe_in(&self, serves: &dyn Fn(u16) -> bool) -> String {
         let name = format!("{}:probe:{}", self.prefix, uuid::Uuid::new_v4().simple());
         (0..u32::from(SLOTS) * 8).map(|number| format!("{name}:{number}")).find(|channel| serves(slot(channel.as_bytes()))).unwrap_or(name)
@@ -175,7 +175,7 @@ fn host_of(url: &str) -> &str {
     host.rsplit_once(':').map_or(host, |(name, _)| name)
 }
 
-/// How all connections are made.
+/// Time-outs of every connection.
 #[must_use]
 pub fn config(options: &RedisOptions) -> AsyncConnectionConfig {
     AsyncConnectionConfig::new()
@@ -217,24 +217,24 @@ mod tests {
 
     #[test]
     fn a_probe_moves_with_a_partition() {
-        let place = Place::parse(&RedisOptions { url: "redis-cluster://a:1".to_owned(), ..RedisOptions::default() }).unwrap();
-        let owners = (0..3).map(|n| (place.url(&format!("a:{n}")), vec![(n * 5_000, n * 5_000 + 4_999)])).collect();
-        let nodes = place.nodes(owners);
+        let servers = Servers::parse(&RedisOptions { url: "redis-cluster://a:1".to_owned(), ..RedisOptions::default() }).unwrap();
+        let owners = (0..3).map(|n| (servers.url(&format!("a:{n}")), vec![(n * 5_000, n * 5_000 + 4_999)])).collect();
+        let nodes = servers.nodes(owners);
         assert_eq!(nodes.len(), 3);
         for node in nodes {
-            let of_partitions: Vec<u16> = node.partitions.iter().map(|partition| slot(place.channel(partition).as_bytes())).collect();
+            let of_partitions: Vec<u16> = node.partitions.iter().map(|partition| slot(servers.channel(partition).as_bytes())).collect();
             assert!(of_partitions.contains(&slot(node.probe.as_bytes())));
         }
         let nobody =
-            (0..SLOTS).find(|number| (0..PARTITIONS).all(|partition| slot(place.channel(partition).as_bytes()) != *number)).unwrap();
-        assert_eq!(place.nodes(vec![(place.url("b:1"), vec![(nobody, nobody)])]), [], "nothing of ours is there");
+            (0..SLOTS).find(|number| (0..PARTITIONS).all(|partition| slot(servers.channel(partition).as_bytes()) != *number)).unwrap();
+        assert_eq!(servers.nodes(vec![(servers.url("b:1"), vec![(nobody, nobody)])]), [], "nothing of ours is there");
         assert_eq!(host_of("redis://user:p%40ss@10.0.0.1:6379/?protocol=resp3"), "10.0.0.1");
         assert_eq!(host_of("redis://[::1]:6379/"), "[::1]");
     }
 
     #[test]
     fn urls_say_one_or_many() {
-        let parse = |url: &str| Place::parse(&RedisOptions { url: url.to_owned(), ..RedisOptions::default() });
+        let parse = |url: &str| Servers::parse(&RedisOptions { url: url.to_owned(), ..RedisOptions::default() });
         let one = parse("redis://user:p%40ss@10.0.0.1:6379/").unwrap();
         assert_eq!((one.url(&one.hosts[0]).as_str(), one.cluster), ("redis://user:p%40ss@10.0.0.1:6379/?protocol=resp3", false));
         let many = parse("redis-cluster://a:1,b:2").unwrap();

@@ -1,6 +1,9 @@
 //! Verdicts on who may watch and post: from memory, but for one statement on heads and one on read marks a batch.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use proto::{
     internal::v1::{WatchAsk, WatchResponse, WatchVerdict},
@@ -8,28 +11,27 @@ use proto::{
 };
 use uuid::Uuid;
 
-use super::EdgeApi;
-use crate::{
-    clock, conversations,
+use kernel::{
+    Error, Fault,
     directory::Snapshot,
-    displays::{self, rows::LinkRow},
-    fault::{Error, Fault},
+    guests::{self, Grant, LinkRow},
     log::HeadRow,
-    rights::{Asker, Grant, Rules},
+    rights::{Asker, Rules},
 };
+
+use super::EdgeApi;
 
 impl EdgeApi {
     pub(super) async fn watch_all(&self, asks: &[WatchAsk]) -> Result<WatchResponse, Fault> {
-        let parts = self.conversations();
-        let rights = &parts.rights;
-        let directory = rights.directory().snapshot();
+        let context = &self.context;
+        let directory = context.directory.snapshot();
         // As of the directory that is judged by; the gates of the heads below are at least as new.
         let control = directory.position;
         let ids: Vec<Option<Uuid>> = asks.iter().map(|ask| Uuid::try_parse(&ask.conversation).ok()).collect();
         let distinct: Vec<Uuid> = ids.iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
-        let mut known: HashMap<Uuid, (HeadRow, std::sync::Arc<Rules>)> = HashMap::with_capacity(distinct.len());
-        for head in parts.log.heads(&distinct).await? {
-            match rights.rules(&head).await {
+        let mut known: HashMap<Uuid, (HeadRow, Arc<Rules>)> = HashMap::with_capacity(distinct.len());
+        for head in context.log.heads(&distinct).await? {
+            match context.rights.rules(&head).await {
                 Ok(rules) => {
                     known.insert(head.conversation, (head, rules));
                 }
@@ -39,37 +41,37 @@ impl EdgeApi {
         }
         let people = ids.iter().zip(asks).filter(|(_, ask)| ask.display.is_empty());
         let keys: Vec<(Uuid, u32)> = people.filter_map(|(id, ask)| Some(((*id)?, ask.person))).collect();
-        let marks = conversations::read_marks(&parts.store, &keys).await?;
+        let read = context.conversations.find_read(&keys).await?;
         // Few and far between: links are read each time, and never remembered.
         let links: BTreeSet<Uuid> = asks.iter().filter_map(|ask| Uuid::try_parse(&ask.display).ok()).collect();
-        let links = displays::rows::some(&parts.store, &links.into_iter().collect::<Vec<_>>()).await?;
-        let now_ms = clock::now_ms();
-        displays::note_seen(&parts.store, links.values().collect(), now_ms);
+        let links = guests::rows::find_links(&context.store, &links.into_iter().collect::<Vec<_>>()).await?;
+        let now_ms = context.clock.now_ms();
+        guests::update_seen(&context.store, links.values().collect(), now_ms);
         let verdicts = ids
             .into_iter()
             .zip(asks)
             .map(|(id, ask)| {
-                let known = id.and_then(|id| known.get(&id));
+                let known = id.and_then(|id| known.get(&id)).map(|(head, rules)| (head, rules.as_ref()));
                 if !ask.display.is_empty() {
-                    let grant = Uuid::try_parse(&ask.display).ok().and_then(|link| links.get(&link)).map(LinkRow::grant);
-                    return screen(&directory, known.map(|(head, rules)| (head, rules.as_ref())), grant, now_ms);
+                    let grant = Uuid::try_parse(&ask.display).ok().and_then(|link| links.get(&link)).map(LinkRow::to_grant);
+                    return judge_guest(&directory, known, grant, now_ms);
                 }
-                let read = id.and_then(|id| marks.get(&(id, ask.person))).copied().unwrap_or(0);
-                verdict(&directory, known.map(|(head, rules)| (head, rules.as_ref())), ask.person, read, now_ms)
+                let read = id.and_then(|id| read.get(&(id, ask.person))).copied().unwrap_or(0);
+                judge_person(&directory, known, ask.person, read, now_ms)
             })
             .collect();
         Ok(WatchResponse { verdicts, control })
     }
 }
 
-/// A screen is asked about again at least this often, ms: staff see when it last showed something.
-const SCREEN_MS: i64 = 60_000;
+/// A guest's verdict holds for this long at most, ms: staff see when a screen last showed something.
+const GUEST_MS: i64 = 60_000;
 
-/// What a display link says in its person's place.
-fn screen(directory: &Snapshot, known: Option<(&HeadRow, &Rules)>, grant: Option<Grant>, now_ms: i64) -> WatchVerdict {
+/// A guest's verdict: its link is judged in a person's place.
+fn judge_guest(directory: &Snapshot, known: Option<(&HeadRow, &Rules)>, grant: Option<Grant>, now_ms: i64) -> WatchVerdict {
     let refused = |refusal| WatchVerdict { refusal: Some(refusal), ..WatchVerdict::default() };
     let Some(grant) = grant else { return refused(Refusal::of(RefusalCode::SessionEnded)) };
-    if let Err(refusal) = grant.lives(now_ms) {
+    if let Err(refusal) = grant.judge_alive(now_ms) {
         return refused(refusal);
     }
     let Some((head, rules)) = known else { return refused(Refusal::of(RefusalCode::NotFound).field("conversation")) };
@@ -81,13 +83,13 @@ fn screen(directory: &Snapshot, known: Option<(&HeadRow, &Rules)>, grant: Option
         head: Some(head.to_proto()),
         kind: rules.kind().into(),
         post_refusal: Some(Refusal::of(RefusalCode::Forbidden)),
-        valid_until_ms: grant.expires_ms.min(now_ms + SCREEN_MS),
+        valid_until_ms: grant.expires_ms.min(now_ms + GUEST_MS),
         people: rules.people(),
         ..WatchVerdict::default()
     }
 }
 
-fn verdict(directory: &Snapshot, known: Option<(&HeadRow, &Rules)>, person: u32, read_mseq: i64, now_ms: i64) -> WatchVerdict {
+fn judge_person(directory: &Snapshot, known: Option<(&HeadRow, &Rules)>, person: u32, read_mseq: i64, now_ms: i64) -> WatchVerdict {
     let refused = |refusal| WatchVerdict { refusal: Some(refusal), ..WatchVerdict::default() };
     let Some((head, rules)) = known else { return refused(Refusal::of(RefusalCode::NotFound).field("conversation")) };
     let Some(person) = directory.person(person) else { return refused(Refusal::of(RefusalCode::Unauthenticated)) };

@@ -3,23 +3,21 @@
 
 mod names;
 
-use proto::v1::{Audience, ConversationKind, OrganisationScope, Role, event::Kind};
-use proto::{
-    internal::v1::{OrganisationsChanged, PeopleChanged, RulesChanged, control_event::Kind as ControlKind},
-    v1::{ConsultationState, ConversationCreated, Organisation},
-};
-
-use crate::{
-    ChatCore, clock,
-    consultations::{self, Draft},
-    control::Control,
-    conversations,
-    directory::{NewPerson, Roles, insert_organisations, insert_people, parse_organisations},
-    fault::{Error, Fault},
+use consultations::Draft;
+use kernel::{
+    Error, Fault,
+    control::{Control, Record},
+    conversations::{NewConversation, create_conversation},
+    directory::{
+        NewPerson, Roles,
+        rows::{insert_organisations, insert_people},
+    },
     fetch_one,
-    log::Log,
     rights::whole_of,
 };
+use proto::v1::{Audience, ConversationCreated, ConversationKind, Organisation, OrganisationScope, Role, event::Kind};
+
+use crate::ChatCore;
 
 /// The organisations of a real consultative body (public data).
 const ORGANISATIONS: &str = include_str!("../../demo/organisations.csv");
@@ -46,9 +44,9 @@ pub struct Seeded {
 /// # Errors
 /// When other people are there already; a fault.
 pub async fn seed_demo(core: &ChatCore) -> Result<Seeded, Error> {
-    let accounts = core.accounts();
-    let hash = accounts.hash_password(PASSWORD).await?;
-    let mut tx = core.store().begin().await?;
+    let context = core.context();
+    let hash = context.accounts.hash_password(PASSWORD).await?;
+    let mut tx = context.store.begin().await?;
     let (people, demo): (i64, i64) = fetch_one!(tx, (i64, i64), "SELECT count(*), count(CASE WHEN demo <> 0 THEN 1 END) FROM people")?;
     if demo > 0 {
         return Ok(Seeded::default());
@@ -56,7 +54,7 @@ pub async fn seed_demo(core: &ChatCore) -> Result<Seeded, Error> {
     if people > 0 {
         return Err(Fault::Settings("there are other people here already; the demonstration is for an empty service".to_owned()).into());
     }
-    let now_ms = clock::now_ms();
+    let now_ms = context.clock.now_ms();
     let organisations = organisations()?;
     insert_organisations(&mut tx, &organisations).await?;
     let everybody = people_of(&organisations, &hash);
@@ -99,58 +97,38 @@ pub async fn seed_demo(core: &ChatCore) -> Result<Seeded, Error> {
     appended.push(made);
     for (number, chunk) in members.chunks(12).take(5).enumerate() {
         let Some(owner) = chunk.first() else { continue };
-        let id = uuid::Uuid::new_v4();
         let title = format!("崇学书院读书群（{}）", number + 1);
         let client_id = format!("demo-group-{number}");
-        let kind = ConversationKind::Group;
-        let new = conversations::NewConversation {
-            id,
-            kind,
+        let first = Kind::ConversationCreated(ConversationCreated { kind: ConversationKind::Group.into(), title: title.clone() });
+        let new = NewConversation {
+            id: uuid::Uuid::new_v4(),
             title: &title,
             created_by: *owner,
             client_id: Some(&client_id),
             direct: None,
-            created_ms: now_ms,
+            members: chunk,
+            rules: conversations::group_rules(*owner),
+            first,
         };
-        conversations::insert(&mut tx, &new).await?;
-        conversations::add_members(&mut tx, id, chunk, now_ms).await?;
-        let first = Kind::ConversationCreated(ConversationCreated { kind: kind.into(), title: title.clone() });
-        appended.push(Log::create(&mut tx, id, kind, *owner, first).await?);
+        appended.push(create_conversation(&mut tx, new).await?);
     }
-    let mut kinds =
-        vec![ControlKind::OrganisationsChanged(OrganisationsChanged { organisations: organisations.iter().map(|one| one.id).collect() })];
-    for chunk in everybody.chunks(1_000) {
-        let people = chunk.iter().map(|person| person.id).collect();
-        kinds.push(ControlKind::PeopleChanged(PeopleChanged { people, what: "created".to_owned() }));
-    }
-    kinds.extend(
-        [open_id, coming_id]
-            .map(|id| ControlKind::RulesChanged(RulesChanged { conversation: id.to_string(), brief: true, ..RulesChanged::default() })),
-    );
-    let written = Control::record_all(&mut tx, 0, kinds).await?;
+    let mut records = vec![Record::organisations_changed(organisations.iter().map(|organisation| organisation.id).collect())];
+    records.extend(Record::people_changed(&everybody.iter().map(|person| person.id).collect::<Vec<_>>(), "created"));
+    records.extend([open_id, coming_id].map(|id| Record::rules_changed(id, Vec::new())));
+    let position = Control::record(&mut tx, 0, records).await?;
     tx.commit().await?;
-    let conversations = core.conversations();
-    conversations.control.committed();
-    appended.into_iter().for_each(|made| conversations.log.created(made));
-    if let Some((position, _)) = written.last() {
-        accounts.directory().wait_until(*position).await;
+    context.control.committed();
+    appended.into_iter().for_each(|made| context.log.announce(made));
+    if let Some(position) = position {
+        context.directory.wait_until(position).await;
     }
-    core.consultations().open_for_demo(open_id, staff).await?;
+    consultations::open(context, open_id, staff).await?;
     Ok(Seeded { people: everybody.len(), organisations: organisations.len(), open: open_id.to_string() })
-}
-
-impl consultations::Consultations {
-    async fn open_for_demo(&self, id: uuid::Uuid, staff: u32) -> Result<(), Error> {
-        let directory = self.conversations.rights.directory().snapshot();
-        let person = directory.person(staff).cloned().ok_or_else(|| Fault::Corrupt("the demonstration's staff is gone".to_owned()))?;
-        let caller = crate::accounts::Caller { person, session: uuid::Uuid::nil() };
-        self.set_state(&caller, &id.to_string(), ConsultationState::Open).await.map(|_| ())
-    }
 }
 
 fn organisations() -> Result<Vec<Organisation>, Fault> {
     let mut lines =
-        parse_organisations(ORGANISATIONS).map_err(|errors| Fault::Corrupt(format!("the demonstration's organisations: {errors:?}")))?;
+        directory::parse_organisations(ORGANISATIONS).map_err(|errors| Fault::Corrupt(format!("the demonstration's organisations: {errors:?}")))?;
     lines.sort_by_key(|line| line.level);
     let mut ids = std::collections::HashMap::new();
     let mut organisations = Vec::with_capacity(lines.len());
@@ -178,9 +156,9 @@ fn people_of(organisations: &[Organisation], hash: &str) -> Vec<NewPerson> {
         for number in 0..share {
             let id = people.len() as u32 + 1;
             let roles = match number {
-                0 => Roles::of([Role::Staff, Role::Administrator]),
-                number if number <= share / 12 => Roles::of([Role::Staff]),
-                _ => Roles::of([Role::Member]),
+                0 => Roles::from_roles([Role::Staff, Role::Administrator]),
+                number if number <= share / 12 => Roles::from_roles([Role::Staff]),
+                _ => Roles::from_roles([Role::Member]),
             };
             people.push(NewPerson {
                 id,
@@ -201,7 +179,7 @@ fn people_of(organisations: &[Organisation], hash: &str) -> Vec<NewPerson> {
         person.login = format!("{prefix}{number}");
     }
     if let Some(first) = people.first_mut() {
-        first.roles = Roles::of([Role::Staff, Role::Administrator, Role::Operator]);
+        first.roles = Roles::from_roles([Role::Staff, Role::Administrator, Role::Operator]);
     }
     people
 }

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, rc::Rc, time::Duration};
 use futures::{FutureExt as _, StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered};
 use prost::Message as _;
 use proto::{
-    CloseCode, codec,
+    CloseCode,
     internal::v1::{Hint, ReadMark, ReadRequest, Submission, TypingHint, WatchAsk, hint},
     limits,
     v1::{
@@ -85,7 +85,7 @@ impl RequestHandler {
         if pace == Pace::Flood {
             return self.session.socket.close(CloseCode::Flooding);
         }
-        let frame = match self.session.subprotocol.decode(bytes) {
+        let mut frame = match self.session.subprotocol.decode(bytes) {
             Ok(frame) => frame,
             Err(refusal) => return self.refuse_malformed(0, refusal),
         };
@@ -95,7 +95,7 @@ impl RequestHandler {
         if frame.frame.is_none() {
             return self.refuse_malformed(frame.id, Refusal::of(RefusalCode::Malformed).field("frame"));
         }
-        if let Err(refusal) = codec::check_frame(&frame) {
+        if let Err(refusal) = sequence::check_frame(&mut frame) {
             // A text that is too long is a person's mistake, not a program's.
             return if matches!(refusal.code(), RefusalCode::Malformed | RefusalCode::TooLarge) {
                 self.refuse_malformed(frame.id, refusal)

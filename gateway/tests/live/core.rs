@@ -182,7 +182,7 @@ impl Core {
             let seq = log.events.len() as u64 + 1;
             let unread = matches!(kind, Kind::Comment(_));
             let mseq = log.events.last().map_or(0, |event| event.mseq) + u64::from(unread);
-            let event = Event { seq, mseq, time_ms: seq as i64, author, kind: Some(kind) };
+            let event = Event { seq, mseq, time_ms: seq as i64, author, kind: Some(kind), ..Event::default() };
             log.events.push(event.clone());
             Announcement { head: Some(head(&id.to_string(), log)), events: vec![event] }
         })

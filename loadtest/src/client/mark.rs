@@ -7,7 +7,7 @@ use crate::checker::PostIndex;
 /// What stands at the front of every text of a run: 〔run:number:due〕.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// Which post.
+    /// The post's number in the run.
     pub index: PostIndex,
     /// When it was due, microseconds since 1970. Latency is counted from here.
     pub due_us: i64,
@@ -28,16 +28,16 @@ const PAUSES: [&str; 4] = ["，", "。", "、", "；"];
 
 /// The mark of a post, as text.
 #[must_use]
-pub fn mark(run: &str, mark: Mark) -> String {
+pub fn mark_text(run: &str, mark: Mark) -> String {
     format!("〔{run}:{}:{}〕", mark.index, mark.due_us)
 }
 
-/// The text of a post, about so many bytes of UTF-8. The same for the same arguments: a post sent again is the same post.
+/// The text of a post, about `bytes` bytes of UTF-8. Equal for equal arguments: a post sent again is the same post.
 #[must_use]
-pub fn text_of(run: &str, of: Mark, bytes: usize) -> String {
-    let mut text = mark(run, of);
+pub fn text_of(run: &str, mark: Mark, bytes: usize) -> String {
+    let mut text = mark_text(run, mark);
     text.reserve(bytes.saturating_sub(text.len()) + 16);
-    let mut state = u64::from(of.index).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5DEE_CE66_D1CE_4E5B;
+    let mut state = u64::from(mark.index).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5DEE_CE66_D1CE_4E5B;
     let mut words = 0;
     while text.len() < bytes {
         // xorshift: the same words for the same post.
@@ -74,8 +74,8 @@ pub fn post_of(event: &Event, run: &str) -> Option<Mark> {
 fn parse(text: &str, run: &str) -> Option<Mark> {
     let mark = text.strip_prefix('〔')?.split('〕').next()?;
     let mut parts = mark.split(':');
-    let (of, index, due_us) = (parts.next()?, parts.next()?, parts.next()?);
-    if of == run { Some(Mark { index: index.parse().ok()?, due_us: due_us.parse().ok()? }) } else { None }
+    let (mark, index, due_us) = (parts.next()?, parts.next()?, parts.next()?);
+    if mark == run { Some(Mark { index: index.parse().ok()?, due_us: due_us.parse().ok()? }) } else { None }
 }
 
 #[cfg(test)]
@@ -84,25 +84,25 @@ mod tests {
 
     #[test]
     fn a_text_tells_whose_it_is_and_is_as_long_as_asked() {
-        let of = Mark { index: 17, due_us: 1_764_000_000_000_000 };
-        let text = text_of("run", of, 270);
+        let mark = Mark { index: 17, due_us: 1_764_000_000_000_000 };
+        let text = text_of("run", mark, 270);
         assert!((270..285).contains(&text.len()), "{}", text.len());
-        assert_eq!(text, text_of("run", of, 270), "sent again, it is the same");
+        assert_eq!(text, text_of("run", mark, 270), "sent again, it is the same");
         let event = Event { kind: Some(event::Kind::Comment(Comment { text, ..Comment::default() })), ..Event::default() };
-        assert_eq!(post_of(&event, "run"), Some(of));
+        assert_eq!(post_of(&event, "run"), Some(mark));
         assert_eq!(post_of(&event, "other"), None);
     }
 
     #[test]
     fn recalls_and_edits_are_posts_too() {
-        let of = Mark { index: 3, due_us: 9 };
+        let mark = Mark { index: 3, due_us: 9 };
         for kind in [
-            event::Kind::Edit(Edit { text: text_of("run", of, 100), ..Edit::default() }),
-            event::Kind::Recall(Recall { reason: mark("run", of), target: 1 }),
+            event::Kind::Edit(Edit { text: text_of("run", mark, 100), ..Edit::default() }),
+            event::Kind::Recall(Recall { reason: mark_text("run", mark), target: 1 }),
         ] {
-            assert_eq!(post_of(&Event { kind: Some(kind), ..Event::default() }, "run"), Some(of));
+            assert_eq!(post_of(&Event { kind: Some(kind), ..Event::default() }, "run"), Some(mark));
         }
-        let edited = event::Kind::Comment(Comment { text: text_of("run", of, 100), version: 1, ..Comment::default() });
+        let edited = event::Kind::Comment(Comment { text: text_of("run", mark, 100), version: 1, ..Comment::default() });
         assert_eq!(post_of(&Event { kind: Some(edited), ..Event::default() }, "run"), None);
     }
 }

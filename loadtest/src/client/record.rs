@@ -12,7 +12,7 @@ use crate::checker::{History, Outcome, PostIndex};
 /// "Post this now."
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// Its number.
+    /// The post's number in the run.
     pub index: PostIndex,
     /// When the plan wanted it, whether or not the viewer is connected then.
     pub due: Instant,
@@ -51,10 +51,10 @@ pub struct Counters {
 
 /// A post's end, and when.
 #[derive(Clone, Copy, Debug)]
-pub struct Ended {
-    /// Which.
+pub struct PostRecord {
+    /// The post's number in the run.
     pub index: PostIndex,
-    /// How.
+    /// Acknowledged or not.
     pub outcome: Outcome,
     /// When it was due.
     pub due: Instant,
@@ -67,9 +67,9 @@ pub struct Ended {
 /// When one comment came.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// Which.
+    /// The post's number in the run.
     pub index: PostIndex,
-    /// When.
+    /// The time of its arrival.
     pub at: Instant,
 }
 
@@ -81,7 +81,7 @@ pub struct Record {
     /// Comments of this run, in the order of arrival.
     pub arrivals: Vec<Arrival>,
     /// Posts of this viewer that ended.
-    pub ended: Vec<Ended>,
+    pub ended: Vec<PostRecord>,
     /// Holes that the server did not tell of; each is a breach of order.
     pub holes: u64,
     /// Times that Tops showed something missing, which was then paged.

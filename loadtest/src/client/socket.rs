@@ -85,7 +85,7 @@ impl Socket {
                 Some(Ok(Message::Close(close))) => return Incoming::Closed(close.map(|close| close.code.into())),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {
-                    tracing::debug!(%error, "the line broke");
+                    tracing::debug!(%error, "the connection broke");
                     return Incoming::Closed(None);
                 }
                 None => return Incoming::Closed(None),

@@ -1,4 +1,4 @@
-//! One viewer of one conversation, who may also post: stays connected whatever happens, and writes down what it saw.
+//! One viewer of one conversation, who may also post: reconnects after every break, and records what it saw.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{
     Session, http,
     mark::{Mark, post_of, text_of},
-    record::{Arrival, Ended, Order, Record, Shared},
+    record::{Arrival, Order, PostRecord, Record, Shared},
     socket::{Incoming, Socket},
     wall_ms,
 };
@@ -24,10 +24,10 @@ use crate::checker::{Outcome, Seen};
 
 struct Pending {
     order: Order,
-    /// Written into its text, the same however often it is sent.
-    of: Mark,
+    /// Written into its text, so that the text is equal each time it is sent.
+    mark: Mark,
     client_id: Uuid,
-    /// The frame that is out with it.
+    /// Id of the frame that carries it, while that is unanswered.
     sent_as: Option<u32>,
     not_before: Instant,
 }
@@ -39,22 +39,22 @@ pub struct Viewer {
     session: Session,
     resume_token: Option<String>,
     epoch: u32,
-    /// Everything up to here was taken in, in order.
+    /// Everything up to this seq was seen, in order.
     at: u64,
     fresh: bool,
     waiting: BTreeMap<u64, Event>,
-    /// A page that was asked for: its frame's id.
+    /// Id of the frame that asked for a page.
     page: Option<u32>,
-    /// Where the gap that we were told of ends.
+    /// The last seq of the gap that the server announced.
     gap_to: u64,
-    /// What the last Tops named.
+    /// The head's seq in the last Tops.
     top: u64,
     outbox: VecDeque<Pending>,
     record: Record,
     pause: Duration,
 }
 
-/// How long an answer may take before the line counts as dead.
+/// A connection on which no frame comes for this time is closed and made anew.
 const DEAD_AFTER: Duration = Duration::from_secs(32);
 
 impl Viewer {
@@ -79,7 +79,7 @@ impl Viewer {
         }
     }
 
-    /// Watches and posts until `orders` is closed and `finish` is told; then gives what it wrote down.
+    /// Watches and posts until `finish` is cancelled; returns the record.
     pub async fn run(mut self, mut orders: mpsc::Receiver<Order>, finish: tokio_util::sync::CancellationToken) -> Record {
         use std::sync::atomic::Ordering::Relaxed;
         let mut turn = self.number;
@@ -93,7 +93,7 @@ impl Viewer {
             match opened {
                 Ok(socket) => {
                     self.pause = Duration::from_millis(200);
-                    self.converse(socket, &mut orders, &finish).await;
+                    self.run_connection(socket, &mut orders, &finish).await;
                     self.shared.counters.connected.fetch_sub(1, Relaxed);
                     for pending in &mut self.outbox {
                         pending.sent_as = None;
@@ -106,8 +106,8 @@ impl Viewer {
                 Err(error) => {
                     tracing::debug!(viewer = self.number, %error, "could not connect");
                     self.resume_token = None;
-                    // Orders that come meanwhile wait in the outbox, their time running.
-                    self.take_orders(&mut orders);
+                    // Orders that come meanwhile wait in the outbox; the wait counts into their latency.
+                    self.queue_orders(&mut orders);
                     self.expire();
                     self.pause = (self.pause * 2).min(Duration::from_secs(2));
                 }
@@ -145,8 +145,13 @@ impl Viewer {
         Position { conversation: self.shared.conversation.clone(), epoch: self.epoch, seq: self.at }
     }
 
-    async fn converse(&mut self, mut socket: Socket, orders: &mut mpsc::Receiver<Order>, finish: &tokio_util::sync::CancellationToken) {
-        let mut heard = Instant::now();
+    async fn run_connection(
+        &mut self,
+        mut socket: Socket,
+        orders: &mut mpsc::Receiver<Order>,
+        finish: &tokio_util::sync::CancellationToken,
+    ) {
+        let mut last_frame = Instant::now();
         let mut tick = tokio::time::interval(Duration::from_millis(250));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut open = true;
@@ -156,8 +161,8 @@ impl Viewer {
                 () = finish.cancelled() => return,
                 incoming = socket.next() => match incoming {
                     Incoming::Frame(frame) => {
-                        heard = Instant::now();
-                        if let Some(content) = frame.frame && !self.take(frame.re, content) {
+                        last_frame = Instant::now();
+                        if let Some(content) = frame.frame && !self.handle_frame(frame.re, content) {
                             return;
                         }
                     }
@@ -173,7 +178,7 @@ impl Viewer {
                     None => open = false,
                 },
                 _ = tick.tick() => {
-                    if heard.elapsed() > DEAD_AFTER {
+                    if last_frame.elapsed() > DEAD_AFTER {
                         return;
                     }
                     self.expire();
@@ -185,7 +190,7 @@ impl Viewer {
         }
     }
 
-    fn take_orders(&mut self, orders: &mut mpsc::Receiver<Order>) {
+    fn queue_orders(&mut self, orders: &mut mpsc::Receiver<Order>) {
         while let Ok(order) = orders.try_recv() {
             self.queue(order);
         }
@@ -194,7 +199,7 @@ impl Viewer {
     fn queue(&mut self, order: Order) {
         let not_before = order.due;
         self.outbox.push_back(Pending {
-            of: Mark { index: order.index, due_us: wall_ms(order.due) * 1_000 },
+            mark: Mark { index: order.index, due_us: wall_ms(order.due) * 1_000 },
             order,
             client_id: Uuid::now_v7(),
             sent_as: None,
@@ -202,7 +207,7 @@ impl Viewer {
         });
     }
 
-    /// Gives up posts whose time is over: their authors were never told that they were taken.
+    /// Gives up posts that are not acknowledged within the deadline.
     fn expire(&mut self) {
         let deadline = self.shared.post_deadline;
         while let Some(pending) = self.outbox.front()
@@ -213,15 +218,15 @@ impl Viewer {
         }
     }
 
-    /// Sends what is due: posts, one after the other so that this author's order stands, and a page where one is missing.
+    /// Sends the next post that is due, one at a time so that the author's order stands, and asks for a page where one is missing.
     async fn flush(&mut self, socket: &mut Socket) -> anyhow::Result<()> {
         if let Some(pending) = self.outbox.front_mut()
             && pending.sent_as.is_none()
             && pending.not_before <= Instant::now()
         {
-            let of = pending.of;
-            // Some say little and some say much.
-            let text = text_of(&self.shared.run, of, 90 + of.index as usize * 37 % 300);
+            let mark = pending.mark;
+            // Comments are 90 to 389 bytes long.
+            let text = text_of(&self.shared.run, mark, 90 + mark.index as usize * 37 % 300);
             let post = Post {
                 conversation: self.shared.conversation.clone(),
                 client_id: pending.client_id.to_string(),
@@ -242,15 +247,15 @@ impl Viewer {
         Ok(())
     }
 
-    /// Takes a frame in; false: the line must be made anew.
-    fn take(&mut self, re: u32, frame: server_frame::Frame) -> bool {
+    /// Handles a frame. `false`: the connection must be made anew.
+    fn handle_frame(&mut self, re: u32, frame: server_frame::Frame) -> bool {
         use server_frame::Frame as F;
         match frame {
-            F::Subscribed(subscribed) => self.take_subscribed(&subscribed),
-            F::Batch(batch) => self.take_batch(batch),
-            F::Page(page) => self.take_page(re, page),
+            F::Subscribed(subscribed) => self.handle_subscribed(&subscribed),
+            F::Batch(batch) => self.handle_batch(batch),
+            F::Page(page) => self.handle_page(re, page),
             F::Receipt(receipt) => {
-                if let Some(pending) = self.answered(re) {
+                if let Some(pending) = self.remove_pending(re) {
                     let seq = receipt.position.map_or(0, |position| position.seq);
                     self.end(&pending, Outcome::Acknowledged { seq }, None);
                 }
@@ -260,7 +265,7 @@ impl Viewer {
                     self.page = None;
                     return true;
                 }
-                if let Some(mut pending) = self.answered(re) {
+                if let Some(mut pending) = self.remove_pending(re) {
                     if refusal.retry_after_ms > 0 {
                         pending.sent_as = None;
                         pending.not_before = Instant::now() + Duration::from_millis(refusal.retry_after_ms.into());
@@ -283,7 +288,7 @@ impl Viewer {
                 if let Some(top) = top
                     && top.epoch == self.epoch
                 {
-                    // Tops may overtake events on their way. What the one before named and is still not here is missing.
+                    // Tops may overtake events, so only what the Tops before named and is still not here is missing.
                     if self.top > self.at {
                         self.record.healed += 1;
                         self.gap_to = self.gap_to.max(self.top);
@@ -297,7 +302,7 @@ impl Viewer {
         true
     }
 
-    fn take_subscribed(&mut self, subscribed: &Subscribed) {
+    fn handle_subscribed(&mut self, subscribed: &Subscribed) {
         let Some(position) = &subscribed.position else { return };
         match subscribed.verdict() {
             Verdict::Fresh => {
@@ -318,21 +323,21 @@ impl Viewer {
         }
     }
 
-    fn take_batch(&mut self, batch: Batch) {
+    fn handle_batch(&mut self, batch: Batch) {
         let Some(batch::Body::Events(events)) = batch.body else { return };
         for event in events.events {
-            // Whether a hole here was told of: by GAP, or by a page that is under way.
+            // A hole is expected after GAP, and while a page is under way.
             let expected = self.waiting.last_key_value().map_or(self.at, |(last, _)| *last).max(self.gap_to) + 1;
             if event.seq > expected {
-                tracing::error!(viewer = self.number, event.seq, expected, "a hole that was not told of");
+                tracing::error!(viewer = self.number, event.seq, expected, "a hole that was not announced");
                 self.record.holes += 1;
             }
-            self.take_event(event, false);
+            self.handle_event(event, false);
         }
-        self.take_waiting(false);
+        self.apply_waiting(false);
     }
 
-    fn take_page(&mut self, re: u32, page: Page) {
+    fn handle_page(&mut self, re: u32, page: Page) {
         if self.page != Some(re) {
             return;
         }
@@ -341,17 +346,17 @@ impl Viewer {
         let to = self.waiting.first_key_value().map_or(0, |(first, _)| first - 1).max(self.gap_to);
         for event in page.events {
             if event.seq <= to && event.seq > self.at && !self.waiting.contains_key(&event.seq) {
-                self.arrived(&event);
+                self.record_arrival(&event);
                 self.waiting.insert(event.seq, event);
             }
         }
-        self.take_waiting(true);
+        self.apply_waiting(true);
         if self.at >= self.gap_to {
             self.gap_to = 0;
         }
     }
 
-    fn take_event(&mut self, event: Event, asked_for: bool) {
+    fn handle_event(&mut self, event: Event, asked_for: bool) {
         if event.seq <= self.at || self.waiting.contains_key(&event.seq) {
             self.record.history.seen.push(Seen {
                 seq: event.seq,
@@ -360,18 +365,18 @@ impl Viewer {
             });
             return;
         }
-        self.arrived(&event);
+        self.record_arrival(&event);
         self.waiting.insert(event.seq, event);
     }
 
-    fn arrived(&mut self, event: &Event) {
+    fn record_arrival(&mut self, event: &Event) {
         if let Some(Mark { index, .. }) = post_of(event, &self.shared.run) {
             self.record.arrivals.push(Arrival { index, at: Instant::now() });
             self.shared.counters.delivered.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
     }
 
-    fn take_waiting(&mut self, asked_for: bool) {
+    fn apply_waiting(&mut self, asked_for: bool) {
         while let Some(entry) = self.waiting.first_entry()
             && *entry.key() == self.at + 1
         {
@@ -386,14 +391,14 @@ impl Viewer {
         self.shared.progress.notify_waiters();
     }
 
-    fn answered(&mut self, re: u32) -> Option<Pending> {
+    fn remove_pending(&mut self, re: u32) -> Option<Pending> {
         let at = self.outbox.iter().position(|pending| pending.sent_as == Some(re))?;
         self.outbox.remove(at)
     }
 
     fn end(&mut self, pending: &Pending, outcome: Outcome, refusal: Option<i32>) {
         use std::sync::atomic::Ordering::Relaxed;
-        let ended = Ended { index: pending.order.index, outcome, due: pending.order.due, at: Instant::now(), refusal };
+        let ended = PostRecord { index: pending.order.index, outcome, due: pending.order.due, at: Instant::now(), refusal };
         self.record.ended.push(ended);
         if matches!(outcome, Outcome::Acknowledged { .. }) {
             self.shared.counters.acknowledged.fetch_add(1, Relaxed);

@@ -1,4 +1,4 @@
-//! When posts came to the screens: counted in small buckets of time while they come, turned into latencies a little later.
+//! Arrival times of posts at sockets: counted in small buckets of time on arrival, turned into latencies later.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::mark::Mark;
 
-/// Microseconds that a latency may have at most: ten minutes.
+/// Longest latency that is recorded, microseconds: ten minutes.
 const LONGEST_US: u64 = 600_000_000;
 
-/// A histogram as it travels: (microseconds, how many), ascending.
+/// A histogram for transport: (microseconds, count), ascending.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sparse(pub Vec<(u64, u64)>);
 
 impl Sparse {
-    /// Of a histogram.
+    /// The values recorded in a histogram.
     #[must_use]
-    pub fn of(histogram: &Histogram<u64>) -> Self {
+    pub fn from_histogram(histogram: &Histogram<u64>) -> Self {
         Self(histogram.iter_recorded().map(|value| (value.value_iterated_to(), value.count_at_value())).collect())
     }
 
@@ -29,20 +29,20 @@ impl Sparse {
     }
 }
 
-/// An empty histogram of microseconds, to so many digits.
+/// An empty histogram of microseconds, to `digits` significant digits.
 #[must_use]
 pub fn histogram(digits: u8) -> Histogram<u64> {
     // These bounds are within what the histogram takes.
     Histogram::new_with_bounds(1, LONGEST_US, digits).expect("bounds within the histogram's")
 }
 
-/// Arrivals of one frame: (bucket of time, group of sockets, how many), in the order of time.
+/// Arrivals of one frame: (bucket of time, group of sockets, number of sockets), in the order of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arrivals(Vec<(i64, u8, u32)>);
 
 impl Arrivals {
-    /// One more socket has it.
-    pub fn note(&mut self, bucket: i64, group: u8) {
+    /// Counts one more socket of a group.
+    pub fn record(&mut self, bucket: i64, group: u8) {
         match self.0.last_mut() {
             Some((last, of, count)) if *last == bucket && *of == group => *count += 1,
             _ => self.0.push((bucket, group, 1)),
@@ -52,7 +52,7 @@ impl Arrivals {
 
 /// Latencies of a group of sockets.
 pub struct Latencies {
-    /// All, to three digits.
+    /// Over the whole run, to three digits.
     pub whole: Histogram<u64>,
     /// By the second since 1970 that the post was due in, to two digits.
     pub seconds: BTreeMap<i64, Histogram<u64>>,
@@ -65,7 +65,7 @@ impl Default for Latencies {
 }
 
 impl Latencies {
-    /// So many screens showed a post so long after it was due.
+    /// Records that `screens` sockets received at `at_us` a post due at `due_us`, both microseconds since 1970.
     pub fn record(&mut self, due_us: i64, at_us: i64, screens: u64) {
         let latency = u64::try_from(at_us - due_us).unwrap_or(0).max(1);
         self.whole.saturating_record_n(latency, screens);
@@ -73,7 +73,7 @@ impl Latencies {
         second.saturating_record_n(latency, screens);
     }
 
-    /// Takes the arrivals of a frame with these posts; the bucket's middle is the time.
+    /// Turns the arrivals of a frame with these posts into latencies; the bucket's middle counts as the time of arrival.
     pub fn fold(groups: &mut BTreeMap<u8, Self>, posts: &[(u64, Mark)], arrivals: &mut Arrivals, bucket_us: i64) {
         for (bucket, group, screens) in arrivals.0.drain(..) {
             let at_us = bucket * bucket_us + bucket_us / 2;
@@ -84,20 +84,20 @@ impl Latencies {
         }
     }
 
-    /// As it travels: all, and each second.
+    /// The latencies for transport.
     #[must_use]
     pub fn sparse(&self) -> SparseLatencies {
         SparseLatencies {
-            whole: Sparse::of(&self.whole),
-            seconds: self.seconds.iter().map(|(second, histogram)| (*second, Sparse::of(histogram))).collect(),
+            whole: Sparse::from_histogram(&self.whole),
+            seconds: self.seconds.iter().map(|(second, histogram)| (*second, Sparse::from_histogram(histogram))).collect(),
         }
     }
 }
 
-/// Latencies as they travel.
+/// Latencies for transport.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SparseLatencies {
-    /// All.
+    /// Over the whole run.
     pub whole: Sparse,
     /// By second since 1970.
     pub seconds: Vec<(i64, Sparse)>,
@@ -121,8 +121,8 @@ mod tests {
     fn latency_counts_from_when_a_post_was_due_by_group_and_second() {
         let mut arrivals = Arrivals::default();
         // 1,000 µs buckets: three sockets of group 0 at 2.0 s, one of group 1 a bucket later.
-        (0..3).for_each(|_| arrivals.note(2_000, 0));
-        arrivals.note(2_001, 1);
+        (0..3).for_each(|_| arrivals.record(2_000, 0));
+        arrivals.record(2_001, 1);
         let posts = [(1, Mark { index: 0, due_us: 1_990_000 }), (2, Mark { index: 1, due_us: 500_000 })];
         let mut groups = BTreeMap::new();
         Latencies::fold(&mut groups, &posts, &mut arrivals, 1_000);

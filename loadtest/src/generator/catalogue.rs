@@ -1,4 +1,4 @@
-//! Distinct frames, each decoded once however many sockets it comes to.
+//! Distinct frames of live events, each decoded once for all sockets that receive it.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -10,63 +10,63 @@ use proto::v1::{Batch, Event, ServerFrame, batch, server_frame};
 
 use super::{
     arrivals::{Arrivals, Latencies},
-    orders::Told,
+    orders::FrameSummary,
 };
 use crate::client::mark::{Mark, post_of};
 
-/// What a frame of live events is, in short.
+/// One distinct frame of live events: its content in short, and its arrivals.
 #[derive(Clone, Debug, Default)]
-pub struct Stretch {
-    /// Which conversation, by its place in the run's list.
+pub struct LiveFrame {
+    /// Its conversation, by place in the run's list.
     pub room: u32,
     /// seq of the first event.
     pub first: u64,
-    /// How many events.
+    /// Number of events.
     pub count: u32,
-    /// Which posts of this run are in it, with their seq.
+    /// The posts of this run in it, with their seq.
     pub posts: Vec<(u64, Mark)>,
     /// Bytes of the frame.
     pub bytes: u32,
     /// The room's window, as the frame says.
     pub window_ms: u32,
-    /// Sockets that it came to.
+    /// Number of sockets that received it.
     pub sockets: u64,
     /// Arrivals that are not turned into latencies yet.
     pub arrivals: Arrivals,
 }
 
-/// Which frame: its place in the catalogue.
+/// A frame's place in the catalogue.
 pub type FrameId = u32;
 
 /// A frame whose bytes are known.
 #[derive(Clone)]
 pub struct Known {
-    /// Its place.
+    /// Its place in the catalogue.
     pub id: FrameId,
     /// Its payload.
     pub bytes: Rc<[u8]>,
 }
 
-/// What a payload is that was not known.
-pub enum Learnt {
-    /// Live events; known from now on.
-    Stretch(FrameId),
+/// The content of a payload that was not known.
+pub enum Decoded {
+    /// Live events, now in the catalogue.
+    Live(FrameId),
     /// Another frame.
     Other(Box<ServerFrame>),
 }
 
-/// Bytes are kept of so many frames, and so many bytes, the newest: older ones come again to nobody.
+/// Bytes are kept of the newest frames up to these bounds: by then an older one has reached every socket.
 const KEPT_FRAMES: usize = 8_192;
 const KEPT_BYTES: usize = 96 << 20;
-/// So much of a payload tells frames apart, but for accidents: conversation, epoch, position and count stand in it, in clear
-/// even where the body is compressed.
-pub const TELLING: usize = 96;
+/// Bytes at the beginning of a payload by which frames are looked up: conversation, epoch, position and count stand there, also
+/// where the body is compressed.
+pub const PREFIX_BYTES: usize = 96;
 
-/// Keys are hashes already.
+/// Passes keys through, which are hashes already.
 #[derive(Default)]
-pub struct AsItIs(u64);
+pub struct PrehashedHasher(u64);
 
-impl Hasher for AsItIs {
+impl Hasher for PrehashedHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -82,13 +82,13 @@ impl Hasher for AsItIs {
 pub struct Catalogue {
     run: String,
     rooms: HashMap<String, u32>,
-    known: HashMap<u64, Vec<Known>, BuildHasherDefault<AsItIs>>,
+    known: HashMap<u64, Vec<Known>, BuildHasherDefault<PrehashedHasher>>,
     kept: VecDeque<(u64, FrameId, usize)>,
     kept_bytes: usize,
-    /// Every stretch ever seen.
-    pub stretches: Vec<Stretch>,
-    /// Those that have arrivals to be turned into latencies.
-    fresh: Vec<FrameId>,
+    /// Every distinct frame of live events.
+    pub frames: Vec<LiveFrame>,
+    /// Frames with arrivals that are not turned into latencies yet.
+    unfolded: Vec<FrameId>,
     bucket_us: i64,
 }
 
@@ -102,62 +102,62 @@ impl Catalogue {
             known: HashMap::default(),
             kept: VecDeque::new(),
             kept_bytes: 0,
-            stretches: Vec::new(),
-            fresh: Vec::new(),
+            frames: Vec::new(),
+            unfolded: Vec::new(),
             bucket_us: bucket_us.max(1),
         }
     }
 
-    /// A known frame of this length that begins so. The rest of its bytes is still to be compared.
+    /// A known frame of this length and beginning. The rest of its bytes is still to be compared.
     #[must_use]
     pub fn candidate(&self, length: usize, beginning: &[u8]) -> Option<&Known> {
-        if beginning.len() < length.min(TELLING) {
+        if beginning.len() < length.min(PREFIX_BYTES) {
             return None;
         }
-        let same = |known: &&Known| known.bytes.len() == length && known.bytes.starts_with(&beginning[..length.min(TELLING)]);
+        let same = |known: &&Known| known.bytes.len() == length && known.bytes.starts_with(&beginning[..length.min(PREFIX_BYTES)]);
         self.known.get(&key(beginning, length))?.iter().find(same)
     }
 
-    /// The frame's id where these very bytes are known.
+    /// The id of the known frame with exactly these bytes.
     #[must_use]
     pub fn find(&self, payload: &[u8]) -> Option<FrameId> {
         let known = self.known.get(&key(payload, payload.len()))?;
         known.iter().find(|known| *known.bytes == *payload).map(|known| known.id)
     }
 
-    /// Decodes a payload; if it holds live events, they are catalogued and it has an id from now on.
+    /// Decodes a payload. Live events are added to the catalogue under a new id.
     ///
     /// # Errors
     /// Says why it cannot be decoded, or what is wrong with it.
-    pub fn learn(&mut self, payload: &[u8]) -> Result<Learnt, String> {
+    pub fn decode(&mut self, payload: &[u8]) -> Result<Decoded, String> {
         let frame = proto::Subprotocol::Proto.decode_server(payload)?;
-        let Some(server_frame::Frame::Batch(batch)) = &frame.frame else { return Ok(Learnt::Other(Box::new(frame))) };
-        let stretch = self.read(batch, payload.len())?;
-        let id = self.stretches.len() as FrameId;
-        self.stretches.push(stretch);
+        let Some(server_frame::Frame::Batch(batch)) = &frame.frame else { return Ok(Decoded::Other(Box::new(frame))) };
+        let live = self.read(batch, payload.len())?;
+        let id = self.frames.len() as FrameId;
+        self.frames.push(live);
         let key = key(payload, payload.len());
         self.known.entry(key).or_default().push(Known { id, bytes: payload.into() });
         self.kept.push_back((key, id, payload.len()));
         self.kept_bytes += payload.len();
         while self.kept.len() > KEPT_FRAMES || (self.kept_bytes > KEPT_BYTES && self.kept.len() > 1) {
-            self.forget_oldest();
+            self.drop_oldest();
         }
-        Ok(Learnt::Stretch(id))
+        Ok(Decoded::Live(id))
     }
 
-    /// Decodes a frame in full that is catalogued, as a browser would, and compares.
+    /// Decodes a known frame again in full, and compares it with its entry.
     ///
     /// # Errors
     /// Says in what they differ.
     pub fn compare(&self, id: FrameId, payload: &[u8]) -> Result<(), String> {
         let frame = proto::Subprotocol::Proto.decode_server(payload)?;
         let Some(server_frame::Frame::Batch(batch)) = &frame.frame else { return Err("a frame that is no batch".into()) };
-        let (own, first) = (self.read(batch, payload.len())?, &self.stretches[id as usize]);
+        let (own, first) = (self.read(batch, payload.len())?, &self.frames[id as usize]);
         let same = (own.room, own.first, own.count, &own.posts) == (first.room, first.first, first.count, &first.posts);
         if same { Ok(()) } else { Err("the same bytes, decoded again, are something else".into()) }
     }
 
-    fn read(&self, batch: &Batch, bytes: usize) -> Result<Stretch, String> {
+    fn read(&self, batch: &Batch, bytes: usize) -> Result<LiveFrame, String> {
         let inflated;
         let events: &[Event] = match &batch.body {
             Some(batch::Body::Events(events)) => &events.events,
@@ -172,18 +172,18 @@ impl Catalogue {
             return Err(format!("a batch that says {} events from {} and holds others", batch.count, batch.first_seq));
         }
         let room = *self.rooms.get(&batch.conversation).ok_or_else(|| format!("a batch of {}", batch.conversation))?;
-        Ok(Stretch {
+        Ok(LiveFrame {
             room,
             first: batch.first_seq,
             count: batch.count,
             posts: events.iter().filter_map(|event| Some((event.seq, post_of(event, &self.run)?))).collect(),
             bytes: bytes as u32,
             window_ms: batch.window_ms,
-            ..Stretch::default()
+            ..LiveFrame::default()
         })
     }
 
-    fn forget_oldest(&mut self) {
+    fn drop_oldest(&mut self) {
         let Some((key, id, bytes)) = self.kept.pop_front() else { return };
         self.kept_bytes -= bytes;
         if let Some(known) = self.known.get_mut(&key) {
@@ -194,54 +194,54 @@ impl Catalogue {
         }
     }
 
-    /// A socket has the frame. `live`: its latency counts, since nothing was replayed.
-    pub fn arrived(&mut self, id: FrameId, now_us: i64, group: u8, live: bool) -> u32 {
-        let stretch = &mut self.stretches[id as usize];
-        stretch.sockets += 1;
-        if live && !stretch.posts.is_empty() {
-            if stretch.arrivals == Arrivals::default() {
-                self.fresh.push(id);
+    /// Counts the frame as received by one more socket; returns its number of events. `live`: no replay, so its latency counts.
+    pub fn record_arrival(&mut self, id: FrameId, now_us: i64, group: u8, live: bool) -> u32 {
+        let frame = &mut self.frames[id as usize];
+        frame.sockets += 1;
+        if live && !frame.posts.is_empty() {
+            if frame.arrivals == Arrivals::default() {
+                self.unfolded.push(id);
             }
-            stretch.arrivals.note(now_us.div_euclid(self.bucket_us), group);
+            frame.arrivals.record(now_us.div_euclid(self.bucket_us), group);
         }
-        stretch.count
+        frame.count
     }
 
     /// Turns arrivals into latencies.
-    pub fn fold(&mut self, groups: &mut BTreeMap<u8, Latencies>) {
-        for id in self.fresh.drain(..) {
-            let Stretch { posts, arrivals, .. } = &mut self.stretches[id as usize];
+    pub fn fold_arrivals(&mut self, groups: &mut BTreeMap<u8, Latencies>) {
+        for id in self.unfolded.drain(..) {
+            let LiveFrame { posts, arrivals, .. } = &mut self.frames[id as usize];
             Latencies::fold(groups, posts, arrivals, self.bucket_us);
         }
     }
 
-    /// What was measured begins: counts start anew.
+    /// Begins the measurement: counts of sockets start at zero.
     pub fn begin(&mut self) {
-        self.fold(&mut BTreeMap::new());
-        self.stretches.iter_mut().for_each(|stretch| stretch.sockets = 0);
+        self.fold_arrivals(&mut BTreeMap::new());
+        self.frames.iter_mut().for_each(|live| live.sockets = 0);
     }
 
-    /// All frames that came to somebody.
+    /// Summaries of all frames that a socket has received since the measurement began.
     #[must_use]
-    pub fn told(&self) -> Vec<Told> {
-        let came = self.stretches.iter().filter(|stretch| stretch.sockets > 0);
-        came.map(|stretch| Told {
-            room: stretch.room,
-            posts: stretch.posts.iter().map(|(seq, mark)| (*seq, mark.index)).collect(),
-            count: stretch.count,
-            bytes: stretch.bytes,
-            sockets: stretch.sockets,
-            window_ms: stretch.window_ms,
+    pub fn summaries(&self) -> Vec<FrameSummary> {
+        let came = self.frames.iter().filter(|live| live.sockets > 0);
+        came.map(|live| FrameSummary {
+            room: live.room,
+            posts: live.posts.iter().map(|(seq, mark)| (*seq, mark.index)).collect(),
+            count: live.count,
+            bytes: live.bytes,
+            sockets: live.sockets,
+            window_ms: live.window_ms,
         })
         .collect()
     }
 }
 
 fn key(beginning: &[u8], length: usize) -> u64 {
-    hash(&beginning[..length.min(TELLING)]) ^ (length as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    hash(&beginning[..length.min(PREFIX_BYTES)]) ^ (length as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-/// Tells apart what a server sends; no defence against whoever wants collisions, for whole bytes are compared after it.
+/// A fast hash for looking up frames. It need not withstand chosen collisions, for whole bytes are compared after it.
 fn hash(bytes: &[u8]) -> u64 {
     let mut state = 0xCBF2_9CE4_8422_2325_u64;
     let (chunks, rest) = bytes.as_chunks::<8>();
@@ -273,7 +273,7 @@ pub mod tests {
     use super::*;
     use crate::client::mark::text_of;
 
-    /// A batch of so many comments of the run `run` in the conversation `room`, as a server encodes it.
+    /// A batch of `count` comments of the run `run` in the conversation `room`, as a server encodes it.
     pub fn payload(first: u64, count: u64, deflated: bool) -> Vec<u8> {
         let events = (first..first + count)
             .map(|seq| {
@@ -297,9 +297,9 @@ pub mod tests {
         Catalogue::new("run", &["room".to_owned()], 100)
     }
 
-    fn learn(catalogue: &mut Catalogue, payload: &[u8]) -> FrameId {
-        match catalogue.learn(payload) {
-            Ok(Learnt::Stretch(id)) => id,
+    fn decode(catalogue: &mut Catalogue, payload: &[u8]) -> FrameId {
+        match catalogue.decode(payload) {
+            Ok(Decoded::Live(id)) => id,
             _ => panic!("not a batch"),
         }
     }
@@ -311,12 +311,12 @@ pub mod tests {
         for first in 1..=(KEPT_FRAMES as u64 + 10) {
             let bytes = payload(first, 1, false);
             assert_eq!(catalogue.find(&bytes), None);
-            ids.push(learn(&mut catalogue, &bytes));
+            ids.push(decode(&mut catalogue, &bytes));
             assert_eq!(catalogue.find(&bytes), ids.last().copied());
         }
         assert_eq!(catalogue.find(&payload(1, 1, false)), None, "the oldest bytes are dropped");
         assert_eq!(catalogue.find(&payload(500, 1, false)), Some(ids[499]));
-        assert_eq!(catalogue.stretches[4].posts, [(5, Mark { index: 5, due_us: 1_000 })]);
+        assert_eq!(catalogue.frames[4].posts, [(5, Mark { index: 5, due_us: 1_000 })]);
         assert!(catalogue.kept.len() <= KEPT_FRAMES && catalogue.known.len() <= KEPT_FRAMES);
     }
 
@@ -325,8 +325,8 @@ pub mod tests {
         let mut catalogue = catalogue();
         let (plain, deflated) = (payload(7, 40, false), payload(7, 40, true));
         assert!(deflated.len() < plain.len(), "{} of {}", deflated.len(), plain.len());
-        let (one, other) = (learn(&mut catalogue, &plain), learn(&mut catalogue, &deflated));
-        assert_eq!(catalogue.stretches[one as usize].posts, catalogue.stretches[other as usize].posts);
+        let (one, other) = (decode(&mut catalogue, &plain), decode(&mut catalogue, &deflated));
+        assert_eq!(catalogue.frames[one as usize].posts, catalogue.frames[other as usize].posts);
         assert_eq!(catalogue.compare(other, &deflated), Ok(()));
         assert!(catalogue.compare(other, &payload(8, 40, true)).is_err(), "another stretch");
     }
@@ -337,6 +337,6 @@ pub mod tests {
         if let Some(server_frame::Frame::Batch(batch)) = &mut frame.frame {
             batch.first_seq = 6;
         }
-        assert!(catalogue().learn(&proto::Subprotocol::Proto.encode(&frame)).is_err());
+        assert!(catalogue().decode(&proto::Subprotocol::Proto.encode(&frame)).is_err());
     }
 }

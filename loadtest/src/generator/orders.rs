@@ -1,4 +1,4 @@
-//! What the coordinator and its generators say to one another: a line of JSON each, over the generator's stdin and stdout.
+//! Messages between the coordinator and its generators: a line of JSON each, over the generator's stdin and stdout.
 
 use std::collections::BTreeMap;
 
@@ -12,24 +12,24 @@ use super::arrivals::{Sparse, SparseLatencies};
 pub enum Order {
     /// Connect these sockets.
     Open(Box<Plan>),
-    /// Tell how things stand.
-    Tell,
-    /// Forget what was seen until now: what is measured begins. Counts and latencies start anew, positions stay.
+    /// Answer with the progress so far.
+    Progress,
+    /// Begin the measurement: counts and latencies start at zero, positions stay.
     Begin,
     /// Post.
     Post(Flow),
-    /// Post no more than has begun.
-    Hush,
-    /// From now on, break so many lines a second, and let each come back after a while; 0: no more.
+    /// End the flow of posts; those under way go on.
+    Stop,
+    /// Break connections at this rate from now on, and let each come back; rate 0: no more.
     Churn {
-        /// Lines broken a second.
+        /// Connections broken a second.
         per_s: f64,
-        /// How long each stays away, milliseconds.
+        /// Mean time before each comes back, milliseconds.
         away_ms: u64,
     },
-    /// Tell the latencies by second.
+    /// Answer with the latencies by second.
     Seconds,
-    /// Tell everything that was found, and end.
+    /// Answer with all findings, and end.
     Finish,
 }
 
@@ -52,7 +52,7 @@ pub struct Plan {
     pub run: String,
     /// First connections a second, at most. Later ones are as the server's RETRY says.
     pub per_s: u32,
-    /// First connections under way at once, at most; 0: no matter how many.
+    /// First connections under way at once, at most; 0: no bound.
     pub connecting_most: u32,
     /// Whether clients can inflate.
     pub deflate: bool,
@@ -64,7 +64,7 @@ pub struct Plan {
     pub bucket_us: i64,
 }
 
-/// One socket.
+/// One socket of a plan.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Seat {
     /// The session's token.
@@ -84,13 +84,13 @@ pub struct Seat {
 pub struct Flow {
     /// Number of the first one.
     pub first: u32,
-    /// How many; 0: until told to hush.
+    /// Number of posts; 0: until Stop.
     pub count: u32,
     /// When the first is due, microseconds since 1970.
     pub start_us: i64,
-    /// Open loop: so many a second, together, whether those before were answered or not. 0: closed loop.
+    /// Open loop: posts a second of all posters together, whether those before were answered or not. 0: closed loop.
     pub per_s: f64,
-    /// Closed loop: so many of each poster under way at once.
+    /// Closed loop: posts of each poster under way at once.
     pub at_once: u32,
     /// Bytes of a comment's event, about.
     pub bytes: usize,
@@ -98,9 +98,9 @@ pub struct Flow {
     pub mixed: bool,
 }
 
-/// How things stand.
+/// The state of a run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Standing {
+pub struct Progress {
     /// Sockets that are signed in and subscribed.
     pub live: u32,
     /// Sockets that gave up.
@@ -111,7 +111,7 @@ pub struct Standing {
     pub whole_to: Vec<u64>,
     /// The highest seq of a receipt, by room.
     pub acknowledged_to: Vec<u64>,
-    /// Lines broken and made anew since the beginning.
+    /// Connections broken and made anew since the beginning.
     pub reconnected: u64,
     /// Posts acknowledged.
     pub acknowledged: u64,
@@ -121,25 +121,25 @@ pub struct Standing {
 
 /// A frame of live events, in short.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    /// Which conversation.
+pub struct FrameSummary {
+    /// Its conversation, by place in the plan.
     pub room: u32,
-    /// Which posts of the run are in it: (seq, number).
+    /// The posts of the run in it: (seq, number).
     pub posts: Vec<(u64, u32)>,
     /// Events.
     pub count: u32,
     /// Bytes of the frame.
     pub bytes: u32,
-    /// To how many sockets it came.
+    /// Number of sockets that received it.
     pub sockets: u64,
     /// The room's window, as the frame says.
     pub window_ms: u32,
 }
 
-/// A socket's way through its room.
+/// The events that a socket received without a hole.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Reached {
-    /// Which conversation.
+    /// The conversation, by place in the plan.
     pub room: u32,
     /// Everything after this seq was due to it.
     pub from: u64,
@@ -147,11 +147,11 @@ pub struct Reached {
     pub to: u64,
 }
 
-/// Everything found.
+/// What a generator saw in a run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Found {
+pub struct RunFindings {
     /// Distinct frames of live events.
-    pub frames: Vec<Told>,
+    pub frames: Vec<FrameSummary>,
     /// How far each socket came.
     pub reached: Vec<Reached>,
     /// Events that came twice over one wire without being asked for.
@@ -160,13 +160,13 @@ pub struct Found {
     pub out_of_order: u64,
     /// Events replayed or paged after a break, times sockets.
     pub replayed: u64,
-    /// Lines broken and made anew.
+    /// Connections broken and made anew.
     pub reconnected: u64,
-    /// What went wrong, in words, with how often.
+    /// Errors by description, with their counts.
     pub errors: BTreeMap<String, u64>,
-    /// Times from the start of connecting to being subscribed, milliseconds: the first time, and after breaks.
+    /// Times from the start of connecting to being subscribed, the first time, milliseconds.
     pub connect_ms: Vec<u32>,
-    /// As well.
+    /// Times from the start of connecting to being subscribed, after a break, milliseconds.
     pub back_ms: Vec<u32>,
     /// Verdicts that subscriptions after a break were answered with.
     pub verdicts: BTreeMap<String, u64>,
@@ -176,7 +176,7 @@ pub struct Found {
     pub receipts: SparseLatencies,
     /// Receipts: (number, room, seq).
     pub acknowledged: Vec<(u32, u32, u64)>,
-    /// Posts refused for good or never answered, by what was said.
+    /// Posts refused for good or never answered, by the refusal's code.
     pub unacknowledged: BTreeMap<String, u64>,
     /// Posts that were due.
     pub due: u64,
@@ -187,11 +187,11 @@ pub struct Found {
 /// From the generator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Note {
-    /// The answer to Tell.
-    Standing(Standing),
+pub enum Answer {
+    /// The answer to Progress.
+    Progress(Progress),
     /// The answer to Seconds: by group, (second since 1970, latencies).
     Seconds(BTreeMap<u8, Vec<(i64, Sparse)>>),
     /// The answer to Finish.
-    Found(Box<Found>),
+    Findings(Box<RunFindings>),
 }

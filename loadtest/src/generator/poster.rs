@@ -1,4 +1,4 @@
-//! Who posts: each post has one number, one client_id and one text for ever, and is sent again until it is answered.
+//! A poster. Each post has one number, one client_id and one text, however often it is sent, and is sent until it is answered.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -10,13 +10,13 @@ use proto::v1::{Comment, Edit, Post, Recall, Receipt, Refusal, client_frame, pos
 use super::orders::Flow;
 use crate::client::mark::{self, Mark, text_of};
 
-/// Posts of one socket under way at once in an open loop; later ones wait, their time running.
+/// Posts of one socket under way at once in an open loop; later ones wait, and the wait counts into their latency.
 const AT_ONCE: usize = 48;
 
 /// A post on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pending {
-    of: Mark,
+    mark: Mark,
     bytes: u32,
     kind: Kind,
 }
@@ -29,7 +29,7 @@ enum Kind {
     Recall(u64),
 }
 
-/// One poster.
+/// The posts of one socket: waiting, and under way.
 #[derive(Debug)]
 pub struct Poster {
     /// Its number among all posters.
@@ -40,12 +40,12 @@ pub struct Poster {
     under_way: BTreeMap<u32, Pending>,
     not_before: Option<Instant>,
     /// Its newest comment that stands.
-    own: Option<u64>,
+    last_own: Option<u64>,
 }
 
 /// How a post ended.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum PostOutcome {
     /// The receipt named this seq.
     Acknowledged(Mark, u64),
     /// Refused for good.
@@ -53,24 +53,24 @@ pub enum Ended {
 }
 
 impl Poster {
-    /// With nothing to post.
+    /// A poster with nothing to post.
     #[must_use]
     pub fn new(number: u32, room: u32) -> Self {
-        Self { number, room, waiting: VecDeque::new(), under_way: BTreeMap::new(), not_before: None, own: None }
+        Self { number, room, waiting: VecDeque::new(), under_way: BTreeMap::new(), not_before: None, last_own: None }
     }
 
-    /// One more to post.
-    pub fn queue(&mut self, of: Mark, flow: &Flow) {
+    /// Adds a post.
+    pub fn queue(&mut self, mark: Mark, flow: &Flow) {
         // One in ten is an edit, one in twenty a recall, where there is a comment to be edited or recalled.
-        let kind = match (flow.mixed, of.index % 20, self.own) {
-            (true, 3 | 13, Some(own)) => Kind::Edit(own),
-            (true, 7, Some(own)) => {
-                self.own = None;
-                Kind::Recall(own)
+        let kind = match (flow.mixed, mark.index % 20, self.last_own) {
+            (true, 3 | 13, Some(last_own)) => Kind::Edit(last_own),
+            (true, 7, Some(last_own)) => {
+                self.last_own = None;
+                Kind::Recall(last_own)
             }
             _ => Kind::Comment,
         };
-        self.waiting.push_back(Pending { of, bytes: mark::text_bytes(flow.bytes) as u32, kind });
+        self.waiting.push_back(Pending { mark, bytes: mark::text_bytes(flow.bytes) as u32, kind });
     }
 
     /// Posts that have not ended.
@@ -79,7 +79,7 @@ impl Poster {
         self.waiting.len() + self.under_way.len()
     }
 
-    /// Sends what may go now, by `send`, which gives each frame's id.
+    /// Sends waiting posts up to AT_ONCE by `send`, which returns each frame's id.
     pub fn flush(&mut self, conversation: &str, run: &str, mut send: impl FnMut(client_frame::Frame) -> u32) {
         if self.not_before.is_some_and(|time| time > Instant::now()) {
             return;
@@ -90,56 +90,55 @@ impl Poster {
         {
             let post = Post {
                 conversation: conversation.to_owned(),
-                client_id: client_id(run, pending.of.index),
+                client_id: client_id(run, pending.mark.index),
                 content: Some(content(run, pending)),
             };
             self.under_way.insert(send(client_frame::Frame::Post(post)), pending);
         }
     }
 
-    /// A receipt came.
-    pub fn acknowledged(&mut self, re: u32, receipt: &Receipt) -> Option<Ended> {
+    /// Ends the post that frame `re` carried. `None`: there is none.
+    pub fn handle_receipt(&mut self, re: u32, receipt: &Receipt) -> Option<PostOutcome> {
         let pending = self.under_way.remove(&re)?;
         let seq = receipt.position.as_ref().map_or(0, |position| position.seq);
         if pending.kind == Kind::Comment {
-            self.own = Some(seq);
+            self.last_own = Some(seq);
         }
-        Some(Ended::Acknowledged(pending.of, seq))
+        Some(PostOutcome::Acknowledged(pending.mark, seq))
     }
 
-    /// A refusal came: the post is tried again where that may help.
-    pub fn refused(&mut self, re: u32, refusal: &Refusal, now: Instant) -> Option<Ended> {
+    /// Queues the refused post again where the refusal says when to; otherwise ends it. `None`: not ended.
+    pub fn handle_refusal(&mut self, re: u32, refusal: &Refusal, now: Instant) -> Option<PostOutcome> {
         let pending = self.under_way.remove(&re)?;
         if refusal.retry_after_ms > 0 {
             self.waiting.push_front(pending);
             self.not_before = Some(now + std::time::Duration::from_millis(refusal.retry_after_ms.into()));
             return None;
         }
-        Some(Ended::Refused(pending.of, refusal.code().as_str_name()))
+        Some(PostOutcome::Refused(pending.mark, refusal.code().as_str_name()))
     }
 
-    /// The line broke: what was under way is sent again on the next one.
-    pub fn broke(&mut self) {
+    /// Queues what was under way again, in order, for the next connection.
+    pub fn handle_disconnect(&mut self) {
         for (_, pending) in std::mem::take(&mut self.under_way).into_iter().rev() {
             self.waiting.push_front(pending);
         }
     }
 }
 
-fn content(run: &str, Pending { of, bytes, kind }: Pending) -> Content {
-    let text = || text_of(run, of, bytes as usize);
+fn content(run: &str, Pending { mark, bytes, kind }: Pending) -> Content {
+    let text = || text_of(run, mark, bytes as usize);
     match kind {
         Kind::Comment => Content::Comment(Comment { text: text(), ..Comment::default() }),
         Kind::Edit(target) => Content::Edit(Edit { target, version: 0, text: text() }),
-        Kind::Recall(target) => Content::Recall(Recall { target, reason: mark::mark(run, of) }),
+        Kind::Recall(target) => Content::Recall(Recall { target, reason: mark::mark_text(run, mark) }),
     }
 }
 
 /// Where the times of client_ids begin, milliseconds since 1970.
 const FIRST_MS: u64 = 1_764_000_000_000;
 
-/// The same for the same post: a UUIDv7, which sorts by the time that it was made. Posts are made in the order of their numbers,
-/// so that is their time here.
+/// The post's client_id: a UUIDv7 whose time is the post's number, so that ids sort in the order of the posts as clients' ids do.
 fn client_id(run: &str, index: u32) -> String {
     let run = run.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |state, byte| (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
     let mut random = [0; 10];
@@ -155,7 +154,7 @@ mod tests {
 
     const FLOW: Flow = Flow { first: 0, count: 0, start_us: 0, per_s: 1.0, at_once: 0, bytes: 300, mixed: true };
 
-    fn of(index: u32) -> Mark {
+    fn mark(index: u32) -> Mark {
         Mark { index, due_us: 5 }
     }
 
@@ -172,18 +171,18 @@ mod tests {
     #[test]
     fn a_post_is_the_same_however_often_it_is_sent() {
         let mut poster = Poster::new(0, 0);
-        poster.queue(of(0), &FLOW);
+        poster.queue(mark(0), &FLOW);
         let first = flush(&mut poster);
-        poster.broke();
+        poster.handle_disconnect();
         assert_eq!(poster.open(), 1);
         assert_eq!(flush(&mut poster), first);
         let refusal = Refusal { retry_after_ms: 1, ..Refusal::of(RefusalCode::Overloaded) };
-        assert_eq!(poster.refused(1, &refusal, Instant::now()), None, "tried again");
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        let a_second_ago = Instant::now() - std::time::Duration::from_secs(1);
+        assert_eq!(poster.handle_refusal(1, &refusal, a_second_ago), None, "tried again");
         assert_eq!(flush(&mut poster), first);
         assert_eq!(
-            poster.refused(1, &Refusal::of(RefusalCode::Closed), Instant::now()),
-            Some(Ended::Refused(of(0), "REFUSAL_CODE_CLOSED"))
+            poster.handle_refusal(1, &Refusal::of(RefusalCode::Closed), Instant::now()),
+            Some(PostOutcome::Refused(mark(0), "REFUSAL_CODE_CLOSED"))
         );
         assert_eq!(poster.open(), 0);
     }
@@ -191,13 +190,13 @@ mod tests {
     #[test]
     fn edits_and_recalls_are_of_ones_own_comment() {
         let mut poster = Poster::new(0, 0);
-        poster.queue(of(3), &FLOW);
+        poster.queue(mark(3), &FLOW);
         assert!(matches!(flush(&mut poster)[0].content, Some(Content::Comment(_))), "there is nothing to edit yet");
         let receipt = Receipt { position: Some(Position { seq: 41, ..Position::default() }), ..Receipt::default() };
-        assert_eq!(poster.acknowledged(1, &receipt), Some(Ended::Acknowledged(of(3), 41)));
-        poster.queue(of(13), &FLOW);
-        poster.queue(of(7), &FLOW);
-        poster.queue(of(27), &FLOW);
+        assert_eq!(poster.handle_receipt(1, &receipt), Some(PostOutcome::Acknowledged(mark(3), 41)));
+        poster.queue(mark(13), &FLOW);
+        poster.queue(mark(7), &FLOW);
+        poster.queue(mark(27), &FLOW);
         let sent = flush(&mut poster);
         assert!(matches!(&sent[0].content, Some(Content::Edit(edit)) if edit.target == 41));
         assert!(matches!(&sent[1].content, Some(Content::Recall(recall)) if recall.target == 41));

@@ -22,7 +22,7 @@ pub struct Summary {
 impl Summary {
     /// Of a histogram of microseconds.
     #[must_use]
-    pub fn of(histogram: &Histogram<u64>) -> Self {
+    pub fn from_histogram(histogram: &Histogram<u64>) -> Self {
         if histogram.is_empty() {
             return Self::default();
         }
@@ -32,10 +32,10 @@ impl Summary {
 
     /// Of single values, milliseconds.
     #[must_use]
-    pub fn of_ms(values: &[u32]) -> Self {
+    pub fn from_ms(values: &[u32]) -> Self {
         let mut histogram = crate::generator::arrivals::histogram(3);
         values.iter().for_each(|ms| histogram.saturating_record(u64::from(*ms).max(1) * 1_000));
-        Self::of(&histogram)
+        Self::from_histogram(&histogram)
     }
 }
 
@@ -55,7 +55,7 @@ pub fn percentiles(title: &str, histogram: &Histogram<u64>) -> Plot {
 pub fn by_second(title: &str, latencies: &Latencies) -> Plot {
     let first = latencies.seconds.keys().next().copied().unwrap_or(0);
     let line = |of: fn(&Summary) -> f64| {
-        let summaries = latencies.seconds.iter().map(|(second, histogram)| (second - first, Summary::of(histogram)));
+        let summaries = latencies.seconds.iter().map(|(second, histogram)| (second - first, Summary::from_histogram(histogram)));
         summaries.map(|(second, summary)| (second as f64, of(&summary), format!("{second} s"))).collect()
     };
     Plot::new(title, "seconds", "ms").line("p50", line(|s| s.p50)).line("p99", line(|s| s.p99)).line("max", line(|s| s.max))

@@ -21,11 +21,11 @@ use crate::checker::Findings;
 /// Everything a run found. What a scenario does not have is left out.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// Which scenario.
+    /// The scenario's name.
     pub scenario: &'static str,
     /// The figures are the server's: no generator was the bottleneck, the floor agrees, the histories are clean.
     pub valid: bool,
-    /// Why not.
+    /// Reasons why the figures are not valid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub invalid_because: Vec<String>,
     /// Sockets that watched.

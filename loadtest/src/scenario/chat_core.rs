@@ -23,7 +23,7 @@ use crate::{
         mark::{Mark, text_bytes, text_of},
         now_us,
     },
-    generator::{arrivals::Latencies, orders::Found},
+    generator::{arrivals::Latencies, orders::RunFindings},
 };
 
 /// Calls in flight and posts in one call, as the gateway's `gateway.upstream.in_flight_most` and `batch_most` are.
@@ -45,9 +45,9 @@ pub struct Load<'a> {
     pub run: &'a str,
     /// Number of the first post.
     pub first: u32,
-    /// So many a second; 0: as many as go.
+    /// Posts a second; 0: as many as chat-core takes.
     pub per_s: f64,
-    /// As many as go: so many under way at once.
+    /// With `per_s` 0: posts under way at once.
     pub at_once: usize,
     /// Bytes of an event, about.
     pub bytes: usize,
@@ -121,8 +121,8 @@ impl ChatCore {
     ///
     /// # Errors
     /// When a call fails.
-    pub async fn post(&self, load: &Load<'_>) -> anyhow::Result<Found> {
-        let state = Arc::new(Mutex::new(State { next: 0, found: Found::default(), receipts: Latencies::default() }));
+    pub async fn post(&self, load: &Load<'_>) -> anyhow::Result<RunFindings> {
+        let state = Arc::new(Mutex::new(State { next: 0, found: RunFindings::default(), receipts: Latencies::default() }));
         let (start_us, end_us) = (now_us(), now_us() + load.over.as_micros() as i64);
         let batch = (load.at_once / CALLS).clamp(1, BATCH);
         let lanes = (0..CALLS).map(|_| async {
@@ -200,6 +200,6 @@ impl ChatCore {
 
 struct State {
     next: u32,
-    found: Found,
+    found: RunFindings,
     receipts: Latencies,
 }

@@ -16,7 +16,7 @@ use crate::{
     checker::{self, Outcome},
     client::{
         self,
-        record::{Counters, Ended, Order, Record, Shared},
+        record::{Counters, Order, PostRecord, Record, Shared},
         viewer::Viewer,
         wall_ms,
     },
@@ -100,7 +100,7 @@ pub async fn run(args: ConsultationArgs) -> anyhow::Result<()> {
     let (delivered, acknowledged) = (report.findings.map_or(0, |findings| findings.delivered), report.acknowledged.unwrap_or(0));
     report.deliveries_per_s = Some(delivered as f64 / measured.seconds);
     report.acknowledged_per_s = Some(acknowledged as f64 / measured.seconds);
-    measured.tell(&mut report, delivered, acknowledged);
+    measured.write_to_report(&mut report, delivered, acknowledged);
     report.emit(&args.report)
 }
 
@@ -121,7 +121,7 @@ async fn wait(shared: &Shared, within: Duration, done: impl Fn(&Counters) -> boo
 
 fn evaluate(args: &ConsultationArgs, records: &[Record], posts: usize, started: Instant, started_us: i64) -> Report {
     let mut outcomes = vec![Outcome::Unacknowledged; posts];
-    let mut ended: HashMap<u32, Ended> = HashMap::new();
+    let mut ended: HashMap<u32, PostRecord> = HashMap::new();
     for end in records.iter().flat_map(|record| &record.ended) {
         outcomes[end.index as usize] = end.outcome;
         ended.insert(end.index, *end);
@@ -150,7 +150,7 @@ fn evaluate(args: &ConsultationArgs, records: &[Record], posts: usize, started: 
     }
     let mut report = Report::new("consultation", args.viewers);
     if args.detail {
-        let row = |end: &&Ended| [wall_ms(end.due), wall_ms(end.at), last_seen.get(&end.index).map_or(0, |at| wall_ms(*at))];
+        let row = |end: &&PostRecord| [wall_ms(end.due), wall_ms(end.at), last_seen.get(&end.index).map_or(0, |at| wall_ms(*at))];
         let mut detail: Vec<[i64; 3]> = acknowledged.iter().map(row).collect();
         detail.sort_unstable();
         report.also("detail", detail);
@@ -162,8 +162,8 @@ fn evaluate(args: &ConsultationArgs, records: &[Record], posts: usize, started: 
     report.posts = Some(posts as u64);
     report.posts_per_s = Some(args.posts_per_s.unwrap_or(posts as f64 / args.seconds.max(1) as f64));
     report.acknowledged = Some(acknowledged.len() as u64);
-    report.latency_ms = Some(Summary::of(&to_screen.whole));
-    report.receipt_ms = Some(Summary::of(&to_receipt.whole));
+    report.latency_ms = Some(Summary::from_histogram(&to_screen.whole));
+    report.receipt_ms = Some(Summary::from_histogram(&to_receipt.whole));
     report.also("started_ms", started_us / 1_000);
     report.also("unacknowledged", posts - acknowledged.len());
     report.also("refusals", refusals);

@@ -18,7 +18,7 @@ use super::judge::latencies;
 use crate::{
     args::{CoreArgs, CrowdArgs, FloorArgs},
     client::{
-        mark::{Mark, mark},
+        mark::{Mark, mark_text},
         now_us,
     },
     fleet::{Fleet, this_on},
@@ -79,7 +79,7 @@ struct Pace {
     pub bytes: usize,
     /// Frames.
     pub rounds: u32,
-    /// At most so many a second, each after the one before has come to all.
+    /// Frames a second, at most: each is sent after the one before has reached all sockets.
     pub per_s: f64,
 }
 
@@ -114,7 +114,7 @@ impl Server {
 
     /// One frame to all: its seq, and to how many it was written.
     async fn post(&mut self, bytes: usize, round: u32) -> anyhow::Result<(u64, usize)> {
-        let text = mark("floor", Mark { index: round, due_us: now_us() });
+        let text = mark_text("floor", Mark { index: round, due_us: now_us() });
         self.stdin.write_all(format!("post {bytes} {text}\n").as_bytes()).await?;
         self.stdin.flush().await?;
         let line = self.lines.next_line().await?.context("the floor ended early")?;
@@ -126,17 +126,17 @@ impl Server {
     }
 }
 
-/// The floor of a run, measured in parts: before it, after it, and between where it is cut. What a machine that is shared makes
-/// slower or faster meanwhile, it makes so for both.
-pub struct Floors {
+/// The floor of a run, measured in parts: before it, after it, and between its parts, so that a change in the speed of a shared
+/// machine is in both.
+pub struct FloorRun {
     pace: Pace,
     cores: CoreArgs,
     measured: Vec<Measured>,
 }
 
-impl Floors {
-    /// Measures the first part now, where the run wants a floor: as many sockets as a room has, at the run's pace. `turns`: parts of
-    /// the run, before each of which and after the last of which it is measured.
+impl FloorRun {
+    /// Measures the first part, where the run wants a floor: `connections` sockets at the run's pace. `turns`: parts of the run;
+    /// the floor is measured before each and after the last.
     ///
     /// # Errors
     /// When sockets fail or frames are lost.
@@ -147,7 +147,7 @@ impl Floors {
         let whole = Pace::beside(connections, args.floor_bytes, args.posts_per_s);
         let pace = Pace { rounds: whole.rounds.div_ceil(1 + turns.max(1)), ..whole };
         let mut this = Self { pace, cores: args.cores.clone(), measured: Vec::new() };
-        this.again().await?;
+        this.measure_part().await?;
         Ok(Some(this))
     }
 
@@ -155,7 +155,7 @@ impl Floors {
     ///
     /// # Errors
     /// When sockets fail or frames are lost.
-    pub async fn again(&mut self) -> anyhow::Result<()> {
+    pub async fn measure_part(&mut self) -> anyhow::Result<()> {
         self.measured.push(measure(self.pace, &self.cores).await?);
         Ok(())
     }
@@ -164,15 +164,15 @@ impl Floors {
     ///
     /// # Errors
     /// When sockets fail or frames are lost.
-    pub async fn and_last(mut self, report: &mut Report) -> anyhow::Result<()> {
-        self.again().await?;
-        tell(report, &Floor::of(self.pace, &self.measured)?);
+    pub async fn finish(mut self, report: &mut Report) -> anyhow::Result<()> {
+        self.measure_part().await?;
+        write_to_report(report, &Floor::from_measured(self.pace, &self.measured)?);
         Ok(())
     }
 }
 
 impl Floor {
-    fn of(pace: Pace, measured: &[Measured]) -> anyhow::Result<Self> {
+    fn from_measured(pace: Pace, measured: &[Measured]) -> anyhow::Result<Self> {
         let delivered: u64 = measured.iter().map(|one| one.delivered).sum();
         let all = |of: fn(&Measured) -> u64| measured.iter().map(of).sum::<u64>() as f64;
         let mut screens = Latencies::default().whole;
@@ -187,7 +187,7 @@ impl Floor {
             cpu_us_per_delivery: all(|one| one.used.total_us) / delivered as f64,
             cpu_user_us_per_delivery: all(|one| one.used.user_us) / delivered as f64,
             each_cpu_us_per_delivery: measured.iter().map(|one| one.used.total_us as f64 / one.delivered as f64).collect(),
-            latency_ms: Summary::of(&screens),
+            latency_ms: Summary::from_histogram(&screens),
             generator_share: all(|one| one.generator.total_us) / elapsed.as_micros() as f64,
             plot: percentiles("The floor: write to screen, by percentile", &screens),
         })
@@ -253,13 +253,13 @@ async fn measure(pace: Pace, cores: &CoreArgs) -> anyhow::Result<Measured> {
 /// When it cannot be measured.
 pub async fn run(args: FloorArgs) -> anyhow::Result<()> {
     let pace = Pace::beside(args.measure.unwrap_or(1), args.bytes, args.per_s);
-    let floor = Floor::of(pace, &[measure(pace, &args.cores).await?])?;
+    let floor = Floor::from_measured(pace, &[measure(pace, &args.cores).await?])?;
     let mut report = Report::new("floor", floor.connections);
     report.cpu_us_per_delivery = Some(floor.cpu_us_per_delivery);
     report.cpu_user_us_per_delivery = Some(floor.cpu_user_us_per_delivery);
     report.latency_ms = Some(floor.latency_ms);
     report.generator_share = Some(floor.generator_share);
-    tell(&mut report, &floor);
+    write_to_report(&mut report, &floor);
     report.emit(&args.report)
 }
 
@@ -270,8 +270,8 @@ pub fn agrees(floor: &Floor) -> Option<bool> {
     Some((low * (1.0 - AGREE)..=high * (1.0 + AGREE)).contains(&floor.cpu_us_per_delivery))
 }
 
-/// Writes it into a report beside what the server's delivery cost.
-fn tell(report: &mut Report, floor: &Floor) {
+/// Writes the floor into a report beside the cost of the server's delivery.
+fn write_to_report(report: &mut Report, floor: &Floor) {
     report.floor_cpu_us_per_delivery = Some(floor.cpu_us_per_delivery);
     report.ratio_to_floor = report.cpu_us_per_delivery.map(|cpu| cpu / floor.cpu_us_per_delivery);
     if agrees(floor) == Some(false) {

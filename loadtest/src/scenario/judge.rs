@@ -6,7 +6,7 @@ use crate::{
     checker::Findings,
     generator::{
         arrivals::{Latencies, SparseLatencies},
-        orders::Found,
+        orders::RunFindings,
     },
     report::{Report, Summary, by_second, percentiles},
 };
@@ -15,7 +15,7 @@ use crate::{
 /// the last acknowledged post of its room, each once, in the order of seq; and what a frame shows of this run must be a post
 /// that was acknowledged at that seq. Two frames that show the same seq differently are a breach of the one order.
 #[must_use]
-pub fn check(found: &Found) -> Findings {
+pub fn check(found: &RunFindings) -> Findings {
     let mut last: HashMap<u32, u64> = HashMap::new();
     let mut receipts: HashMap<u32, (u32, u64)> = HashMap::with_capacity(found.acknowledged.len());
     let mut places: HashMap<(u32, u64), u32> = HashMap::with_capacity(found.acknowledged.len());
@@ -58,8 +58,8 @@ pub fn latencies(of: &BTreeMap<u8, SparseLatencies>, groups: impl Fn(u8) -> bool
     all
 }
 
-/// Writes what was found into a report. `seconds`: from the first post until all was on every screen.
-pub fn tell(report: &mut Report, found: &Found, seconds: f64) {
+/// Writes the findings into a report. `seconds`: from the first post until every socket had everything.
+pub fn write_to_report(report: &mut Report, found: &RunFindings, seconds: f64) {
     let findings = check(found);
     let screens = latencies(&found.latencies, |_| true);
     let mut receipts = Latencies::default();
@@ -69,8 +69,8 @@ pub fn tell(report: &mut Report, found: &Found, seconds: f64) {
     report.acknowledged_per_s = Some(found.acknowledged.len() as f64 / seconds.max(1e-9));
     report.deliveries_per_s = Some(findings.delivered as f64 / seconds.max(1e-9));
     report.reconnected = Some(found.reconnected);
-    report.latency_ms = Some(Summary::of(&screens.whole));
-    report.receipt_ms = Some(Summary::of(&receipts.whole));
+    report.latency_ms = Some(Summary::from_histogram(&screens.whole));
+    report.receipt_ms = Some(Summary::from_histogram(&receipts.whole));
     let frames = found.frames.len().max(1) as u64;
     report.also("window_ms", found.frames.iter().map(|frame| frame.window_ms).max().unwrap_or(0));
     report.also("frames", found.frames.len());
@@ -96,16 +96,16 @@ pub fn tell(report: &mut Report, found: &Found, seconds: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generator::orders::{Reached, Told};
+    use crate::generator::orders::{FrameSummary, Reached};
 
     /// Two posts at 11 and 12 of room 0, seen by two sockets that stood at 10.
-    fn clean() -> Found {
-        let frame = |seq, post| Told { posts: vec![(seq, post)], count: 1, sockets: 2, ..Told::default() };
-        Found {
+    fn clean() -> RunFindings {
+        let frame = |seq, post| FrameSummary { posts: vec![(seq, post)], count: 1, sockets: 2, ..FrameSummary::default() };
+        RunFindings {
             acknowledged: vec![(0, 0, 11), (1, 0, 12)],
             frames: vec![frame(11, 0), frame(12, 1)],
             reached: vec![Reached { room: 0, from: 10, to: 12 }; 2],
-            ..Found::default()
+            ..RunFindings::default()
         }
     }
 
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn each_fault_of_a_crowd_is_found() {
-        let with = |change: fn(&mut Found)| {
+        let with = |change: fn(&mut RunFindings)| {
             let mut found = clean();
             change(&mut found);
             check(&found)

@@ -28,7 +28,7 @@ pub struct Meter {
 /// Read off.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
-    /// How long.
+    /// Length of the measurement, seconds.
     pub seconds: f64,
     /// By role: what was used, and what stands.
     pub roles: BTreeMap<String, (Cpu, Usage)>,
@@ -107,8 +107,8 @@ impl Measured {
         self.generators.iter().sum()
     }
 
-    /// Writes it into a report; `deliveries` and `posts` are what the CPU was spent for.
-    pub fn tell(&self, report: &mut Report, deliveries: u64, posts: u64) {
+    /// Writes the measurement into a report; the CPU is divided by `deliveries` and `posts`.
+    pub fn write_to_report(&self, report: &mut Report, deliveries: u64, posts: u64) {
         if deliveries > 0 && self.roles.contains_key(GATEWAY) {
             report.cpu_us_per_delivery = Some(self.gateway().total_us as f64 / deliveries as f64);
             report.cpu_user_us_per_delivery = Some(self.gateway().user_us as f64 / deliveries as f64);

@@ -20,21 +20,21 @@ use crate::{
     client::{self, Session, now_us},
     generator::{
         arrivals::Latencies,
-        orders::{Flow, Found, Seat},
+        orders::{Flow, RunFindings, Seat},
     },
     report::{Report, Summary, percentiles},
 };
 
-/// Before what is measured, everything is warmed up so long.
+/// Length of the warm-up before the measurement.
 const WARM: Duration = Duration::from_secs(2);
-/// What is to be reached, posts a second.
+/// The goal, posts a second.
 const GOAL_PER_S: f64 = 20_000.0;
-/// At most so many acknowledged posts are read back.
+/// Acknowledged posts that are read back, at most.
 const READ_BACK: usize = 100_000;
 
 /// One run: what was acknowledged, when, and what it cost.
 struct Run {
-    found: Found,
+    found: RunFindings,
     seconds: f64,
     measured: Measured,
 }
@@ -47,8 +47,8 @@ pub async fn run(args: PostArgs) -> anyhow::Result<()> {
     let crowd = &args.crowd;
     let sessions = client::sessions(&crowd.target, crowd.posters.max(2 * args.conversations)).await?;
     let mut report = Report::new("post", crowd.posters);
-    let through = args.chat_core.is_none();
-    report.also("through_gateway", through);
+    let through_gateway = args.chat_core.is_none();
+    report.also("through_gateway", through_gateway);
     report.also("conversations", args.conversations.max(1));
     report.also("authors", crowd.posters);
     let core = match &args.chat_core {
@@ -58,8 +58,8 @@ pub async fn run(args: PostArgs) -> anyhow::Result<()> {
     let rooms = rooms(&args, &sessions, core.as_ref()).await?;
     let run_name = setup::run_name();
 
-    let (most, half) = match &core {
-        None => sockets(&args, &sessions, &rooms, &run_name).await?,
+    let (fastest, half) = match &core {
+        None => post_by_sockets(&args, &sessions, &rooms, &run_name).await?,
         Some(core) => {
             let load = |per_s: f64, first: u32| {
                 let load = chat_core::Load {
@@ -71,21 +71,21 @@ pub async fn run(args: PostArgs) -> anyhow::Result<()> {
                     bytes: crowd.bytes,
                     over: Duration::from_secs(crowd.seconds),
                 };
-                metered(&args, core, load)
+                post_metered(&args, core, load)
             };
             load(0.0, 0).await?;
-            let most = load(0.0, 1 << 28).await?;
-            let half = load(half(&most), 1 << 29).await?;
-            (most, half)
+            let fastest = load(0.0, 1 << 28).await?;
+            let half = load(half_rate(&fastest), 1 << 29).await?;
+            (fastest, half)
         }
     };
     let mut findings = Findings::default();
-    for run in [&most, &half] {
+    for run in [&fastest, &half] {
         let found = judge::check(&run.found);
         findings.duplicated += found.duplicated;
         findings.out_of_order += found.out_of_order;
     }
-    let read = read_back(&args, &sessions, core.as_ref(), &rooms, &run_name, &[&most.found, &half.found]).await?;
+    let read = read_back(&args, &sessions, core.as_ref(), &rooms, &run_name, &[&fastest.found, &half.found]).await?;
     findings.expected = read.expected;
     findings.delivered = read.expected - read.lost;
     findings.lost = read.lost;
@@ -98,19 +98,19 @@ pub async fn run(args: PostArgs) -> anyhow::Result<()> {
         run.found.receipts.add_to(&mut latencies);
         latencies
     };
-    report.acknowledged = Some(most.found.acknowledged.len() as u64);
-    report.acknowledged_per_s = Some(per_s(&most));
+    report.acknowledged = Some(fastest.found.acknowledged.len() as u64);
+    report.acknowledged_per_s = Some(per_s(&fastest));
     report.posts_per_s = Some(per_s(&half));
-    let (at_most, at_half) = (receipts(&most), receipts(&half));
-    report.latency_ms = Some(Summary::of(&at_half.whole));
-    report.also("latency_at_most_ms", Summary::of(&at_most.whole));
+    let (at_most, at_half) = (receipts(&fastest), receipts(&half));
+    report.latency_ms = Some(Summary::from_histogram(&at_half.whole));
+    report.also("latency_at_most_ms", Summary::from_histogram(&at_most.whole));
     // Of the time that was measured: warming up and ending are not in it.
-    most.measured.tell(&mut report, 0, (per_s(&most) * most.measured.seconds) as u64);
+    fastest.measured.write_to_report(&mut report, 0, (per_s(&fastest) * fastest.measured.seconds) as u64);
     report.also(
         "half_load",
-        json!({ "posts_per_s": per_s(&half), "latency_ms": Summary::of(&at_half.whole), "generator_shares": half.measured.generators }),
+        json!({ "posts_per_s": per_s(&half), "latency_ms": Summary::from_histogram(&at_half.whole), "generator_shares": half.measured.generators }),
     );
-    report.errors.clone_from(&most.found.errors);
+    report.errors.clone_from(&fastest.found.errors);
     report.plots.push(percentiles("Post to receipt at half the load, by percentile", &at_half.whole));
     report.plots.push(percentiles("Post to receipt at the most, by percentile", &at_most.whole));
     report.emit(&crowd.report)
@@ -121,8 +121,8 @@ fn per_s(run: &Run) -> f64 {
 }
 
 /// The load that latency is measured at: half of the most, and half of the goal where more than the goal is reached.
-fn half(most: &Run) -> f64 {
-    per_s(most).min(GOAL_PER_S) / 2.0
+fn half_rate(fastest: &Run) -> f64 {
+    per_s(fastest).min(GOAL_PER_S) / 2.0
 }
 
 /// The conversations: direct ones of the posters, or the one consultation.
@@ -146,13 +146,20 @@ async fn rooms(args: &PostArgs, sessions: &[Session], core: Option<&ChatCore>) -
 }
 
 /// Posts by sockets: as much as goes for a while, then half of that, in a steady flow. Each on new sockets.
-async fn sockets(args: &PostArgs, sessions: &[Session], rooms: &[String], run: &str) -> anyhow::Result<(Run, Run)> {
-    let most = through(args, sessions, rooms, run, 0.0, 0).await?;
-    let half = through(args, sessions, rooms, run, half(&most), 1 << 29).await?;
-    Ok((most, half))
+async fn post_by_sockets(args: &PostArgs, sessions: &[Session], rooms: &[String], run: &str) -> anyhow::Result<(Run, Run)> {
+    let fastest = post_through_sockets(args, sessions, rooms, run, 0.0, 0).await?;
+    let half = post_through_sockets(args, sessions, rooms, run, half_rate(&fastest), 1 << 29).await?;
+    Ok((fastest, half))
 }
 
-async fn through(args: &PostArgs, sessions: &[Session], rooms: &[String], run: &str, per_s: f64, first: u32) -> anyhow::Result<Run> {
+async fn post_through_sockets(
+    args: &PostArgs,
+    sessions: &[Session],
+    rooms: &[String],
+    run: &str,
+    per_s: f64,
+    first: u32,
+) -> anyhow::Result<Run> {
     let crowd = &args.crowd;
     let mut plan = setup::plan(&crowd.target.target, crowd.target.ca.as_deref(), rooms.to_vec(), crowd.connects_per_s, false)?;
     run.clone_into(&mut plan.run);
@@ -169,10 +176,10 @@ async fn through(args: &PostArgs, sessions: &[Session], rooms: &[String], run: &
     room.fleet.post(Flow { first, count: 0, start_us: now_us(), per_s, at_once, bytes: crowd.bytes, mixed: false }).await?;
     tokio::time::sleep(WARM).await;
     let meter = Meter::start(&crowd.server_pids, room.fleet.pids());
-    let before = room.fleet.tell().await?.acknowledged;
+    let before = room.fleet.progress().await?.acknowledged;
     tokio::time::sleep(Duration::from_secs(crowd.seconds)).await;
-    let (measured, after) = (meter.read(), room.fleet.tell().await?.acknowledged);
-    room.fleet.hush().await?;
+    let (measured, after) = (meter.read(), room.fleet.progress().await?.acknowledged);
+    room.fleet.stop().await?;
     finish_posts(&mut room.fleet, Duration::from_secs(crowd.settle_s)).await?;
     let found = room.fleet.finish().await?;
     // All are checked; the rate is that of the time between.
@@ -180,7 +187,7 @@ async fn through(args: &PostArgs, sessions: &[Session], rooms: &[String], run: &
     Ok(Run { found, seconds, measured })
 }
 
-async fn metered(args: &PostArgs, core: &ChatCore, load: chat_core::Load<'_>) -> anyhow::Result<Run> {
+async fn post_metered(args: &PostArgs, core: &ChatCore, load: chat_core::Load<'_>) -> anyhow::Result<Run> {
     let meter = Meter::start(&args.crowd.server_pids, vec![std::process::id()]);
     let found = core.post(&load).await?;
     let measured = meter.read();
@@ -199,10 +206,10 @@ async fn read_back(
     core: Option<&ChatCore>,
     rooms: &[String],
     run: &str,
-    founds: &[&Found],
+    findings: &[&RunFindings],
 ) -> anyhow::Result<Read> {
     let mut by_room: HashMap<u32, HashMap<u64, u32>> = HashMap::new();
-    for (post, room, seq) in founds.iter().flat_map(|found| &found.acknowledged) {
+    for (post, room, seq) in findings.iter().flat_map(|found| &found.acknowledged) {
         by_room.entry(*room).or_default().insert(*seq, *post);
     }
     let mut read = Read { expected: 0, lost: 0 };

@@ -21,7 +21,7 @@ use crate::{
     report::{Plot, Report, Summary},
 };
 
-/// One rate.
+/// The measurement at one rate.
 #[derive(Clone, Debug, Serialize)]
 pub struct Step {
     /// Posts due a second.
@@ -59,7 +59,7 @@ pub async fn run(args: RampArgs) -> anyhow::Result<()> {
         steps.push(step);
     }
     let found = room.fleet.finish().await?;
-    judge::tell(&mut report, &found, steps.len() as f64 * args.step_s as f64);
+    judge::write_to_report(&mut report, &found, steps.len() as f64 * args.step_s as f64);
     let best = steps.iter().filter(|step| step.held).max_by(|one, other| one.deliveries_per_s.total_cmp(&other.deliveries_per_s));
     report.posts_per_s = best.map(|step| step.posts_per_s);
     report.deliveries_per_s = Some(best.map_or(0.0, |step| step.deliveries_per_s));
@@ -139,7 +139,7 @@ fn judge_step(
         let _ = all.add(histogram);
     }
     let length = (seconds.end - seconds.start) as f64;
-    let latency_ms = Summary::of(&all);
+    let latency_ms = Summary::from_histogram(&all);
     // What has not come by now took longer than the limit.
     let came = all.len() as f64 / (rate * length * viewers as f64).max(1.0);
     Step {

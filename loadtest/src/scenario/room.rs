@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::{
-    floor::Floors,
+    floor::FloorRun,
     judge,
     meter::{Measured, Meter, share},
     setup,
@@ -20,7 +20,7 @@ use crate::{
     report::{Plot, Report, Summary},
 };
 
-/// Posts are due from so long after they were ordered.
+/// Time from the order to post until the first post is due.
 pub const LEAD: Duration = Duration::from_millis(100);
 
 /// A room full of sockets.
@@ -36,7 +36,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// Fills one: so many who watch, and so many others who only post.
+    /// Fills a room with viewers, and with other sockets that only post.
     ///
     /// # Errors
     /// When the service cannot be reached or sockets do not come in.
@@ -69,7 +69,7 @@ impl Room {
         let deadline = started + Duration::from_secs(60) + Duration::from_secs_f64(all as f64 / 500.0);
         let mut came = Vec::new();
         loop {
-            let sum = fleet.tell().await?;
+            let sum = fleet.progress().await?;
             let at = started.elapsed().as_secs_f64();
             came.push((at, f64::from(sum.live), format!("{at:.2} s")));
             if sum.live as usize >= all {
@@ -95,7 +95,7 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
     report.also("generators", args.generators + usize::from(args.posts_per_s > 0.0));
     report.also("gateways", args.target.target.len());
     report.also("deflate", args.deflate);
-    let mut floors = Floors::first(&args, args.viewers, args.turns).await?;
+    let mut floors = FloorRun::first(&args, args.viewers, args.turns).await?;
     let connecting = Meter::start(&args.server_pids, Vec::new());
     let mut room = Room::fill(&args, &sessions, if args.viewers > 5_000 { 500 } else { 100 }).await?;
     report.also("connect_s", room.connect_s);
@@ -105,7 +105,7 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
         let pids = room.fleet.pids();
         let used = pids.iter().filter_map(|pid| cpu_of(*pid)).map(|cpu| share(cpu, Duration::from_secs_f64(room.connect_s)));
         let measured = Measured { generators: used.collect(), ..connecting.read() };
-        measured.tell(&mut report, 0, 0);
+        measured.write_to_report(&mut report, 0, 0);
         report.also("cpu_us_per_connect", measured.gateway().total_us as f64 / args.viewers as f64);
     }
     if args.idle_s > 0 {
@@ -114,7 +114,7 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
         let meter = Meter::start(&args.server_pids, room.fleet.pids());
         tokio::time::sleep(Duration::from_secs(args.idle_s)).await;
         let measured = meter.read();
-        measured.tell(&mut report, 0, 0);
+        measured.write_to_report(&mut report, 0, 0);
         let full = args.server_pids.gateway();
         report.rss_kib_per_connection = Some((full.rss_kib as f64 - empty.rss_kib as f64) / args.viewers as f64);
         report.cpu_us_per_connection_s = Some(measured.gateway().total_us as f64 / args.viewers as f64 / measured.seconds);
@@ -131,7 +131,7 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
             if let Some(floors) = &mut floors
                 && turn > 1
             {
-                floors.again().await?;
+                floors.measure_part().await?;
             }
             let count = (u64::from(total) * u64::from(turn) / u64::from(turns)) as u32 - first;
             measured.add(post_part(&args, &mut room.fleet, first, count).await?);
@@ -141,21 +141,21 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
         if found.due != u64::from(total) {
             report.invalid(format!("{} posts of {total} were due in time: the generator was late", found.due));
         }
-        judge::tell(&mut report, &found, measured.seconds - f64::from(turns) * LEAD.as_secs_f64());
+        judge::write_to_report(&mut report, &found, measured.seconds - f64::from(turns) * LEAD.as_secs_f64());
         let delivered = report.findings.map_or(0, |findings| findings.delivered);
-        measured.tell(&mut report, delivered, found.acknowledged.len() as u64);
-        report.also("connect_ms", Summary::of_ms(&found.connect_ms));
+        measured.write_to_report(&mut report, delivered, found.acknowledged.len() as u64);
+        report.also("connect_ms", Summary::from_ms(&found.connect_ms));
         if let Some(latency) = report.latency_ms {
             report.also("last_receiver_ms", latency.max);
         }
     } else {
         let found = room.fleet.finish().await?;
-        report.also("connect_ms", Summary::of_ms(&found.connect_ms));
+        report.also("connect_ms", Summary::from_ms(&found.connect_ms));
         report.errors.clone_from(&found.errors);
     }
     report.plots.push(room.coming);
     if let Some(floors) = floors {
-        floors.and_last(&mut report).await?;
+        floors.finish(&mut report).await?;
     }
     report.emit(&args.report)
 }

@@ -1,7 +1,7 @@
 //! `rooms` and `direct`: many conversations at once, those who watch being those who post.
 
 use super::{
-    floor::Floors,
+    floor::FloorRun,
     judge,
     room::{LEAD, Room, post_part},
     setup::{self, Person},
@@ -14,12 +14,12 @@ use crate::{
     report::{Report, Summary},
 };
 
-/// `rooms`: groups of so many.
+/// `rooms`: groups of `--people` people.
 ///
 /// # Errors
 /// When the service cannot be reached, a group cannot be made, or sockets do not come in.
 pub async fn groups(args: RoomsArgs) -> anyhow::Result<()> {
-    let (sessions, people) = whom(&args.crowd).await?;
+    let (sessions, people) = find_people(&args.crowd).await?;
     let rooms = setup::groups(&args.crowd.target.target[0], &sessions, &people, args.people).await?;
     run("rooms", &args.crowd, &sessions, rooms, args.people).await
 }
@@ -29,12 +29,12 @@ pub async fn groups(args: RoomsArgs) -> anyhow::Result<()> {
 /// # Errors
 /// When the service cannot be reached, a conversation cannot be opened, or sockets do not come in.
 pub async fn direct(args: CrowdArgs) -> anyhow::Result<()> {
-    let (sessions, people) = whom(&args).await?;
+    let (sessions, people) = find_people(&args).await?;
     let rooms = setup::pairs(&args.target.target[0], &sessions, &people).await?;
     run("direct", &args, &sessions, rooms, 2).await
 }
 
-async fn whom(args: &CrowdArgs) -> anyhow::Result<(Vec<Session>, Vec<Person>)> {
+async fn find_people(args: &CrowdArgs) -> anyhow::Result<(Vec<Session>, Vec<Person>)> {
     let sessions = client::sessions(&args.target, args.viewers).await?;
     let people = setup::people(&args.target.target, &sessions).await?;
     Ok((sessions, people))
@@ -63,7 +63,7 @@ async fn run(scenario: &'static str, args: &CrowdArgs, sessions: &[Session], roo
     report.also("gateways", args.target.target.len());
     let seats = seats(sessions, rooms.len(), size, args.target.target.len());
     let plan = setup::plan(&args.target.target, args.target.ca.as_deref(), rooms, args.connects_per_s, args.deflate)?;
-    let floors = Floors::first(args, size, 1).await?;
+    let floors = FloorRun::first(args, size, 1).await?;
     let mut room = Room::fill_with(args, plan, deal(seats, args.generators)).await?;
     report.posts_per_s = Some(args.posts_per_s);
     let count = (args.posts_per_s * args.seconds as f64) as u32;
@@ -73,12 +73,12 @@ async fn run(scenario: &'static str, args: &CrowdArgs, sessions: &[Session], roo
     room.fleet.begin().await?;
     let measured = post_part(args, &mut room.fleet, 0, count).await?;
     let found = room.fleet.finish().await?;
-    judge::tell(&mut report, &found, measured.seconds - LEAD.as_secs_f64());
+    judge::write_to_report(&mut report, &found, measured.seconds - LEAD.as_secs_f64());
     let delivered = report.findings.map_or(0, |findings| findings.delivered);
-    measured.tell(&mut report, delivered, u64::from(count));
-    report.also("connect_ms", Summary::of_ms(&found.connect_ms));
+    measured.write_to_report(&mut report, delivered, u64::from(count));
+    report.also("connect_ms", Summary::from_ms(&found.connect_ms));
     if let Some(floors) = floors {
-        floors.and_last(&mut report).await?;
+        floors.finish(&mut report).await?;
     }
     report.emit(&args.report)
 }

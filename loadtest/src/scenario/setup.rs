@@ -1,4 +1,4 @@
-//! What a run needs before it begins: where the service is, who comes, and the conversations they come to.
+//! Preparation of a run: the service's addresses, the sessions, and the conversations.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub fn run_name() -> String {
     format!("{:08x}", rand::random::<u32>())
 }
 
-/// What the generators of a run have in common.
+/// The plan that the generators of a run share.
 ///
 /// # Errors
 /// When the targets are not addresses, or https without a certificate to trust.
@@ -98,7 +98,7 @@ pub async fn first_open(targets: &[String], session: &Session) -> anyhow::Result
 /// A person and the session, as the service knows them.
 #[derive(Clone, Debug)]
 pub struct Person {
-    /// Who.
+    /// The person's id.
     pub person: u32,
     /// The session's id.
     pub session: String,
@@ -113,7 +113,7 @@ pub async fn people(targets: &[String], sessions: &[Session]) -> anyhow::Result<
     stream::iter(asks).buffered(AT_ONCE).try_collect().await
 }
 
-/// Groups of so many of these people, one after the other; each is made by its first. Their conversations.
+/// Makes groups of `size` people each, in order, each by its first; returns their conversations.
 ///
 /// # Errors
 /// When one cannot be made.

@@ -19,7 +19,7 @@ use crate::{
     report::{Plot, Report},
 };
 
-/// Memory is read this often.
+/// Interval at which memory is read.
 const EVERY: Duration = Duration::from_secs(5);
 /// Caches, rings, pools of connections and the allocator fill meanwhile: ten minutes is what a connection that nobody uses is kept.
 /// In shorter runs, a half.
@@ -55,14 +55,14 @@ pub async fn run(args: SoakArgs) -> anyhow::Result<()> {
     }
     let measured = meter.read();
     room.fleet.churn(0.0, Duration::ZERO).await?;
-    room.fleet.hush().await?;
+    room.fleet.stop().await?;
     let all = (crowd.viewers + crowd.posters.max(1)) as u32;
     room.fleet.until(Duration::from_secs(60), |sum| sum.live >= all).await?;
     finish_posts(&mut room.fleet, Duration::from_secs(crowd.settle_s)).await?;
     let found = room.fleet.finish().await?;
-    judge::tell(&mut report, &found, measured.seconds);
+    judge::write_to_report(&mut report, &found, measured.seconds);
     let delivered = report.findings.map_or(0, |findings| findings.delivered);
-    measured.tell(&mut report, delivered, found.acknowledged.len() as u64);
+    measured.write_to_report(&mut report, delivered, found.acknowledged.len() as u64);
     report.also("verdicts", &found.verdicts);
 
     let mut plot = Plot::new("Resident memory", "seconds", "KiB");
@@ -86,11 +86,11 @@ pub async fn run(args: SoakArgs) -> anyhow::Result<()> {
     let (after, tasks_after) = (crowd.server_pids.now(), tasks(&crowd.admin).await);
     let roles = before.iter().filter_map(|(role, before)| {
         let after = after.get(role)?;
-        let told = json!({
+        let counts = json!({
             "descriptors_before": before.descriptors, "descriptors_after": after.descriptors,
             "threads_before": before.threads, "threads_after": after.threads,
         });
-        Some((role.clone(), told))
+        Some((role.clone(), counts))
     });
     report.also("back_to_where_it_was", roles.collect::<serde_json::Map<_, _>>());
     report.also("tasks", json!({ "before": tasks_before, "after": tasks_after }));
@@ -99,9 +99,9 @@ pub async fn run(args: SoakArgs) -> anyhow::Result<()> {
 
 /// The tasks of each role that tells them, in the order of the admin ports; none where it does not.
 async fn tasks(admin: &[String]) -> Vec<Option<f64>> {
-    let mut told = Vec::with_capacity(admin.len());
+    let mut counts = Vec::with_capacity(admin.len());
     for address in admin {
-        told.push(setup::metrics(address).await.ok().and_then(|metrics| metrics.get(TASKS).copied()));
+        counts.push(setup::metrics(address).await.ok().and_then(|metrics| metrics.get(TASKS).copied()));
     }
-    told
+    counts
 }

@@ -26,9 +26,9 @@ use crate::{
 };
 
 /// Sockets of the gateway that dies, and of the one that stays.
-const GOES: u8 = 0;
-const STAYS: u8 = 1;
-/// How long all is watched before the fault, and after all are whole again.
+const LEAVING: u8 = 0;
+const STAYING: u8 = 1;
+/// Time of measurement before the fault, and again after all sockets have everything.
 const CALM: Duration = Duration::from_secs(8);
 
 /// Runs it and reports.
@@ -50,13 +50,13 @@ pub async fn run(args: StormArgs) -> anyhow::Result<()> {
     plan.bucket_us = 500;
     let seats = setup::viewers(&sessions, 0, 1).into_iter().enumerate().map(|(number, seat)| {
         let stays = number >= args.on_first;
-        Seat { target: u16::from(stays), group: if stays { STAYS } else { GOES }, ..seat }
+        Seat { target: u16::from(stays), group: if stays { STAYING } else { LEAVING }, ..seat }
     });
     let mut shares = deal(seats.collect(), crowd.generators);
     let posters = setup::posters(&sessions[crowd.viewers - crowd.posters.clamp(1, crowd.viewers)..], 0, 1);
     shares.push(posters.into_iter().map(|seat| Seat { target: 1, ..seat }).collect());
     let mut room = Room::fill_with(crowd, plan, shares).await?;
-    let all = room.fleet.tell().await?.live;
+    let all = room.fleet.progress().await?.live;
 
     room.fleet.begin().await?;
     let flow = Flow { first: 0, count: 0, start_us: now_us(), per_s: crowd.posts_per_s, at_once: 0, bytes: crowd.bytes, mixed: false };
@@ -77,28 +77,28 @@ pub async fn run(args: StormArgs) -> anyhow::Result<()> {
     let stormy = statements(&args)?;
     let stormy_s = killed.elapsed().as_secs_f64();
     tokio::time::sleep(CALM).await;
-    room.fleet.hush().await?;
+    room.fleet.stop().await?;
     finish_posts(&mut room.fleet, Duration::from_secs(crowd.settle_s)).await?;
     let groups = room.fleet.seconds().await?;
     let found = room.fleet.finish().await?;
-    judge::tell(&mut report, &found, (now_us() - flow.start_us) as f64 / 1e6);
-    measured.tell(&mut report, 0, 0);
+    judge::write_to_report(&mut report, &found, (now_us() - flow.start_us) as f64 / 1e6);
+    measured.write_to_report(&mut report, 0, 0);
     report.seconds_until_whole = whole;
     if whole.is_none() {
         report.invalid(format!("not all were back and whole after {} s", args.patience_s));
     }
     report.also("verdicts", &found.verdicts);
-    report.also("back_ms", Summary::of_ms(&found.back_ms));
+    report.also("back_ms", Summary::from_ms(&found.back_ms));
 
     // Of those who stayed: the seconds before the fault, and those until all were whole.
     let (fault, end) = (killed_us / 1_000_000, killed_us / 1_000_000 + whole.unwrap_or(args.patience_s as f64).ceil() as i64);
     let of = |from: i64, to: i64| {
         let mut sum = histogram(2);
-        for (_, seconds) in groups.get(&STAYS).iter().flat_map(|stays| stays.seconds.range(from..to)) {
+        for (_, seconds) in groups.get(&STAYING).iter().flat_map(|stays| stays.seconds.range(from..to)) {
             // Both have the same bounds.
             let _ = sum.add(seconds);
         }
-        Summary::of(&sum)
+        Summary::from_histogram(&sum)
     };
     let (before, during) = (of(0, fault), of(fault, end + 1));
     report.also("stayed_before_ms", before);
@@ -119,7 +119,7 @@ pub async fn run(args: StormArgs) -> anyhow::Result<()> {
             }),
         );
     }
-    let stayed = latencies(&found.latencies, |group| group == STAYS);
+    let stayed = latencies(&found.latencies, |group| group == STAYING);
     report.plots.push(crate::report::by_second("Post to screen of those who stayed", &stayed));
     report.plots.push(coming);
     report.emit(&crowd.report)
@@ -131,7 +131,7 @@ async fn come_back(fleet: &mut Fleet, all: u32, patience_s: u64, killed: Instant
     let mut missed = false;
     let mut due: Option<Vec<u64>> = None;
     loop {
-        let sum = fleet.tell().await?;
+        let sum = fleet.progress().await?;
         let at = killed.elapsed().as_secs_f64();
         came.push((at, f64::from(sum.live), format!("{at:.2} s")));
         missed |= sum.live < all;

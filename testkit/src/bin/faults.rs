@@ -48,12 +48,12 @@ fn main() -> anyhow::Result<()> {
         let mut topology = Topology::start(&yitang, kind, &folder.join(format!("{kind:?}")), None)?;
         topology.mint_sessions(load.viewers, &sessions)?;
         for fault in Fault::ALL {
-            outcomes.push(tell(run(&mut topology, fault, &load)?));
+            outcomes.push(printed(run(&mut topology, fault, &load)?));
         }
     }
     let mut single = Single::start(&yitang, &folder.join("all"))?;
     single.mint_sessions(load.viewers, &sessions)?;
-    outcomes.push(tell(single.kill_and_restart(&load)?));
+    outcomes.push(printed(single.kill_and_restart(&load)?));
     fs::write(&arguments.json, serde_json::to_string_pretty(&outcomes)?)?;
     println!("{}", arguments.json.display());
     if outcomes.iter().any(|outcome| !outcome.holds()) {
@@ -62,7 +62,8 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tell(outcome: Outcome) -> Outcome {
+/// Prints one line on a fault.
+fn printed(outcome: Outcome) -> Outcome {
     println!(
         "{} {:32} lost {} doubled {} out of order {} unacknowledged seen {}; {} acknowledged during; whole after {:.1} s; p99 {} ms",
         if outcome.holds() { "ok " } else { "BAD" },

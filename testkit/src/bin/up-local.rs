@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::Parser;
-use testkit::topology::{RedisKind, Topology};
+use testkit::topology::{FrontPorts, RedisKind, Topology};
 
 #[derive(Parser)]
 struct Arguments {
@@ -14,6 +14,9 @@ struct Arguments {
     /// Where browsers come to.
     #[arg(long, default_value_t = 8080)]
     port: u16,
+    /// Where programs come to, by gRPC without TLS.
+    #[arg(long, default_value_t = 8081)]
+    grpc_port: u16,
     /// Where logs, addresses.json and sessions.json go.
     #[arg(long, default_value = "target/up-local")]
     folder: PathBuf,
@@ -26,7 +29,8 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let kind = if arguments.redis == "cluster" { RedisKind::Cluster } else { RedisKind::Single };
     let executable = std::env::current_exe()?.with_file_name("yitang");
-    let mut topology = Topology::start(&executable, kind, &arguments.folder, Some(arguments.port))?;
+    let front = FrontPorts { http: arguments.port, grpc: arguments.grpc_port };
+    let mut topology = Topology::start(&executable, kind, &arguments.folder, Some(front))?;
     topology.mint_sessions(arguments.sessions, &arguments.folder.join("sessions.json"))?;
     let shown = describe(&mut topology, std::process::id());
     let path = arguments.folder.join("addresses.json");
@@ -54,14 +58,15 @@ fn describe(topology: &mut Topology, own: u32) -> serde_json::Value {
     let roles: serde_json::Map<_, _> = topology
         .roles()
         .map(|role| {
-            let place = &role.plan().place;
-            (place.name.clone(), serde_json::json!({ "pid": role.pid(), "address": place.address, "admin": place.admin }))
+            let endpoint = &role.plan().endpoint;
+            (endpoint.name.clone(), serde_json::json!({ "pid": role.pid(), "address": endpoint.address, "admin": endpoint.admin }))
         })
         .collect();
     let redis: Vec<_> = topology.redis.nodes().iter().map(|node| serde_json::json!({ "pid": node.pid(), "url": node.url() })).collect();
     serde_json::json!({
         "pid": own,
         "url": topology.addresses.public_url,
+        "grpc": format!("http://127.0.0.1:{}", topology.addresses.front.grpc),
         "front": topology.front_pid(),
         "targets": topology.targets(),
         "roles": roles,

@@ -10,26 +10,26 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 
-/// How much load, and for how long.
+/// The load beside a fault.
 #[derive(Clone, Debug)]
 pub struct Load {
     /// The load generator.
     pub executable: PathBuf,
     /// Where files go.
     pub folder: PathBuf,
-    /// How many watch.
+    /// Number of viewers.
     pub viewers: usize,
     /// Posts a second, evenly.
     pub posts_per_s: f64,
-    /// For so long before the fault.
+    /// Time of load before the fault.
     pub before: Duration,
-    /// And so long after it ended.
+    /// Time of load after the fault ended.
     pub after: Duration,
-    /// How long something is stopped that is stopped.
+    /// Duration of a fault that stops a server (SIGSTOP).
     pub stopped: Duration,
 }
 
-/// What is read of the load generator's report.
+/// The part of the load generator's report that is read.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[allow(missing_docs, reason = "named as the generator's report names them")]
 pub struct Report {
@@ -45,8 +45,8 @@ pub struct Report {
 }
 
 impl Load {
-    /// Runs the load against these gateways for `lasting` longer than before and after, and `fault` beside it. What
-    /// `fault` answers: when it began and when it ended.
+    /// Runs the load against these gateways for `before`, `lasting` and `after`, and `fault` beside it, which returns when it began
+    /// and ended (milliseconds since 1970).
     ///
     /// # Errors
     /// When either fails.
@@ -68,7 +68,7 @@ impl Load {
         let log = fs::File::create(self.folder.join(format!("{name}.loadtest.log")))?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut running = command.spawn().with_context(|| format!("{}: build it first", self.executable.display()))?;
-        // Viewers come in first; the fault belongs into the middle of the posts, whose beginning the report tells.
+        // The viewers connect first; the report gives the times of the posts, so the fault need only fall among them.
         std::thread::sleep(self.before + Duration::from_secs(1));
         let happened = fault();
         let give_up = Instant::now() + Duration::from_secs(seconds + 120);

@@ -1,4 +1,4 @@
-//! What dies under load, and what must hold meanwhile: nothing acknowledged is lost, doubled or out of order.
+//! Faults under load. Through each, no acknowledged post may be lost, doubled or out of order.
 
 mod load;
 mod single;
@@ -12,12 +12,12 @@ pub use topology::{Fault, run};
 
 use crate::Storage;
 
-/// What one fault did.
+/// The measurements of one fault.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
-    /// What was done.
+    /// The fault's name.
     pub fault: &'static str,
-    /// To what.
+    /// The processes it was injected into.
     pub topology: String,
     /// Posts due each second.
     pub posts_per_s: f64,
@@ -35,18 +35,18 @@ pub struct Outcome {
     pub out_of_order: u64,
     /// Comments seen that were never acknowledged.
     pub unacknowledged_seen: u64,
-    /// How long the fault itself lasted; 0 where something was killed and others take over at once.
+    /// Duration of the fault itself, seconds; 0 where something was killed and others take over at once.
     pub fault_seconds: f64,
     /// From the fault's end until no comment took longer than half a second any more to reach the last viewer.
     pub seconds_until_whole: f64,
     /// From the fault's beginning until then: the slowest hundredth of comments, due to last screen.
     pub screen_p99_ms_during: f64,
-    /// What the receipts rested on.
+    /// The durability settings of the database.
     pub storage: Storage,
 }
 
 impl Outcome {
-    /// Nothing lost, doubled, out of order or unacknowledged; comments went on; whole again in five seconds.
+    /// Whether nothing was lost, doubled, out of order or seen unacknowledged, comments went on, and all was whole within 5 s.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.lost == 0
@@ -59,7 +59,7 @@ impl Outcome {
 
     /// From a load test's report, and when the fault began and ended (milliseconds since 1970).
     #[must_use]
-    pub fn of(fault: &'static str, topology: &str, storage: Storage, report: &Report, (began_ms, ended_ms): (i64, i64)) -> Self {
+    pub fn from_report(fault: &'static str, topology: &str, storage: Storage, report: &Report, (began_ms, ended_ms): (i64, i64)) -> Self {
         // [due, acknowledged, seen by the last viewer]
         let slow = report.detail.iter().filter(|[due, _, seen]| seen - due > SLOW_MS && *seen >= began_ms);
         let whole_ms = slow.map(|[_, _, seen]| *seen).max().unwrap_or(ended_ms).max(ended_ms);
@@ -87,7 +87,7 @@ impl Outcome {
     }
 }
 
-/// A comment that took longer than this to reach the last viewer shows that something was not whole.
+/// Time to the last viewer, ms, above which a comment shows that the service was not whole.
 const SLOW_MS: i64 = 500;
 
 #[cfg(test)]
@@ -101,13 +101,13 @@ mod tests {
     #[test]
     fn whole_again_is_when_the_last_slow_comment_arrived() {
         let detail = vec![[0, 5, 10], [1_100, 4_000, 4_500], [1_200, 4_000, 5_500], [6_000, 6_010, 6_020]];
-        let outcome = Outcome::of("test", "", Storage::default(), &report(detail), (1_000, 3_000));
+        let outcome = Outcome::from_report("test", "", Storage::default(), &report(detail), (1_000, 3_000));
         assert_eq!((outcome.fault_seconds, outcome.seconds_until_whole, outcome.acknowledged_during), (2.0, 2.5, 2));
         assert!(outcome.holds());
     }
 
     #[test]
     fn a_fault_in_which_nothing_was_acknowledged_shows_nothing() {
-        assert!(!Outcome::of("test", "", Storage::default(), &report(vec![[0, 5, 10]]), (1_000, 1_000)).holds());
+        assert!(!Outcome::from_report("test", "", Storage::default(), &report(vec![[0, 5, 10]]), (1_000, 1_000)).holds());
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Storage, free_port,
-    topology::{Place, RolePlan, RoleProcess},
+    topology::{Endpoint, RolePlan, RoleProcess},
 };
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -37,10 +37,10 @@ impl Single {
         let _ = fs::remove_dir_all(&data);
         fs::create_dir_all(&data)?;
         let (address, admin) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
-        let place = Place { name: "all".to_owned(), address: address.clone(), listen: address.clone(), admin: admin.clone() };
+        let endpoint = Endpoint { name: "all".to_owned(), address: address.clone(), listen: address.clone(), admin: admin.clone() };
         let data_text = data.to_str().context("the folder must be UTF-8")?.to_owned();
         let arguments = ["all", "--demo", "--listen", &address, "--admin", &admin, "--data", &data_text].map(str::to_owned).to_vec();
-        let plan = RolePlan { place, arguments, settings: Vec::new() };
+        let plan = RolePlan { endpoint, arguments, settings: Vec::new() };
         let mut process = RoleProcess::start(executable, plan, folder)?;
         process.wait_ready(READY_WITHIN)?;
         Ok(Self { process, executable: executable.to_owned(), data })
@@ -49,7 +49,7 @@ impl Single {
     /// Its address, as clients take it.
     #[must_use]
     pub fn target(&self) -> String {
-        self.process.plan().place.uri()
+        self.process.plan().endpoint.uri()
     }
 
     /// Where its database is.
@@ -75,7 +75,7 @@ impl Single {
     pub fn kill_and_restart(&mut self, load: &Load) -> anyhow::Result<Outcome> {
         let targets = vec![self.target()];
         let process = &mut self.process;
-        let storage = Storage::of_sqlite(&self.data)?;
+        let storage = Storage::from_sqlite(&self.data)?;
         let (report, happened) = load.beside("kill-all", &targets, Duration::from_secs(3), || {
             let began_ms = now_ms();
             process.kill();
@@ -83,6 +83,6 @@ impl Single {
             process.wait_ready(READY_WITHIN)?;
             Ok((began_ms, now_ms()))
         })?;
-        Ok(Outcome::of("kill -9 and restart of all", "yitang all on SQLite", storage, &report, happened))
+        Ok(Outcome::from_report("kill -9 and restart of all", "yitang all on SQLite", storage, &report, happened))
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     topology::{RedisKind, Topology},
 };
 
-/// What happens.
+/// A fault that is injected under load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// kill -9 of a gateway; started again after three seconds, as a supervisor would.
@@ -31,7 +31,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All of them.
+    /// Every fault.
     pub const ALL: [Self; 6] =
         [Self::KillGateway, Self::KillChatCore, Self::RestartRedis, Self::StopRedis, Self::RestartPostgres, Self::KillSubscriptions];
 
@@ -70,12 +70,12 @@ pub fn run(topology: &mut Topology, fault: Fault, load: &Load) -> anyhow::Result
         _ => RESTARTED_AFTER,
     };
     let targets = topology.targets();
-    let storage = Storage::of_postgres(&topology.postgres)?;
+    let storage = Storage::from_postgres(&topology.postgres)?;
     let (report, happened) = load.beside(&fault.file(), &targets, lasting, || inject(topology, fault, load.stopped))?;
     for role in topology.roles() {
         role.wait_ready(READY_WITHIN)?;
     }
-    Ok(Outcome::of(fault.name(), kind, storage, &report, happened))
+    Ok(Outcome::from_report(fault.name(), kind, storage, &report, happened))
 }
 
 fn inject(topology: &mut Topology, fault: Fault, stopped: Duration) -> anyhow::Result<(i64, i64)> {

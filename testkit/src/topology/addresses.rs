@@ -1,21 +1,38 @@
-//! Where each part of the topology is, by name: on this machine, or in docker-compose.yml's network.
+//! The addresses of the topology's parts: on this machine, or in docker-compose.yml's network.
 
 use crate::free_port;
 
-/// Where nginx calls from on this machine: another address than any browser's, so that it can be told from them.
+/// The address that nginx connects from on this machine: not one of a browser's, so that the gateway can trust it alone.
 pub const FRONT_HERE: &str = "127.0.0.9";
 
 /// A role that is one process: its name in docker-compose.yml, and where it listens.
 #[derive(Clone, Debug)]
-pub struct Place {
-    /// As docker-compose.yml calls it.
+pub struct Endpoint {
+    /// Its service name in docker-compose.yml.
     pub name: String,
-    /// Where others reach it.
+    /// The address that others connect to.
     pub address: String,
-    /// Where it listens itself.
+    /// The address that it listens on.
     pub listen: String,
-    /// Its admin port.
+    /// The address of its admin port.
     pub admin: String,
+}
+
+/// The front proxy's ports.
+#[derive(Clone, Copy, Debug)]
+pub struct FrontPorts {
+    /// For browsers: HTTP/1.1 and WebSocket.
+    pub http: u16,
+    /// For programs: gRPC over HTTP/2 without TLS.
+    pub grpc: u16,
+}
+
+impl FrontPorts {
+    /// Two that are free.
+    #[must_use]
+    pub fn free() -> Self {
+        Self { http: free_port(), grpc: free_port() }
+    }
 }
 
 /// Everything that the roles' settings name.
@@ -26,20 +43,22 @@ pub struct Addresses {
     /// Redis's URL.
     pub redis: String,
     /// Presence.
-    pub presence: Place,
+    pub presence: Endpoint,
     /// Chat-cores.
-    pub chat_cores: Vec<Place>,
+    pub chat_cores: Vec<Endpoint>,
     /// Gateways.
-    pub gateways: Vec<Place>,
-    /// Where browsers come to.
+    pub gateways: Vec<Endpoint>,
+    /// The URL that browsers open.
     pub public_url: String,
-    /// Where the front proxy's connections come from.
+    /// The front proxy's ports on 127.0.0.1.
+    pub front: FrontPorts,
+    /// The addresses that the front proxy connects from.
     pub front_network: String,
     /// The roles' shared key.
     pub key: String,
 }
 
-impl Place {
+impl Endpoint {
     fn here(name: &str) -> Self {
         let (address, admin) = (format!("127.0.0.1:{}", free_port()), format!("127.0.0.1:{}", free_port()));
         Self { name: name.to_owned(), listen: address.clone(), address, admin }
@@ -64,14 +83,15 @@ impl Place {
 impl Addresses {
     /// On this machine, on free ports.
     #[must_use]
-    pub fn here(database: String, redis: String, key: String, front_port: u16) -> Self {
+    pub fn here(database: String, redis: String, key: String, front: FrontPorts) -> Self {
         Self {
             database,
             redis,
-            presence: Place::here("presence"),
-            chat_cores: ["chat-core-1", "chat-core-2"].map(Place::here).into(),
-            gateways: ["gateway-1", "gateway-2"].map(Place::here).into(),
-            public_url: format!("http://127.0.0.1:{front_port}"),
+            presence: Endpoint::here("presence"),
+            chat_cores: ["chat-core-1", "chat-core-2"].map(Endpoint::here).into(),
+            gateways: ["gateway-1", "gateway-2"].map(Endpoint::here).into(),
+            public_url: format!("http://127.0.0.1:{}", front.http),
+            front,
             front_network: FRONT_HERE.to_owned(),
             key,
         }
@@ -83,10 +103,11 @@ impl Addresses {
         Self {
             database: "postgres://yitang:${YITANG_DATABASE_PASSWORD:?}@postgres:5432/yitang".to_owned(),
             redis: "redis://redis:6379".to_owned(),
-            presence: Place::in_compose("presence", 7_200),
-            chat_cores: ["chat-core-1", "chat-core-2"].map(|name| Place::in_compose(name, 7_100)).into(),
-            gateways: ["gateway-1", "gateway-2"].map(|name| Place::in_compose(name, 8_080)).into(),
+            presence: Endpoint::in_compose("presence", 7_200),
+            chat_cores: ["chat-core-1", "chat-core-2"].map(|name| Endpoint::in_compose(name, 7_100)).into(),
+            gateways: ["gateway-1", "gateway-2"].map(|name| Endpoint::in_compose(name, 8_080)).into(),
             public_url: "${YITANG_PUBLIC_URL:-http://127.0.0.1:8080}".to_owned(),
+            front: FrontPorts { http: 8_080, grpc: 8_081 },
             front_network: "10.77.0.0/24".to_owned(),
             key: "${YITANG_KEY:?}".to_owned(),
         }

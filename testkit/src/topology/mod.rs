@@ -2,6 +2,7 @@
 //! gateways, and nginx before them.
 
 mod addresses;
+mod front;
 mod process;
 mod roles;
 
@@ -14,31 +15,30 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 
-pub use addresses::{Addresses, FRONT_HERE, Place};
+pub use addresses::{Addresses, Endpoint, FRONT_HERE, FrontPorts};
+pub use front::FRONT_TEMPLATE;
 pub use process::{RoleProcess, is_ready};
 pub use roles::{RolePlan, plan};
 
-use crate::{Child, Postgres, Redis, RedisCluster, free_port};
+use crate::{Child, Postgres, Redis, RedisCluster};
 
-/// The front proxy's configuration, with `${FRONT_…}` to be filled in.
-pub const FRONT_TEMPLATE: &str = include_str!("front.conf.template");
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// Which Redis.
+/// The kind of Redis that a topology runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RedisKind {
-    /// One server.
+    /// A single server.
     Single,
-    /// Three nodes.
+    /// A cluster of three masters.
     Cluster,
 }
 
 /// Redis as it runs.
 #[derive(Debug)]
 pub enum RedisServers {
-    /// One server.
+    /// A single server.
     Single(Redis),
-    /// Three nodes.
+    /// A cluster of three masters.
     Cluster(RedisCluster),
 }
 
@@ -59,10 +59,10 @@ impl RedisServers {
     }
 }
 
-/// All of it. Gone when dropped.
+/// The running topology. Its processes end when it is dropped.
 #[derive(Debug)]
 pub struct Topology {
-    // Dropped in this order: callers before whom they call.
+    // Dropped in this order: callers before those that they call.
     front: Option<Child>,
     /// Gateways.
     pub gateways: Vec<RoleProcess>,
@@ -74,7 +74,7 @@ pub struct Topology {
     pub redis: RedisServers,
     /// PostgreSQL.
     pub postgres: Postgres,
-    /// Which Redis.
+    /// The kind of Redis it runs on.
     pub kind: RedisKind,
     /// Where everything is.
     pub addresses: Addresses,
@@ -82,14 +82,15 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// Starts all of it with the demonstration's data, and waits until it is ready. Logs go to `folder`.
+    /// Starts all of it with the demonstration's data, and waits until it is ready. Logs go to `folder`; nginx listens on the
+    /// ports of `front`, by default on free ones.
     ///
     /// # Errors
     /// When a part does not come up.
     ///
     /// # Panics
     /// When PostgreSQL or Redis cannot be started.
-    pub fn start(executable: &Path, kind: RedisKind, folder: &Path, front_port: Option<u16>) -> anyhow::Result<Self> {
+    pub fn start(executable: &Path, kind: RedisKind, folder: &Path, front: Option<FrontPorts>) -> anyhow::Result<Self> {
         ensure!(executable.exists(), "{} is not there: build it first (cargo build -p yitang)", executable.display());
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         let postgres = Postgres::start();
@@ -97,10 +98,9 @@ impl Topology {
             RedisKind::Single => RedisServers::Single(Redis::start()),
             RedisKind::Cluster => RedisServers::Cluster(RedisCluster::start()),
         };
-        let front_port = front_port.unwrap_or_else(free_port);
         // Not a secret: it guards ports on 127.0.0.1 for as long as this runs.
         let key = format!("up-local-{:0>32}", std::process::id());
-        let addresses = Addresses::here(postgres.create_database(), redis.url(), key, front_port);
+        let addresses = Addresses::here(postgres.create_database(), redis.url(), key, front.unwrap_or_else(FrontPorts::free));
         let plans = plan(&addresses);
         run(executable, &["seed-demo"], &plans[1].settings)?;
         let start = |name: &str| -> anyhow::Result<Vec<RoleProcess>> {
@@ -109,7 +109,7 @@ impl Topology {
         };
         let presence = start("presence")?.pop().context("a presence")?;
         let (chat_cores, gateways) = (start("chat-core")?, start("gateway")?);
-        let front = front(&addresses, front_port, folder)?;
+        let front = front::start(&addresses, folder)?;
         let executable = executable.to_owned();
         let mut this = Self { front, gateways, chat_cores, presence, redis, postgres, kind, addresses, executable };
         for role in this.roles() {
@@ -135,7 +135,7 @@ impl Topology {
     /// The gateways' addresses for clients that take several.
     #[must_use]
     pub fn targets(&self) -> Vec<String> {
-        self.addresses.gateways.iter().map(Place::uri).collect()
+        self.addresses.gateways.iter().map(Endpoint::uri).collect()
     }
 
     /// The front proxy's process id, where nginx is installed.
@@ -151,28 +151,4 @@ pub(crate) fn run(executable: &Path, arguments: &[&str], settings: &[(String, St
     let output = output.with_context(|| format!("running {}", executable.display()))?;
     ensure!(output.status.success(), "yitang {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
     Ok(())
-}
-
-/// nginx before the gateways; `None` where it is not installed.
-fn front(addresses: &Addresses, port: u16, folder: &Path) -> anyhow::Result<Option<Child>> {
-    let Some(nginx) = ["/usr/sbin/nginx", "/usr/bin/nginx"].map(Path::new).into_iter().find(|path| path.exists()) else {
-        return Ok(None);
-    };
-    let folder = folder.canonicalize()?;
-    let servers: String =
-        addresses.gateways.iter().map(|place| format!("server {} max_fails=1 fail_timeout=2s; ", place.address)).collect();
-    let site = FRONT_TEMPLATE.replace("${FRONT_GATEWAYS}", &servers).replace("${FRONT_LISTEN}", &format!("127.0.0.1:{port}"));
-    let site = site.replace("${FRONT_BIND}", &format!("proxy_bind {FRONT_HERE};"));
-    let whole = format!(
-        "daemon off; worker_processes 1; pid {0}/nginx.pid; error_log {0}/front.log warn;\n\
-         events {{ worker_connections 4096; }}\n\
-         http {{ access_log off; client_body_temp_path {0}/nginx-body; proxy_temp_path {0}/nginx-proxy;\n\
-         fastcgi_temp_path {0}/nginx-f; uwsgi_temp_path {0}/nginx-u; scgi_temp_path {0}/nginx-s;\n{site}\n}}\n",
-        folder.display()
-    );
-    let path = folder.join("nginx.conf");
-    fs::write(&path, whole)?;
-    let mut command = Command::new(nginx);
-    command.arg("-c").arg(&path).arg("-p").arg(&folder).args(["-e", "stderr"]);
-    Ok(Some(Child::start(command, "nginx-light")))
 }

@@ -29,7 +29,7 @@ impl RoleProcess {
     /// # Errors
     /// When it cannot be started.
     pub fn start(executable: &Path, plan: RolePlan, folder: &Path) -> anyhow::Result<Self> {
-        let log = folder.join(format!("{}.log", plan.place.name));
+        let log = folder.join(format!("{}.log", plan.endpoint.name));
         let mut this = Self { plan, executable: executable.to_owned(), log, child: None };
         this.launch()?;
         Ok(this)
@@ -77,12 +77,12 @@ impl RoleProcess {
     /// When it ended, or is not ready in time.
     pub fn wait_ready(&mut self, within: Duration) -> anyhow::Result<()> {
         let started = Instant::now();
-        while !is_ready(&self.plan.place.admin) {
+        while !is_ready(&self.plan.endpoint.admin) {
             if !self.child.as_mut().is_some_and(Child::runs) {
-                bail!("{} ended; its log is {}", self.plan.place.name, self.log.display());
+                bail!("{} ended; its log is {}", self.plan.endpoint.name, self.log.display());
             }
             if started.elapsed() > within {
-                bail!("{} is not ready after {within:?}; its log is {}", self.plan.place.name, self.log.display());
+                bail!("{} is not ready after {within:?}; its log is {}", self.plan.endpoint.name, self.log.display());
             }
             std::thread::sleep(Duration::from_millis(20));
         }

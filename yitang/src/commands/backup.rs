@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use clock::Clock;
 use chat_core::{
     log::Log,
     store::{Store, StoreOptions},
@@ -22,7 +23,7 @@ pub async fn backup(settings: &Settings, to: &Path) -> anyhow::Result<()> {
     match options.file() {
         Some(file) => {
             ensure!(file.exists(), "there is no database at {}", file.display());
-            let store = Store::open(&options).await.context("opening the database")?;
+            let store = Store::open(&options, Clock::default()).await.context("opening the database")?;
             let copied = store.copy_to(to).await;
             store.close().await;
             copied.context("copying the database")?;
@@ -68,7 +69,7 @@ async fn restore_file(options: &StoreOptions, file: &Path, from: &Path, replace:
 async fn restore_postgres(options: &StoreOptions, from: &Path, replace: bool) -> anyhow::Result<u64> {
     // One connection: the others that are seen are then the service's.
     let options = &StoreOptions { connections: 1, ..options.clone() };
-    let store = Store::open(options).await.context("opening the database")?;
+    let store = Store::open(options, Clock::default()).await.context("opening the database")?;
     let others = store.others_connected().await?;
     ensure!(others == 0, "stop the service before a restore: it holds {others} connections");
     ensure!(replace || store.is_empty().await?, "the database is not empty: give --replace to replace what is in it");
@@ -92,9 +93,9 @@ async fn restore_postgres(options: &StoreOptions, from: &Path, replace: bool) ->
 }
 
 async fn renew(options: &StoreOptions) -> anyhow::Result<u64> {
-    let store = Store::open(options).await.context("opening what was restored")?;
+    let store = Store::open(options, Clock::default()).await.context("opening what was restored")?;
     let renewed = async {
-        store.migrate().await.context("bringing the backup to this executable's version")?;
+        store.migrate(&chat_core::migrations()).await.context("bringing the backup to this executable's version")?;
         Log::new_epochs(&store).await.context("new epochs")
     };
     let renewed = renewed.await;

@@ -18,21 +18,21 @@ use crate::{
 
 /// `yitang migrate`
 pub async fn migrate(settings: &Settings) -> anyhow::Result<()> {
-    let store = Store::open(&settings.chat_core_options().store).await.context("opening the database")?;
-    store.migrate().await.context("migrating")?;
+    let store = Store::open(&settings.chat_core_options().store, settings.clock.clock()).await.context("opening the database")?;
+    store.migrate(&chat_core::migrations()).await.context("migrating")?;
     store.close().await;
     println!("the database is at this executable's version");
     Ok(())
 }
 
-/// A chat-core for one command beside those that serve; they learn of what it writes from the store.
-async fn core(settings: &Settings) -> anyhow::Result<ChatCore> {
-    start_core(settings, Arc::new(MemoryBackbone::new(settings.lifecycle.hints_most))).await
+/// A chat-core for one command, beside those that serve, which find what it writes in the store.
+async fn open_core(settings: &Settings) -> anyhow::Result<ChatCore> {
+    start_core(settings, Arc::new(MemoryBackbone::new(settings.lifecycle.hints_most)), &settings.clock.clock()).await
 }
 
 /// `yitang seed-demo`
 pub async fn seed_demo(settings: &Settings) -> anyhow::Result<()> {
-    let core = core(settings).await?;
+    let core = open_core(settings).await?;
     let seeded = seed::seed_demo(&core).await;
     core.shutdown().await;
     match seeded.context("making the demonstration")? {
@@ -49,7 +49,7 @@ pub async fn seed_demo(settings: &Settings) -> anyhow::Result<()> {
 
 /// `yitang first-operator`
 pub async fn first_operator(settings: &Settings) -> anyhow::Result<()> {
-    let core = core(settings).await?;
+    let core = open_core(settings).await?;
     let link = core.first_operator_link().await;
     core.shutdown().await;
     match link.context("making the link")? {
@@ -77,7 +77,7 @@ struct Minted {
 
 /// `yitang sessions mint`
 pub async fn mint(settings: &Settings, count: usize, out: &Path) -> anyhow::Result<()> {
-    let core = core(settings).await?;
+    let core = open_core(settings).await?;
     let tokens = core.mint_sessions(count).await;
     core.shutdown().await;
     let minted: Vec<_> = tokens.context("opening sessions")?.into_iter().map(|token| Minted { token }).collect();

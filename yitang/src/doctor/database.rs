@@ -6,7 +6,7 @@ use super::{Finding, machine};
 use crate::settings::{Settings, mask_url};
 
 /// Asks the database.
-pub async fn look(settings: &Settings) -> Vec<Finding> {
+pub async fn check(settings: &Settings) -> Vec<Finding> {
     let options = settings.chat_core_options().store;
     let url = mask_url(&options.url);
     if let Some(file) = options.file()
@@ -14,7 +14,7 @@ pub async fn look(settings: &Settings) -> Vec<Finding> {
     {
         return vec![Finding::ok(format!("the database {url} will be made at the first start"))];
     }
-    let store = match Store::open(&options).await {
+    let store = match Store::open(&options, settings.clock.clock()).await {
         Ok(store) => store,
         Err(fault) => {
             return vec![Finding::bad(
@@ -62,7 +62,7 @@ fn postgres(facts: &DatabaseFacts) -> Vec<Finding> {
         on("synchronous_commit", "the connection asks for it and the server refuses: look for a pooler between"),
     ];
     findings.push(match facts.setting("synchronous_standby_names") {
-        "" => Finding::note(
+        "" => Finding::warning(
             "no synchronous standby",
             "receipts survive a crash, but not the loss of the database's disk: add a standby and name it in synchronous_standby_names",
         ),

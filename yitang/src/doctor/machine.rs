@@ -20,7 +20,7 @@ pub fn open_files(settings: &Settings, role: Role) -> Finding {
         Role::ChatCore | Role::Presence => 4_096,
     };
     match limit {
-        Some(limit) if limit < wanted => Finding::note(
+        Some(limit) if limit < wanted => Finding::warning(
             format!("open files: {shown}; {wanted} would be used at most"),
             "raise LimitNOFILE (systemd) or ulimits (compose), or run more gateways: each socket is one",
         ),

@@ -1,4 +1,4 @@
-//! `yitang doctor`: one line for each thing looked at, ok or bad, and what to do about it.
+//! `yitang doctor`: one line for each thing checked, ok, note or bad, and what to do about it.
 
 mod database;
 mod machine;
@@ -8,43 +8,43 @@ use std::process::ExitCode;
 
 use crate::{cli::Role, settings::Settings};
 
-/// One thing looked at.
+/// What was found of one thing that was checked.
 #[derive(Debug)]
 pub struct Finding {
-    verdict: Verdict,
+    severity: Severity,
     what: String,
     /// What to do, where something is to be done.
     advice: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum Severity {
     Ok,
-    /// It will run; know this before many people come.
-    Note,
+    /// It runs, but not with many people, or not safely.
+    Warning,
     Bad,
 }
 
 impl Finding {
     fn ok(what: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Ok, what: what.into(), advice: String::new() }
+        Self { severity: Severity::Ok, what: what.into(), advice: String::new() }
     }
 
-    fn note(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Note, what: what.into(), advice: advice.into() }
+    fn warning(what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, what: what.into(), advice: advice.into() }
     }
 
     fn bad(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Bad, what: what.into(), advice: advice.into() }
+        Self { severity: Severity::Bad, what: what.into(), advice: advice.into() }
     }
 }
 
-/// Looks at everything that the role needs. Fails when anything is bad.
+/// Checks everything that the role needs and prints the findings. The exit code is a failure when one is bad.
 pub async fn doctor(settings: &Settings, role: Option<Role>) -> anyhow::Result<ExitCode> {
     let role = role.unwrap_or(Role::All);
     let mut findings = check_settings(settings, role);
     if matches!(role, Role::All | Role::ChatCore) {
-        findings.extend(database::look(settings).await);
+        findings.extend(database::check(settings).await);
     }
     if role == Role::All {
         findings.push(machine::data_folder(settings));
@@ -56,12 +56,12 @@ pub async fn doctor(settings: &Settings, role: Option<Role>) -> anyhow::Result<E
     }
     findings.extend(network::ports(settings, role));
     findings.push(machine::open_files(settings, role));
-    let bad = findings.iter().filter(|finding| finding.verdict == Verdict::Bad).count();
-    for Finding { verdict, what, advice } in &findings {
-        let word = match verdict {
-            Verdict::Ok => "ok  ",
-            Verdict::Note => "note",
-            Verdict::Bad => "BAD ",
+    let bad = findings.iter().filter(|finding| finding.severity == Severity::Bad).count();
+    for Finding { severity, what, advice } in &findings {
+        let word = match severity {
+            Severity::Ok => "ok  ",
+            Severity::Warning => "note",
+            Severity::Bad => "BAD ",
         };
         println!("{word}  {what}");
         if !advice.is_empty() {
@@ -90,7 +90,8 @@ fn check_settings(settings: &Settings, role: Role) -> Vec<Finding> {
             Err(error) => Finding::bad("the public address", error.to_string()),
         });
         if settings.gateway.edge.demo && !settings.listen.gateway.ip().is_loopback() {
-            findings.push(Finding::note("the demonstration is shown beyond this machine", "its people can sign in from this machine only"));
+            findings
+                .push(Finding::warning("the demonstration is shown beyond this machine", "its people can sign in from this machine only"));
         }
     }
     findings

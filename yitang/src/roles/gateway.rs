@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use clock::Clock;
 use gateway::{ChatCores, Gateway, Placement, Upstream, upstream::UpstreamOptions};
 use tokio::net::TcpListener;
 
@@ -26,18 +25,18 @@ pub async fn gateway(settings: Settings, placement: Placement) -> anyhow::Result
     let presences = peers(&settings.peers.presences, "peers.presences", &settings.key, &options.upstream)?;
     let backbone = super::connect_backbone(&settings.redis)?;
     let cores = ChatCores::new(options.upstream.clone(), cores);
-    let gateway = Gateway::start(placement, options, Clock::default(), cores, presences, backbone).await.context("starting the gateway")?;
+    let gateway = Gateway::start(placement, options, settings.clock.clock(), cores, presences, backbone).await.context("starting the gateway")?;
     let health = Health::new({
         let gateway = gateway.clone();
         move || gateway.ready()
     });
-    admin::serve(settings.listen.gateway_admin, metrics, health.clone()).await?;
+    admin::serve(admin::listen(settings.listen.gateway_admin).await?, metrics, health.clone());
     let address = settings.listen.gateway;
     let listener = listen(address)?;
     let mut serving = serve(&gateway, listener);
     tracing::info!(%address, "the gateway serves");
 
-    lifecycle::until_told(async { (&mut serving).await? }).await?;
+    lifecycle::until_signalled(async { (&mut serving).await? }).await?;
     health.stopping();
     lifecycle::stop_within(Duration::from_secs(settings.lifecycle.stop_s), gateway.drain()).await;
     Ok(())

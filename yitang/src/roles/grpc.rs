@@ -29,7 +29,7 @@ pub fn serve(
             .initial_connection_window_size(proto::http2::CONNECTION_WINDOW)
             .add_routes(routes)
             .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop.clone().cancelled_owned());
-        // Streams never end by themselves, so waiting for them has a limit.
+        // Streams do not end by themselves, so the wait for them is bounded.
         let limit = async {
             stop.cancelled().await;
             tokio::time::sleep(finish).await;

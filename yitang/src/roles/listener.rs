@@ -1,4 +1,4 @@
-//! Where a role is reached.
+//! The listening socket of a role.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-/// Connections that wait to be taken: the system cuts this down to its own limit (`net.core.somaxconn`, 4,096 on Linux). When
+/// Connections that wait to be accepted: the system cuts this down to its own limit (`net.core.somaxconn`, 4,096 on Linux). When
 /// a gateway is lost its thousands come to another within a second, and a connection that finds the queue full is tried again
 /// by its system only after one second, then two, then four.
 const WAITING: i32 = 65_535;
@@ -18,7 +18,7 @@ const WAITING: i32 = 65_535;
 pub fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listening = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        // A restart must not wait for connections of before that are being forgotten.
+        // So that a restart does not wait for closed connections in TIME_WAIT.
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;

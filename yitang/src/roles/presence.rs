@@ -21,7 +21,7 @@ pub async fn presence(settings: Settings) -> anyhow::Result<()> {
     settings.check_key()?;
     let metrics = admin::record()?;
     let health = Health::new(|| true);
-    admin::serve(settings.listen.presence_admin, metrics, health.clone()).await?;
+    admin::serve(admin::listen(settings.listen.presence_admin).await?, metrics, health.clone());
     let address = settings.listen.presence;
     let presence = Presence::start(settings.presence_options());
     let listener = listen(address)?;
@@ -29,10 +29,9 @@ pub async fn presence(settings: Settings) -> anyhow::Result<()> {
     let mut serving = tokio::spawn(grpc::serve(listener, presence.routes(), &settings.lifecycle, stop.clone()));
     tracing::info!(%address, "presence serves");
 
-    lifecycle::until_told(async { (&mut serving).await? }).await?;
+    lifecycle::until_signalled(async { (&mut serving).await? }).await?;
     health.stopping();
-    // Its callers hold streams that never end by themselves, and come back elsewhere within a second: there is nothing
-    // to finish.
+    // Gateways hold streams that do not end by themselves and open them anew within a second: there is nothing to finish.
     stop.cancel();
     serving.abort();
     let stopping = async {

@@ -7,8 +7,9 @@ use toml::Value;
 
 use super::Settings;
 
-/// The sources of all settings, by crate: the comment above a field is what the document says of it.
-const SOURCES: [(&str, &str); 13] = [
+/// The sources of settings, by crate: the comment above a field is what the document says of it. Those of chat-core and its subjects
+/// come from `chat_core::option_sources`.
+const SOURCES: [(&str, &str); 8] = [
     ("yitang", include_str!("mod.rs")),
     ("backbone", include_str!("../../../backbone/src/redis/options.rs")),
     ("gateway", include_str!("../../../gateway/src/options.rs")),
@@ -16,11 +17,6 @@ const SOURCES: [(&str, &str); 13] = [
     ("gateway", include_str!("../../../gateway/src/registry/options.rs")),
     ("gateway", include_str!("../../../gateway/src/upstream/options.rs")),
     ("gateway", include_str!("../../../gateway/src/tokens/options.rs")),
-    ("chat_core", include_str!("../../../chat-core/src/options.rs")),
-    ("chat_core", include_str!("../../../chat-core/src/store/options.rs")),
-    ("chat_core", include_str!("../../../chat-core/src/log/options.rs")),
-    ("chat_core", include_str!("../../../chat-core/src/accounts/options.rs")),
-    ("chat_core", include_str!("../../../chat-core/src/displays/options.rs")),
     ("presence", include_str!("../../../presence/src/options.rs")),
 ];
 
@@ -55,12 +51,16 @@ struct Field<'a> {
 /// The fields of each struct, by (crate, struct).
 fn fields() -> HashMap<(&'static str, &'static str), Vec<Field<'static>>> {
     let mut structs: HashMap<_, Vec<Field<'_>>> = HashMap::new();
-    for (home, source) in SOURCES {
+    let of_chat_core = chat_core::option_sources().into_iter().map(|(subject, source)| (home_of(subject), source));
+    for (home, source) in SOURCES.into_iter().chain(of_chat_core) {
         let (mut inside, mut meaning) = (None, Vec::new());
         for line in source.lines().map(str::trim) {
             if let Some(comment) = line.strip_prefix("///") {
                 meaning.push(comment.trim());
             } else if let Some(name) = line.strip_prefix("pub struct ").and_then(|rest| rest.strip_suffix(" {")) {
+                // What the struct itself is for, under no name: a subject's section has no field that would say it.
+                let itself = Field { name: "", kind: name, meaning: meaning.join(" ") };
+                structs.entry((home, "")).or_default().push(itself);
                 (inside, meaning) = (Some(name), Vec::new());
             } else if line == "}" {
                 (inside, meaning) = (None, Vec::new());
@@ -74,18 +74,36 @@ fn fields() -> HashMap<(&'static str, &'static str), Vec<Field<'static>>> {
     structs
 }
 
+/// Where a subject's settings are kept: under its name, and the kernel's with chat-core's own.
+fn home_of(subject: &'static str) -> &'static str {
+    if subject.is_empty() { "chat_core" } else { subject }
+}
+
 /// What a key means; empty when nothing says so.
 fn meaning(structs: &HashMap<(&'static str, &'static str), Vec<Field<'static>>>, path: &str) -> String {
     let mut at = ("yitang", "Settings");
     let mut found = String::new();
     for name in path.split('.') {
-        let Some(field) = structs.get(&at).and_then(|fields| fields.iter().find(|field| field.name == name)) else {
-            return String::new();
-        };
+        let field = structs.get(&at).and_then(|fields| fields.iter().find(|field| field.name == name));
+        if let (None, "chat_core", Some((home, options))) = (field, at.0, find_subject(structs, name)) {
+            found.clone_from(&options.meaning);
+            at = (home, options.kind);
+            continue;
+        }
+        let Some(field) = field else { return String::new() };
         found.clone_from(&field.meaning);
         at = field.kind.split_once("::").unwrap_or((at.0, field.kind));
     }
     found
+}
+
+/// The options of a subject, whose field in chat-core's own a macro writes.
+fn find_subject<'a>(
+    structs: &'a HashMap<(&'static str, &'static str), Vec<Field<'static>>>,
+    name: &str,
+) -> Option<(&'static str, &'a Field<'static>)> {
+    let (subject, _) = chat_core::option_sources().into_iter().find(|(subject, _)| *subject == name)?;
+    Some((subject, structs.get(&(subject, ""))?.first()?))
 }
 
 /// The whole document.

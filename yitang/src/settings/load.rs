@@ -35,11 +35,11 @@ pub fn load(sources: &Sources) -> anyhow::Result<Settings> {
         overlay(&mut merged, file, "").with_context(|| format!("in {}", path.display()))?;
     }
     for (name, value) in &sources.environment {
-        let Some(path) = setting_of(name) else { continue };
-        put(&mut merged, &path, value).with_context(|| format!("in the environment variable {name}"))?;
+        let Some(path) = setting_for(name) else { continue };
+        set_value(&mut merged, &path, value).with_context(|| format!("in the environment variable {name}"))?;
     }
     for (path, value) in &sources.flags {
-        put(&mut merged, path, value)?;
+        set_value(&mut merged, path, value)?;
     }
     Settings::deserialize(merged).context("the settings")
 }
@@ -50,7 +50,7 @@ fn read(path: &Path) -> anyhow::Result<Table> {
 }
 
 /// `YITANG_GATEWAY__EDGE__PUBLIC_URL` → `gateway.edge.public_url`.
-fn setting_of(name: &str) -> Option<String> {
+fn setting_for(name: &str) -> Option<String> {
     let rest = name.strip_prefix(PREFIX)?;
     if NOT_SETTINGS.iter().any(|other| name == *other || (other.ends_with('_') && name.starts_with(other))) {
         return None;
@@ -72,8 +72,8 @@ fn overlay(onto: &mut Value, table: Table, path: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts a value given as text, read as what the key's default is.
-fn put(onto: &mut Value, path: &str, text: &str) -> anyhow::Result<()> {
+/// Sets a key to a value given as text, which is parsed as the type of the key's default.
+fn set_value(onto: &mut Value, path: &str, text: &str) -> anyhow::Result<()> {
     let mut place = onto;
     for name in path.split('.') {
         let Some(inner) = place.get_mut(name) else { bail!("unknown key `{path}`") };

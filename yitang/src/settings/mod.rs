@@ -33,6 +33,8 @@ pub struct Settings {
     pub peers: PeerSettings,
     /// Starting and stopping.
     pub lifecycle: LifecycleSettings,
+    /// The time.
+    pub clock: ClockSettings,
     /// Redis; unused by `yitang all`.
     pub redis: backbone::RedisOptions,
     /// The gateway.
@@ -121,15 +123,15 @@ impl Default for PeerSettings {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LifecycleSettings {
-    /// A chat-core waits so long at its start for a database that is away, s.
+    /// Time for which a chat-core waits at its start for a database that is away, s.
     pub database_wait_s: u64,
-    /// Stopping: chat-core and presence are not ready for so long before they stop, so that callers go elsewhere, ms.
+    /// Stopping: time for which chat-core and presence report not ready before they stop, so that callers go elsewhere, ms.
     pub notice_ms: u64,
-    /// Stopping: calls in flight may take so long to finish, ms.
+    /// Stopping: time for calls in flight to finish, ms.
     pub finish_ms: u64,
-    /// Stopping: after so long the process ends, whatever is still going on, s.
+    /// Stopping: time after which the process ends, whatever is still going on, s.
     pub stop_s: u64,
-    /// gRPC: a ping to each caller so often, ms.
+    /// gRPC: interval of pings to each caller, ms.
     pub keepalive_ms: u64,
     /// Hints waiting for one follower within `yitang all`; what does not fit is read from the store instead.
     pub hints_most: usize,
@@ -156,11 +158,29 @@ impl Default for Settings {
             listen: ListenSettings::default(),
             peers: PeerSettings::default(),
             lifecycle: LifecycleSettings::default(),
+            clock: ClockSettings::default(),
             redis: backbone::RedisOptions::default(),
             gateway,
             chat_core,
             presence: presence::Options::default(),
         }
+    }
+}
+
+/// The time.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClockSettings {
+    /// How far this process's time is ahead of the machine's, ms (negative: behind it). For tests and rehearsals; the same in every
+    /// role.
+    pub offset_ms: i64,
+}
+
+impl ClockSettings {
+    /// The one clock of this process.
+    #[must_use]
+    pub fn clock(&self) -> clock::Clock {
+        clock::Clock::with_offset_ms(self.offset_ms)
     }
 }
 
@@ -239,16 +259,16 @@ impl Settings {
         Ok(())
     }
 
-    /// For one process: the key set, or the one kept in the data folder, made up if there is none yet.
+    /// For one process: keeps the key set, or takes the one in the data folder, generating it where there is none.
     ///
     /// # Errors
     /// When the data folder cannot be written.
-    pub fn make_up_key(&mut self) -> anyhow::Result<()> {
+    pub fn ensure_key(&mut self) -> anyhow::Result<()> {
         if !self.key.is_empty() {
             return self.check_key();
         }
         std::fs::create_dir_all(&self.data).with_context(|| format!("making the data folder {}", self.data.display()))?;
-        self.key = secrets::kept_key(&self.data.join("key"))?;
+        self.key = secrets::read_or_create_key(&self.data.join("key"))?;
         Ok(())
     }
 }

@@ -61,8 +61,8 @@ pub(super) fn derive(key: &str, purpose: &str) -> String {
     hex(&mac.finalize().into_bytes())
 }
 
-/// The key in this file; made up, and the file with it, if there is none.
-pub(super) fn kept_key(path: &Path) -> anyhow::Result<String> {
+/// The key in this file, which is generated and written where there is none.
+pub(super) fn read_or_create_key(path: &Path) -> anyhow::Result<String> {
     match fs::read_to_string(path) {
         Ok(text) => return Ok(text.trim().to_owned()),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -96,9 +96,9 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        let key = kept_key(&path).unwrap();
+        let key = read_or_create_key(&path).unwrap();
         assert_eq!(key.len(), 64);
-        assert_eq!(kept_key(&path).unwrap(), key);
+        assert_eq!(read_or_create_key(&path).unwrap(), key);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

@@ -83,7 +83,7 @@ impl Service {
 
     /// A socket that has signed in.
     pub async fn socket(&self, token: &str) -> Socket {
-        Socket::of(self.address, Subprotocol::Proto, token).await
+        Socket::signed_in(self.address, Subprotocol::Proto, token).await
     }
 
     /// A gRPC request's metadata with the session of this token.
@@ -152,7 +152,7 @@ impl Socket {
     }
 
     /// Signed in with the session of this token.
-    pub async fn of(address: SocketAddr, subprotocol: Subprotocol, token: &str) -> Self {
+    pub async fn signed_in(address: SocketAddr, subprotocol: Subprotocol, token: &str) -> Self {
         let ticket = ticket(address, token).await;
         let mut socket = Self::connect(address, subprotocol, None).await.unwrap();
         socket.sign_in(Credential::Ticket(ticket)).await;

@@ -76,10 +76,10 @@ fn main() -> anyhow::Result<()> {
             bail!("these could not be run to their end: {}", failed.join(", "));
         }
     }
-    let table = table::of(&arguments.folder);
+    let table = table::render(&arguments.folder);
     println!("{table}");
     if let Some(document) = &arguments.document {
-        table::put(document, &table)?;
+        table::write_into(document, &table)?;
     }
     Ok(())
 }

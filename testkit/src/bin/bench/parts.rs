@@ -29,7 +29,7 @@ pub fn read(folder: &Path, part: &str) -> anyhow::Result<Value> {
 ///
 /// # Errors
 /// When a part is not there, or nothing can be written.
-pub fn together(folder: &Path, scenario: &str, first: Option<&str>, named: &[(&str, &str)]) -> anyhow::Result<Value> {
+pub fn combine(folder: &Path, scenario: &str, first: Option<&str>, named: &[(&str, &str)]) -> anyhow::Result<Value> {
     let mut whole = match first {
         Some(part) => read(folder, part)?,
         None => serde_json::json!({ "scenario": scenario, "valid": true }),
@@ -47,12 +47,12 @@ pub fn together(folder: &Path, scenario: &str, first: Option<&str>, named: &[(&s
         pages.push(if name.is_empty() { page } else { page.replace("<h1>", &format!("<h1>{name} · ")) });
     }
     fs::write(folder.join(format!("{scenario}.json")), serde_json::to_string_pretty(&whole)?)?;
-    fs::write(folder.join(format!("{scenario}.html")), one_page(&pages))?;
+    fs::write(folder.join(format!("{scenario}.html")), join_pages(&pages))?;
     Ok(whole)
 }
 
 /// Several pages under one another: the head of the first, and the bodies of all.
-fn one_page(pages: &[String]) -> String {
+fn join_pages(pages: &[String]) -> String {
     let mut whole = String::new();
     for (number, page) in pages.iter().enumerate() {
         let body = page.strip_suffix("</html>").unwrap_or(page);
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn pages_stand_under_one_another() {
         let page = |name: &str| format!("<!doctype html><html><style></style><h1>{name}</h1><p>x</p></html>");
-        assert_eq!(one_page(&[page("a"), page("b")]), "<!doctype html><html><style></style><h1>a</h1><p>x</p><h1>b</h1><p>x</p></html>");
+        assert_eq!(join_pages(&[page("a"), page("b")]), "<!doctype html><html><style></style><h1>a</h1><p>x</p><h1>b</h1><p>x</p></html>");
     }
 
     #[test]
@@ -79,7 +79,7 @@ mod tests {
         for (part, valid) in [("one", true), ("other", false)] {
             fs::write(file(folder.path(), part, "json"), format!(r#"{{"valid":{valid},"connections":3}}"#)).expect("written");
         }
-        let whole = together(folder.path(), "steady", Some("one"), &[("off", "other")]).expect("parts");
+        let whole = combine(folder.path(), "steady", Some("one"), &[("off", "other")]).expect("parts");
         assert_eq!((&whole["valid"], &whole["connections"], &whole["off"]["connections"]), (&false.into(), &3.into(), &3.into()));
     }
 }

@@ -72,7 +72,7 @@ fn fast_authors() -> Vec<(&'static str, String)> {
 }
 
 impl Bench {
-    /// Roles on PostgreSQL with so many gateways, all on the servers' core.
+    /// Roles on PostgreSQL with this number of gateways, all on the servers' core.
     #[must_use]
     pub fn wanted(&self, scenario: &str, gateways: usize) -> Wanted<'_> {
         Wanted {
@@ -139,8 +139,8 @@ impl Bench {
         parts::read(&self.folder, part)
     }
 
-    fn together(&self, scenario: &str, first: Option<&str>, named: &[(&str, &str)]) -> anyhow::Result<()> {
-        parts::together(&self.folder, scenario, first, named).map(|_| ())
+    fn combine(&self, scenario: &str, first: Option<&str>, named: &[(&str, &str)]) -> anyhow::Result<()> {
+        parts::combine(&self.folder, scenario, first, named).map(|_| ())
     }
 }
 
@@ -156,7 +156,7 @@ fn floor(bench: &Bench) -> anyhow::Result<()> {
             ["--measure", &sockets.to_string(), "--per-s", per_s, "--server-cpus", &bench.servers, "--generator-cpus", &bench.generators];
         bench.run(&bench.generators, "floor", part, &arguments.map(str::to_owned), "")?;
     }
-    bench.together("floor", Some("floor-19500"), &[("sockets_221", "floor-221"), ("sockets_2210", "floor-2210")])
+    bench.combine("floor", Some("floor-19500"), &[("sockets_221", "floor-221"), ("sockets_2210", "floor-2210")])
 }
 
 /// Everybody comes as fast as may be: a ticket, the upgrade, the sign-in, the subscription.
@@ -170,7 +170,7 @@ fn connect(bench: &Bench) -> anyhow::Result<()> {
         MOST,
         &["--viewers", &MOST.to_string(), "--connects-per-s", "20000", "--connecting-most", "250"],
     )?;
-    bench.together("connect", Some("connect"), &[])
+    bench.combine("connect", Some("connect"), &[])
 }
 
 /// Until the kernel has let go of what former runs closed: it keeps a closed connection's port for a minute, and whoever
@@ -198,7 +198,7 @@ fn idle(bench: &Bench) -> anyhow::Result<()> {
     let stage = Stage::start(&bench.wanted("idle", 1))?;
     bench.load(&stage, "idle", "idle", MOST, &arguments)?;
     drop(stage);
-    bench.together("idle", Some("idle"), &[])?;
+    bench.combine("idle", Some("idle"), &[])?;
     let (certificate, key) = certificate(&bench.folder.join("stages/idle-tls"))?;
     let mut wanted = bench.wanted("idle-tls", 1);
     wanted.settings = vec![setting("gateway.edge.tls_certificate", text(&certificate)?), setting("gateway.edge.tls_key", text(&key)?)];
@@ -206,7 +206,7 @@ fn idle(bench: &Bench) -> anyhow::Result<()> {
     let ca = text(&certificate)?;
     let trusting = [arguments.as_slice(), &["--ca", &ca]].concat();
     bench.load(&stage, "idle", "idle-tls", MOST, &trusting)?;
-    bench.together("idle", Some("idle"), &[("tls", "idle-tls")])
+    bench.combine("idle", Some("idle"), &[("tls", "idle-tls")])
 }
 
 /// One gateway without coalescing, against the floor; and everybody on two gateways through Redis.
@@ -226,14 +226,14 @@ fn broadcast(bench: &Bench) -> anyhow::Result<()> {
     let everybody = ALL_VIEWERS.to_string();
     let two = ["--viewers", &everybody, "--generators", "2", "--posts-per-s", "1", "--seconds", "10", "--posters", &posters];
     bench.load(&stage, "broadcast", "broadcast-two", ALL_VIEWERS, &two)?;
-    bench.together("broadcast", Some("broadcast"), &[("two_gateways", "broadcast-two")])
+    bench.combine("broadcast", Some("broadcast"), &[("two_gateways", "broadcast-two")])
 }
 
 /// The reference meeting on the embedded default.
 fn consultation(bench: &Bench) -> anyhow::Result<()> {
     let stage = Stage::start(&Wanted { gateways: None, ..bench.wanted("consultation", 1) })?;
     bench.load(&stage, "consultation", "consultation", 221, &["--viewers", "221", "--comments", "435", "--seconds", "45"])?;
-    bench.together("consultation", Some("consultation"), &[])
+    bench.combine("consultation", Some("consultation"), &[])
 }
 
 /// 221 viewers, 200 comments a second: as the service is set by default, and with coalescing switched off.
@@ -246,7 +246,7 @@ fn steady(bench: &Bench) -> anyhow::Result<()> {
         let stage = Stage::start(&wanted)?;
         bench.load(&stage, "steady", part, 221, &arguments)?;
     }
-    bench.together("steady", Some("steady-on"), &[("coalescing_on", "steady-on"), ("coalescing_off", "steady-off")])
+    bench.combine("steady", Some("steady-on"), &[("coalescing_on", "steady-on"), ("coalescing_off", "steady-off")])
 }
 
 /// The gateway alone on its core, everything else on the other.
@@ -262,7 +262,7 @@ fn ramp(bench: &Bench) -> anyhow::Result<()> {
             ["--viewers", &viewers, "--posters", "400", "--from", from, "--gateway-cpu", &bench.servers, "--step-s", "3", "--deflate"];
         bench.load(&stage, "ramp", part, 2_210, &arguments)?;
     }
-    bench.together("ramp", Some("ramp-221"), &[("viewers_221", "ramp-221"), ("viewers_2210", "ramp-2210")])
+    bench.combine("ramp", Some("ramp-221"), &[("viewers_221", "ramp-221"), ("viewers_2210", "ramp-2210")])
 }
 
 /// Everybody, on two gateways, with the generators beside them on the same two cores.
@@ -275,7 +275,7 @@ fn flood(bench: &Bench) -> anyhow::Result<()> {
     let arguments =
         ["--viewers", &viewers, "--generators", "2", "--posts-per-s", "500", "--seconds", "60", "--posters", "200", "--deflate"];
     bench.load_on(&both, &stage, "flood", "flood", ALL_VIEWERS, &arguments)?;
-    bench.together("flood", Some("flood"), &[])
+    bench.combine("flood", Some("flood"), &[])
 }
 
 /// 100 groups of 50.
@@ -283,7 +283,7 @@ fn rooms(bench: &Bench) -> anyhow::Result<()> {
     let stage = Stage::start(&bench.beside_the_database("rooms"))?;
     let arguments = ["--viewers", "5000", "--people", "50", "--posts-per-s", "200", "--seconds", "20"];
     bench.load(&stage, "rooms", "rooms", 5_000, &arguments)?;
-    bench.together("rooms", Some("rooms"), &[])
+    bench.combine("rooms", Some("rooms"), &[])
 }
 
 /// 1,000 pairs.
@@ -291,7 +291,7 @@ fn direct(bench: &Bench) -> anyhow::Result<()> {
     let stage = Stage::start(&bench.beside_the_database("direct"))?;
     let arguments = ["--viewers", "2000", "--posts-per-s", "5000", "--seconds", "15"];
     bench.load(&stage, "direct", "direct", 2_000, &arguments)?;
-    bench.together("direct", Some("direct"), &[])
+    bench.combine("direct", Some("direct"), &[])
 }
 
 /// 13,500 sockets on the gateway that is killed, 5,500 on the other.
@@ -316,7 +316,7 @@ fn storm(bench: &Bench) -> anyhow::Result<()> {
         &url,
     ];
     bench.load(&stage, "storm", "storm", 19_000, &arguments)?;
-    bench.together("storm", Some("storm"), &[])
+    bench.combine("storm", Some("storm"), &[])
 }
 
 /// Through the gateway and without it: many conversations and one on PostgreSQL, many on SQLite (through: `yitang all`).
@@ -345,7 +345,7 @@ fn post(bench: &Bench) -> anyhow::Result<()> {
         named.push((name.to_owned(), through, without));
     }
     let parts: Vec<(&str, &str)> = named.iter().map(|(name, through, _)| (name.as_str(), through.as_str())).collect();
-    let mut whole = parts::together(&bench.folder, "post", None, &parts)?;
+    let mut whole = parts::combine(&bench.folder, "post", None, &parts)?;
     for (name, _, without) in &named {
         whole[name]["without_gateway"] = parts::read(&bench.folder, without)?;
     }
@@ -359,7 +359,7 @@ fn soak(bench: &Bench) -> anyhow::Result<()> {
     let (minutes, admins) = (bench.minutes.to_string(), stage.admins());
     let arguments = ["--viewers", "5000", "--posts-per-s", "20", "--posters", "40", "--minutes", &minutes, "--admin", &admins];
     bench.load(&stage, "soak", "soak", 5_000, &arguments)?;
-    bench.together("soak", Some("soak"), &[])
+    bench.combine("soak", Some("soak"), &[])
 }
 
 /// The folder of a stage, for those that keep more there.

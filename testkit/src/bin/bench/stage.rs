@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use testkit::{
     Postgres, Redis,
-    topology::{Addresses, Place, RolePlan, RoleProcess, plan},
+    topology::{Addresses, Endpoint, FrontPorts, RolePlan, RoleProcess, plan},
 };
 
 use crate::{pin, text};
@@ -30,7 +30,7 @@ pub struct Wanted<'a> {
     pub role_cpus: Option<&'a str>,
     /// The gateways' core, where they have one for themselves.
     pub gateway_cpus: Option<&'a str>,
-    /// `yitang all` on SQLite; or roles with so many gateways.
+    /// The number of gateways of roles that run apart; `None`: `yitang all` on SQLite.
     pub gateways: Option<usize>,
     /// Roles on SQLite instead of PostgreSQL.
     pub sqlite: bool,
@@ -82,9 +82,9 @@ impl Stage {
         fs::create_dir_all(&data)?;
         let data = text(&data)?;
         let (address, admin) = (free(), free());
-        let place = Place { name: "all".to_owned(), address: address.clone(), listen: address.clone(), admin: admin.clone() };
+        let endpoint = Endpoint { name: "all".to_owned(), address: address.clone(), listen: address.clone(), admin: admin.clone() };
         let arguments = ["all", "--demo", "--listen", &address, "--admin", &admin, "--data", &data].map(str::to_owned).to_vec();
-        let plan = RolePlan { place, arguments, settings: environment(&wanted.settings) };
+        let plan = RolePlan { endpoint, arguments, settings: environment(&wanted.settings) };
         let mut process = RoleProcess::start(wanted.yitang, plan, &wanted.folder)?;
         process.wait_ready(READY_WITHIN)?;
         Ok(Self {
@@ -121,7 +121,7 @@ impl Stage {
         }
         // Not a secret: it guards ports on 127.0.0.1 for as long as this runs.
         let key = format!("bench-{:0>32}", std::process::id());
-        let mut addresses = Addresses::here(url.clone(), redis.url(), key.clone(), testkit::free_port());
+        let mut addresses = Addresses::here(url.clone(), redis.url(), key.clone(), FrontPorts::free());
         addresses.chat_cores.truncate(1);
         addresses.gateways.truncate(gateways);
         let mut plans = plan(&addresses);
@@ -193,20 +193,20 @@ impl Stage {
     #[must_use]
     pub fn targets(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
-        self.gateways.iter().map(|role| format!("{scheme}://{}", role.plan().place.address)).collect::<Vec<_>>().join(",")
+        self.gateways.iter().map(|role| format!("{scheme}://{}", role.plan().endpoint.address)).collect::<Vec<_>>().join(",")
     }
 
     /// Chat-core's address.
     #[must_use]
     pub fn chat_core(&self) -> Option<String> {
-        self.chat_core.as_ref().map(|role| role.plan().place.uri())
+        self.chat_core.as_ref().map(|role| role.plan().endpoint.uri())
     }
 
     /// Admin ports: gateways, chat-core, presence.
     #[must_use]
     pub fn admins(&self) -> String {
         let roles = self.gateways.iter().chain(&self.chat_core).chain(&self.presence);
-        roles.map(|role| role.plan().place.admin.clone()).collect::<Vec<_>>().join(",")
+        roles.map(|role| role.plan().endpoint.admin.clone()).collect::<Vec<_>>().join(",")
     }
 
     /// The first gateway's process.

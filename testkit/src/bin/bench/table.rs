@@ -74,7 +74,7 @@ const END: &str = "<!-- bench: end -->";
 
 /// The table; what was not run is left out.
 #[must_use]
-pub fn of(folder: &Path) -> String {
+pub fn render(folder: &Path) -> String {
     let mut table = String::from("| scenario | figure | goal | measured | holds |\n|---|---|---|---|---|\n");
     for (scenario, pointer, what, goal, unit) in ROWS {
         let Some(figures) = read(folder, scenario) else { continue };
@@ -108,11 +108,11 @@ fn shown(value: f64) -> String {
     }
 }
 
-/// Puts a table between the markers of a document.
+/// Writes the table between the markers of a document.
 ///
 /// # Errors
 /// When the document has no markers, or cannot be written.
-pub fn put(document: &Path, table: &str) -> anyhow::Result<()> {
+pub fn write_into(document: &Path, table: &str) -> anyhow::Result<()> {
     let text = fs::read_to_string(document).with_context(|| document.display().to_string())?;
     let replaced = between(&text, table).with_context(|| format!("{} has no place for it", document.display()))?;
     fs::write(document, replaced).with_context(|| document.display().to_string())
