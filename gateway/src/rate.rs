@@ -33,7 +33,7 @@ impl Limit {
 pub enum Pace {
     /// It is within the limit.
     Admitted,
-    /// Too fast: it would be admitted after this many milliseconds.
+    /// Too fast: it would be admitted after these milliseconds.
     Wait(u32),
     /// Too fast in spite of more refusals in a row than a burst is long.
     Flood,

@@ -21,7 +21,7 @@ pub struct EdgeOptions {
     pub trusted_proxies: Vec<String>,
     /// The body that this service is run for, as its clients show it.
     pub body_name_zh: String,
-    /// The same in English.
+    /// The name of that body in English.
     pub body_name_en: String,
     /// Tell clients that this is a demonstration.
     pub demo: bool,
@@ -53,11 +53,11 @@ pub struct EdgeOptions {
     pub requests_per_s: u32,
     /// Requests of one session at once above that.
     pub requests_burst: u32,
-    /// Ready until the control log was silent for this long.
+    /// The longest silence of the control log with which this is ready, ms.
     pub ready_silence_ms: u64,
-    /// Draining: not ready for this long before listening stops, so that balancers notice.
+    /// Draining: from not being ready to the end of listening, so that balancers notice, ms.
     pub drain_notice_ms: u64,
-    /// Draining: requests in flight may take this long to finish.
+    /// Draining: the longest that requests in flight may take to finish, ms.
     pub drain_requests_ms: u64,
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use super::window::Load;
 
-/// Where one in this many sockets does not take a frame whole, the sockets are behind, and not only one or two of them.
+/// The sockets count as behind where one in `FULL_PART` does not take a frame whole: not only one or two of them.
 const FULL_PART: u32 = 4;
 
 /// One core, as a room sees it.

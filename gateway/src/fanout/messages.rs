@@ -25,7 +25,7 @@ pub struct SocketId {
 /// A socket that may watch asks to join a room.
 #[derive(Clone, Debug)]
 pub struct Join {
-    /// Which socket.
+    /// The socket that asks.
     pub socket: SocketId,
     /// In what form it is sent frames.
     pub dialect: Dialect,
@@ -62,7 +62,7 @@ pub enum RoomMessage {
     Join(Box<Join>),
     /// A socket has left.
     Leave {
-        /// Which socket.
+        /// The socket that has left.
         socket: SocketId,
         /// Whose it was.
         person: u32,
@@ -71,14 +71,14 @@ pub enum RoomMessage {
     },
     /// By a presence instance.
     Counts {
-        /// Which instance.
+        /// The number of the instance.
         instance: usize,
         /// Its counts of this room; `None`: it is not heard any more.
         counts: Option<Box<RoomCounts>>,
     },
     /// Somebody is writing.
     Typing {
-        /// Who.
+        /// The person who writes.
         person: u32,
     },
 }
@@ -88,14 +88,14 @@ pub enum RoomMessage {
 pub enum CoreMessage {
     /// For a room's sockets, in the room's order.
     Room {
-        /// Which room.
+        /// The conversation whose room it is.
         room: Uuid,
         /// What to do.
         command: RoomCommand,
     },
     /// For all sockets of a person.
     Person {
-        /// Who.
+        /// The person whose sockets they are.
         person: u32,
         /// What to send.
         frames: FramePair,
@@ -125,7 +125,7 @@ pub enum RoomCommand {
     },
     /// A state, the latest of its key.
     State {
-        /// Which state.
+        /// A newer state of this key takes the place of an older one.
         key: StateKey,
         /// For each dialect that is used in the room.
         frames: PerDialect<Option<Frame>>,

@@ -17,13 +17,13 @@ pub struct RoomOptions {
     pub waiting_bytes: usize,
     /// From one comparison of heads to the next while the backbone is away, ms.
     pub poll_ms: u64,
-    /// The same while it is there, ms.
+    /// From one comparison of heads to the next while the backbone is there, ms.
     pub repair_ms: u64,
     /// How long a room without sockets is kept, s.
     pub room_grace_s: u64,
     /// Messages that wait for one room.
     pub room_queue: usize,
-    /// Nothing new is delivered when no chat-core was heard for this long, s.
+    /// The longest silence of all chat-cores in which anything new is delivered, s.
     pub trust_silence_s: u64,
     /// The least time between two states of one room, ms.
     pub state_ms: u64,

@@ -22,7 +22,7 @@ pub struct HubOptions {
     pub sign_in_ms: u64,
     /// The longest that nothing is sent to a socket, ms.
     pub heartbeat_ms: u32,
-    /// A connection is dead when what was sent is not acknowledged for this long, ms.
+    /// The longest that what was sent may go unacknowledged before the connection counts as dead, ms.
     pub dead_after_ms: u32,
     /// Waits for one socket at most, bytes; past it the socket is closed as SLOW. Half of it may be what a client missed
     /// (1 MiB of each conversation), so at least 2 MiB. What waits is shared by all sockets that wait for the same.
@@ -61,7 +61,7 @@ pub struct HubOptions {
     pub room_queue: usize,
     /// Messages that wait for one core; rooms wait for it.
     pub core_queue: usize,
-    /// Nothing new is delivered when no chat-core was heard for this long, s: a right that was lost would not be known here.
+    /// The longest silence of all chat-cores in which anything new is delivered, s: a right that was lost would not be known here.
     pub trust_silence_s: u64,
     /// The least time between two states of one room (counts, who is writing), ms.
     pub state_ms: u64,

@@ -12,7 +12,7 @@ pub struct Subscription {
     pub joined: bool,
     /// May post now.
     pub may_post: bool,
-    /// Why not.
+    /// Why it may not post.
     pub post_refusal: Option<Box<Refusal>>,
     /// May hide and mute.
     pub may_moderate: bool,

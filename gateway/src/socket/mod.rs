@@ -119,7 +119,7 @@ impl Socket {
             self.send(frame);
             return;
         }
-        self.outbox.borrow_mut().put_state(key, frame.clone());
+        self.outbox.borrow_mut().replace_state(key, frame.clone());
         self.wake.notify_one();
     }
 
@@ -204,7 +204,7 @@ impl Socket {
             self.send(&frame);
             return;
         }
-        self.outbox.borrow_mut().put_control(frame);
+        self.outbox.borrow_mut().replace_control(frame);
         self.wake.notify_one();
     }
 

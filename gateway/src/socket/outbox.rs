@@ -57,7 +57,7 @@ impl Outbox {
     }
 
     /// Puts a state in place of the older one of its key. There is room for all that a socket may follow.
-    pub fn put_state(&mut self, key: StateKey, frame: Frame) {
+    pub fn replace_state(&mut self, key: StateKey, frame: Frame) {
         const KEYS: usize = STATES * proto::limits::SUBSCRIPTIONS;
         if let Some((_, old)) = self.state.iter_mut().find(|(known, _)| *known == key) {
             self.bytes = self.bytes + frame.len() - old.len();
@@ -69,7 +69,7 @@ impl Outbox {
     }
 
     /// Puts a control frame in place of the one before.
-    pub fn put_control(&mut self, frame: Frame) {
+    pub fn replace_control(&mut self, frame: Frame) {
         if let Some(old) = &self.control {
             self.bytes -= old.len();
         }
@@ -150,10 +150,10 @@ mod tests {
     fn state_goes_first_and_only_the_latest_of_each_key() {
         let mut outbox = Outbox::default();
         outbox.push(frame(1, 4), 1_000).unwrap();
-        outbox.put_state((7, 0), frame(2, 4));
-        outbox.put_state((7, 0), frame(3, 4));
-        outbox.put_state((8, 0), frame(4, 4));
-        outbox.put_control(frame(5, 4));
+        outbox.replace_state((7, 0), frame(2, 4));
+        outbox.replace_state((7, 0), frame(3, 4));
+        outbox.replace_state((8, 0), frame(4, 4));
+        outbox.replace_control(frame(5, 4));
         let wire = drain(&mut outbox, 3);
         assert_eq!(wire.chunks(6).map(|frame| frame[2]).collect::<Vec<_>>(), [5, 3, 4, 1]);
         assert_eq!(outbox.bytes(), 0);
@@ -166,8 +166,8 @@ mod tests {
         outbox.push(frame(9, 100), 1_000).unwrap();
         assert_eq!(outbox.front().unwrap().len(), 102);
         outbox.advance(50);
-        outbox.put_control(frame(2, 4));
-        outbox.put_state((1, 1), frame(3, 4));
+        outbox.replace_control(frame(2, 4));
+        outbox.replace_state((1, 1), frame(3, 4));
         outbox.end_with(Frame::close(proto::CloseCode::Slow));
         let wire = drain(&mut outbox, 1_000);
         assert_eq!(wire[..52], [1; 52]);
@@ -180,7 +180,7 @@ mod tests {
         let (mut outbox, shared) = (Outbox::default(), frame(1, 60_000));
         outbox.begin(shared.bytes().slice(30_000..));
         assert!(!shared.bytes().is_unique());
-        outbox.put_state((7, 0), frame(2, 4));
+        outbox.replace_state((7, 0), frame(2, 4));
         drain(&mut outbox, 4_096);
         assert!(shared.bytes().is_unique(), "its bytes are held still");
         assert_eq!((outbox.state.capacity(), outbox.log.capacity()), (0, 0));

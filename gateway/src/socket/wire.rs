@@ -35,7 +35,7 @@ impl std::fmt::Debug for Stream {
 pub struct WireOptions {
     /// What may wait in the kernel before the connection counts as full, bytes.
     pub unsent_bytes: u32,
-    /// A connection is dead when what was sent is not acknowledged for this long, milliseconds.
+    /// The longest that what was sent may go unacknowledged before the connection counts as dead, ms.
     pub dead_after_ms: u32,
 }
 

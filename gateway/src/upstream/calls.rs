@@ -33,7 +33,7 @@ const SIGN_IN_PACE: Duration = Duration::from_micros(400);
 /// The same for questions of who may watch, which everybody asks who comes back, and which cost chat-core most.
 const WATCH_PACE: Duration = Duration::from_millis(1);
 
-/// Gathers, for one node, each kind of call that many sockets make at once.
+/// Gathers, for one node, each kind of call which sockets make at once by the thousand.
 pub(super) struct Calls {
     pub(super) checks: Gatherer<String, Option<Identity>>,
     pub(super) submits: Gatherer<Submission, Receipt>,

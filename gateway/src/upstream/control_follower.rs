@@ -12,7 +12,7 @@ use tonic::Streaming;
 
 use super::{attempt::client, control::ControlFeed, nodes::Nodes, service::Upstream};
 
-/// A chat-core sends something at least every second; after this long without anything another one is asked.
+/// The longest silence of a chat-core before another one is asked; it sends something at least every second.
 const SILENCE: Duration = Duration::from_millis(2_500);
 
 /// Runs until cancelled.

@@ -61,7 +61,7 @@ impl Gathered {
         }
     }
 
-    fn take(&mut self) -> (Vec<ReadMark>, Vec<Vec<Answer>>) {
+    fn drain(&mut self) -> (Vec<ReadMark>, Vec<Vec<Answer>>) {
         self.marks.drain().map(|((person, conversation), (mseq, answers))| (ReadMark { person, conversation, mseq }, answers)).unzip()
     }
 }
@@ -81,7 +81,7 @@ async fn run(window: Duration, most: usize, mut receiver: mpsc::Receiver<(ReadMa
                 },
             }
         }
-        let (marks, answers) = gathered.take();
+        let (marks, answers) = gathered.drain();
         metrics::histogram!("yitang_gateway_upstream_batch_items", "kind" => "mark").record(marks.len() as f64);
         // In a task of its own, so that a panic in it costs this batch only.
         let results = tokio::spawn(call(marks)).await.unwrap_or_else(|_| Err(Refusal::of(RefusalCode::Internal)));

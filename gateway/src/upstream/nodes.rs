@@ -57,7 +57,7 @@ impl Node {
     }
 }
 
-/// All nodes.
+/// The chat-cores that a gateway knows.
 pub(super) struct Nodes {
     list: Vec<Arc<Node>>,
 }

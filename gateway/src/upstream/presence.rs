@@ -28,7 +28,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 pub enum PresenceUpdate {
     /// Its counts of one conversation.
     Counts {
-        /// Which conversation.
+        /// The conversation that they are of.
         conversation: Uuid,
         /// Who is there.
         counts: RoomCounts,

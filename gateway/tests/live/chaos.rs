@@ -40,7 +40,7 @@ struct Viewer {
 }
 
 impl Viewer {
-    /// One connection, for so long or until everything was seen.
+    /// One connection, for `room_for` or until everything was seen.
     async fn visit(&mut self, hall: &Hall, room_for: Duration) {
         let subprotocol = if self.person.is_multiple_of(3) { Subprotocol::Json } else { Subprotocol::Proto };
         let mut client: Client = hall.connect(subprotocol).await;

@@ -63,15 +63,15 @@ pub struct Inner {
     moved: Notify,
     /// Announce what is committed.
     pub announces: AtomicBool,
-    /// Answer a submit so much later.
+    /// The delay of answers to Submit, ms.
     pub submit_ms: AtomicU64,
-    /// Answer as one that is so many events of the control log behind.
+    /// Events of the control log that its answers seem to be behind.
     pub lags: AtomicU64,
     /// Say nothing more of the control log.
     pub mute: AtomicBool,
     /// No head is found by its time.
     pub late: AtomicBool,
-    /// Verdicts are good for so long, ms; 0: until the control log says otherwise.
+    /// How long verdicts are good, ms; 0: until the control log says otherwise.
     pub valid_ms: AtomicU64,
     /// The time of this chat-core and of all gateways over it.
     pub clock: Clock,
@@ -194,7 +194,7 @@ impl Core {
     }
 
     /// Commits and announces.
-    pub async fn say(&self, id: Uuid, author: u32, kind: Kind) {
+    pub async fn append(&self, id: Uuid, author: u32, kind: Kind) {
         let announcement = self.commit(id, author, kind);
         self.announce(id, announcement).await;
     }

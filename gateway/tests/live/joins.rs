@@ -57,7 +57,7 @@ async fn resuming_many_rooms_at_once_never_ends_in_slow() {
     assert!(resumed > 0 && gaps > 0, "{resumed} resumed, {gaps} page");
     for position in positions {
         let room = Uuid::try_parse(&position.conversation).unwrap();
-        hall.core.say(room, 1, comment("live")).await;
+        hall.core.append(room, 1, comment("live")).await;
         client.events(room, 110, 111).await;
     }
 }
@@ -90,7 +90,7 @@ async fn a_room_asked_for_twice_with_much_on_its_way_is_still_heard() {
     assert_eq!(client.answer(second).await.unwrap().verdict(), Verdict::Gap, "the second did not fit beside the first");
     client.events(room, 1, 60).await;
     for number in 61..=63 {
-        hall.core.say(room, 2, comment("live")).await;
+        hall.core.append(room, 2, comment("live")).await;
         client.events(room, number - 1, number).await;
     }
 }

@@ -33,7 +33,7 @@ impl Presence {
         self.away.send_replace(away);
     }
 
-    fn take(&self, report: Report) {
+    fn apply(&self, report: Report) {
         let mut book = self.book.lock();
         match report {
             Report::Set(set) => {
@@ -78,7 +78,7 @@ impl PresenceService for Presence {
                                 number += 1;
                                 assert_eq!(change.number, number, "changes are numbered");
                             }
-                            this.take(report);
+                            this.apply(report);
                         }
                         _ => return,
                     },

@@ -26,7 +26,7 @@ async fn redis_is_stopped_while_a_session_is_ended() {
     hall.core.end_session(1, "session-1");
     assert_eq!(client.closed().await, Some(CloseCode::SessionEnded.code()));
     assert!(ended.elapsed() < Duration::from_secs(1));
-    hall.core.say(room, 2, comment("the other one stays")).await;
+    hall.core.append(room, 2, comment("the other one stays")).await;
     other.events(room, 0, 1).await;
 }
 
@@ -44,7 +44,7 @@ async fn a_right_that_is_lost_ends_the_subscription_within_a_second() {
     let reason = client.wait(unsubscribed).await;
     assert!(lost.elapsed() < Duration::from_secs(1));
     assert_eq!(reason, RefusalCode::Forbidden);
-    hall.core.say(room, 2, comment("not for one")).await;
+    hall.core.append(room, 2, comment("not for one")).await;
     other.events(room, 0, 1).await;
     let id = client.send(client_frame::Frame::Ping(proto::v1::Ping {})).await;
     let next = client.wait(|frame| (!matches!(frame.frame, Some(server_frame::Frame::State(_)))).then(|| frame.clone())).await;
@@ -111,7 +111,7 @@ async fn a_ticket_for_each_reconnect_is_not_needed_on_any_gateway() {
     let (mut client, welcome) = hall.signed_in(1, Subprotocol::Proto).await;
     let position = client.subscribe(room, None, 0).await.unwrap().position.unwrap();
     drop(client);
-    hall.core.say(room, 2, comment("meanwhile")).await;
+    hall.core.append(room, 2, comment("meanwhile")).await;
     let mut again = other.connect(Subprotocol::Proto).await;
     again.sign_in(Credential::ResumeToken(welcome.resume_token.clone()), vec![position]).await;
     assert_eq!(again.answer(0).await.unwrap().verdict(), proto::v1::Verdict::Resumed);
@@ -181,11 +181,11 @@ async fn without_any_chat_core_nothing_new_is_delivered() {
     let room = hall.core.conversation();
     let mut client = hall.client(1).await;
     client.subscribe(room, None, 0).await.unwrap();
-    hall.core.say(room, 2, comment("before")).await;
+    hall.core.append(room, 2, comment("before")).await;
     client.events(room, 0, 1).await;
     hall.core.mute.store(true, Ordering::Relaxed);
     testkit::eventually(Duration::from_secs(5), "no chat-core is heard", || async { (!hall.gateway.ready()).then_some(()) }).await;
-    hall.core.say(room, 2, comment("meanwhile")).await;
+    hall.core.append(room, 2, comment("meanwhile")).await;
     let early = tokio::time::timeout(Duration::from_millis(400), client.events(room, 1, 2)).await;
     assert!(early.is_err(), "its rights may be gone");
     hall.core.mute.store(false, Ordering::Relaxed);

@@ -84,7 +84,7 @@ async fn head_before_subscription_loses_no_events() {
         let core = hall.core.clone();
         let saying = tokio::spawn(async move {
             for number in 0..200 {
-                core.say(room, 1, comment(&number.to_string())).await;
+                core.append(room, 1, comment(&number.to_string())).await;
                 tokio::task::yield_now().await;
             }
         });
@@ -112,7 +112,7 @@ async fn a_flood_is_gathered_into_windows_and_nothing_is_lost() {
         clients.push(client);
     }
     for number in 0..2_000 {
-        hall.core.say(room, 1, comment(&number.to_string())).await;
+        hall.core.append(room, 1, comment(&number.to_string())).await;
         if number % 10 == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -171,7 +171,7 @@ async fn what_the_backbone_loses_silently_is_found_by_comparing_heads() {
     let mut client = hall.client(1).await;
     client.subscribe(room, None, 0).await.unwrap();
     hall.backbone.loses_next.store(true, Ordering::Release);
-    hall.core.say(room, 2, comment("lost on its way")).await;
+    hall.core.append(room, 2, comment("lost on its way")).await;
     client.events(room, 0, 1).await;
 }
 
@@ -197,21 +197,21 @@ async fn redis_gone_is_not_a_message_gone() {
     let room = hall.core.conversation();
     let mut client = hall.client(1).await;
     client.subscribe(room, None, 0).await.unwrap();
-    hall.core.say(room, 2, comment("before")).await;
+    hall.core.append(room, 2, comment("before")).await;
     client.events(room, 0, 1).await;
     hall.backbone.cut(true);
     for number in 2..=40 {
-        hall.core.say(room, 2, comment(&number.to_string())).await;
+        hall.core.append(room, 2, comment(&number.to_string())).await;
     }
     client.events(room, 1, 40).await;
     // A room that nobody here followed yet opens without the backbone too.
     let other = hall.core.conversation();
-    hall.core.say(other, 2, comment("already there")).await;
+    hall.core.append(other, 2, comment("already there")).await;
     assert_eq!(client.subscribe(other, None, 10).await.unwrap().tail.unwrap().events.len(), 1);
-    hall.core.say(other, 2, comment("later")).await;
+    hall.core.append(other, 2, comment("later")).await;
     client.events(other, 1, 2).await;
     hall.backbone.cut(false);
-    hall.core.say(room, 2, comment("after")).await;
+    hall.core.append(room, 2, comment("after")).await;
     client.events(room, 40, 41).await;
 }
 
@@ -222,7 +222,7 @@ async fn the_first_comparison_of_heads_hides_nothing_that_came_before_it() {
     let room = hall.core.conversation();
     let mut client = hall.client(1).await;
     client.subscribe(room, None, 0).await.unwrap();
-    hall.core.say(room, 2, comment("at once")).await;
+    hall.core.append(room, 2, comment("at once")).await;
     client.events(room, 0, 1).await;
 }
 
@@ -233,10 +233,10 @@ async fn the_ring_leaks_no_hidden_text() {
     let mut client = hall.client(1).await;
     client.subscribe(room, None, 0).await.unwrap();
     for number in 1..=20 {
-        hall.core.say(room, 2, comment(&format!("secret {number}"))).await;
+        hall.core.append(room, 2, comment(&format!("secret {number}"))).await;
     }
     client.events(room, 0, 20).await;
-    hall.core.say(room, 9, Kind::Hide(Hide { target: 10, reason: String::new() })).await;
+    hall.core.append(room, 9, Kind::Hide(Hide { target: 10, reason: String::new() })).await;
     client.events(room, 20, 21).await;
     let mut other = hall.client(3).await;
     other.subscribe(room, at(room, 7, 5), 0).await.unwrap();
@@ -253,7 +253,7 @@ async fn a_restore_from_backup_resets_every_screen() {
     let mut client = hall.client(1).await;
     client.subscribe(room, None, 0).await.unwrap();
     for number in 1..=5 {
-        hall.core.say(room, 2, comment(&number.to_string())).await;
+        hall.core.append(room, 2, comment(&number.to_string())).await;
     }
     client.events(room, 0, 5).await;
     hall.core.with(room, |log| {
@@ -264,7 +264,7 @@ async fn a_restore_from_backup_resets_every_screen() {
     assert_eq!((reset.verdict(), reset.reason.clone().unwrap().code()), (Verdict::Reset, RefusalCode::EpochChanged));
     let position = reset.position.unwrap();
     assert_eq!((position.epoch, position.seq), (8, 3));
-    hall.core.say(room, 2, comment("goes on")).await;
+    hall.core.append(room, 2, comment("goes on")).await;
     client.events(room, 3, 4).await;
 }
 
@@ -306,7 +306,7 @@ async fn a_storm_of_resumes_in_a_flood_costs_no_frames_beyond_the_windows() {
         let (mut number, started) = (0, Instant::now());
         while stopped.is_empty() {
             number += 1;
-            core.say(room, 1, comment(&number.to_string())).await;
+            core.append(room, 1, comment(&number.to_string())).await;
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         (number, started.elapsed())

@@ -94,7 +94,7 @@ async fn hostile_frames_get_one_close_with_the_right_code_and_nobody_else_is_har
     let mut slow = raw(&hall).await;
     slow.write_all(&[0x81, 0xFF, 0, 0, 0, 0, 0x7F, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]).await.unwrap();
     assert_eq!(closes(&mut slow).await, [CloseCode::TooBig.code()]);
-    hall.core.say(room, 1, comment("still here")).await;
+    hall.core.append(room, 1, comment("still here")).await;
     bystander.events(room, 0, 1).await;
 }
 
@@ -129,7 +129,7 @@ async fn whoever_does_nothing_but_ping_is_let_go() {
         let _ = before.write_all(&pings).await;
         closes(&mut before).await
     });
-    hall.core.say(room, 3, comment("meanwhile")).await;
+    hall.core.append(room, 3, comment("meanwhile")).await;
     viewer.events(room, 0, 1).await;
     assert_eq!(flood.await.unwrap(), [CloseCode::Flooding.code()]);
     for _ in 0..2_000 {
@@ -138,7 +138,7 @@ async fn whoever_does_nothing_but_ping_is_let_go() {
         }
     }
     assert_eq!(after.closed().await, Some(CloseCode::Flooding.code()));
-    hall.core.say(room, 3, comment("afterwards")).await;
+    hall.core.append(room, 3, comment("afterwards")).await;
     viewer.events(room, 1, 2).await;
 }
 
@@ -154,7 +154,7 @@ async fn no_socket_can_slow_another() {
     let core = hall.core.clone();
     let flood = tokio::spawn(async move {
         for _ in 0..2_000 {
-            core.say(room, 3, comment(&text)).await;
+            core.append(room, 3, comment(&text)).await;
             tokio::time::sleep(Duration::from_micros(500)).await;
         }
     });

@@ -80,7 +80,7 @@ async fn a_room_over_tls_loses_nothing_however_slowly_it_is_read() {
     // More than the kernel, rustls and the outbox's head hold together; `slow` reads nothing meanwhile.
     let text = "议".repeat(2_000);
     for _ in 0..300 {
-        hall.core.say(room, 9, comment(&text)).await;
+        hall.core.append(room, 9, comment(&text)).await;
     }
     assert_eq!(quick.events(room, 0, 300).await.len(), 300);
     assert_eq!(slow.events(room, 0, 300).await.len(), 300);
@@ -110,7 +110,7 @@ async fn a_renewed_certificate_is_shown_to_newcomers_and_a_broken_one_is_not() {
     eventually(WITHIN, "the new certificate", || async { dial(&hall, &new).await.ok().map(drop) }).await;
     assert!(dial(&hall, &old).await.is_err(), "the old one is not shown any more");
 
-    hall.core.say(room, 9, comment("still here")).await;
+    hall.core.append(room, 9, comment("still here")).await;
     assert_eq!(before.events(room, 0, 1).await.len(), 1, "who was connected stays connected");
 }
 

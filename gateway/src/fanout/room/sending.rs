@@ -19,7 +19,7 @@ use crate::{
     socket::{Dialect, Frame, PerDialect},
 };
 
-/// Somebody is writing until this long after the last word of it.
+/// How long a typing hint counts.
 const TYPING: Duration = Duration::from_secs(5);
 /// Kind of state, within a room.
 const ROOM_STATE: u8 = 0;
