@@ -5,81 +5,26 @@
 #[path = "upgrade/answers.rs"]
 mod answers;
 mod common;
+#[path = "upgrade/opened.rs"]
+mod opened;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::collections::BTreeSet;
 
-use answers::{Known, Services, ask, read};
-use common::{Core, Database, comment, post, seq};
+use answers::ask;
+use common::{Core, seq};
+use opened::{Fixture, Opened, code, services, whose};
 use proto::{
     internal::v1::{
-        CheckSessionsRequest, EndSessionRequest, HeadsRequest, IssueTicketsRequest, RedeemTicketsRequest, SignInByDisplayRequest,
-        SignInByLinkRequest, SignInRequest, SignInResponse, TicketFor, TicketShown, sign_in_response::Outcome,
+        CheckSessionsRequest, EndSessionRequest, IssueTicketsRequest, RedeemTicketsRequest, SignInByDisplayRequest, SignInByLinkRequest,
+        TicketFor, TicketShown, sign_in_response::Outcome,
     },
     v1::{
-        Comment, ConsultationState, CreateConsultationRequest, Edit, EndDisplayLinkRequest, Event, GetConsultationRequest,
-        GetConversationRequest, Hide, ListDisplayLinksRequest, MarkRead, MutePersonRequest, OpenDirectRequest, Recall, Refusal,
-        RefusalCode, SetConsultationStateRequest, UpdateConsultationRequest, event::Kind, page_request::Where, post::Content,
-        tombstone::Why,
+        ConsultationState, CreateConsultationRequest, Edit, EndDisplayLinkRequest, GetConsultationRequest, GetConversationRequest, Hide,
+        ListDisplayLinksRequest, MarkRead, MutePersonRequest, OpenDirectRequest, Recall, RefusalCode, UpdateConsultationRequest,
+        post::Content, tombstone::Why,
     },
 };
-use serde::Deserialize;
 use serde_json::Value;
-
-/// What an earlier executable made, and what it answered.
-#[derive(Deserialize)]
-struct Fixture {
-    /// Every field of the contract of that time: one of them that is not in an answer stood at its default.
-    fields: BTreeSet<String>,
-    known: Known,
-    answers: BTreeMap<String, Value>,
-}
-
-impl Fixture {
-    /// The fixtures of both databases, each in a copy of its own.
-    fn all() -> [(Self, Database); 2] {
-        let sqlite = Database::sqlite();
-        let file = sqlite.url().strip_prefix("sqlite:").unwrap().to_owned();
-        fs::write(file, unpacked("sqlite.db.gz")).unwrap();
-        let postgres = Database::postgres();
-        let mut psql = Command::new("psql");
-        psql.args(["-Xq", "-v", "ON_ERROR_STOP=1", "-f"]).arg(unpacked_file("postgres.sql.gz").path()).arg(postgres.url());
-        assert!(psql.stdout(Stdio::null()).status().unwrap().success(), "the dump is restored");
-        [(Self::read("sqlite.json.gz"), sqlite), (Self::read("postgres.json.gz"), postgres)]
-    }
-
-    fn read(name: &str) -> Self {
-        serde_json::from_slice(&unpacked(name)).unwrap()
-    }
-}
-
-fn unpacked(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
-    let output = Command::new("gzip").arg("-dc").arg(path).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
-}
-
-fn unpacked_file(name: &str) -> tempfile::NamedTempFile {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), unpacked(name)).unwrap();
-    file
-}
-
-fn services(core: &Core) -> Services {
-    Services {
-        edge: core.edge.clone(),
-        conversations: core.conversations.clone(),
-        consultations: core.consultations.clone(),
-        directory: core.directory.clone(),
-        accounts: core.accounts.clone(),
-        key: String::new(),
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_that_stood_before_an_upgrade_stands_after_it() {
@@ -92,7 +37,13 @@ async fn everything_that_stood_before_an_upgrade_stands_after_it() {
         for (what, then) in &fixture.answers {
             compare(what, then, answers.get(what).unwrap_or(&Value::Null), &fixture.fields, &mut differences);
         }
-        assert!(differences.is_empty(), "{} differences on {}:\n{}", differences.len(), database.url(), differences[..differences.len().min(40)].join("\n"));
+        assert!(
+            differences.is_empty(),
+            "{} differences on {}:\n{}",
+            differences.len(),
+            database.url(),
+            differences[..differences.len().min(40)].join("\n")
+        );
         assert_eq!(answers.len(), fixture.answers.len());
         core.stop().await;
     }
@@ -132,89 +83,6 @@ fn a_difference_is_found_and_what_is_new_is_none() {
     assert_eq!(differences(serde_json::json!({ "seq": "3", "list": [1, { "seq": "4", "gone": {} }] })), 1);
     assert_eq!(differences(serde_json::json!({ "seq": "3", "list": [1] })), 1);
     assert_eq!(differences(serde_json::json!({ "list": [1, { "seq": "4" }] })), 1);
-}
-
-/// A fixture that is open, with shorter words for what is asked of it.
-struct Opened {
-    core: Core,
-    services: Services,
-    known: Known,
-}
-
-impl Opened {
-    async fn start(fixture: Fixture, database: &Database) -> Self {
-        let core = Core::start(&database.url()).await;
-        Self { services: services(&core), core, known: fixture.known }
-    }
-
-    fn person(&self, login: &str) -> u32 {
-        self.known.people[login]
-    }
-
-    fn id(&self, conversation: &str) -> String {
-        self.known.conversations[conversation].clone()
-    }
-
-    async fn say(&mut self, login: &str, conversation: &str) -> Result<proto::v1::Receipt, RefusalCode> {
-        let (person, post) = (self.person(login), comment(&self.id(conversation), "升级之后"));
-        self.services.submit(person, post).await.map_err(|refusal| refusal.code())
-    }
-
-    async fn put(&mut self, login: &str, conversation: &str, content: Content) -> Result<u64, RefusalCode> {
-        let (person, post) = (self.person(login), post(&self.id(conversation), content));
-        self.services.submit(person, post).await.map(|receipt| seq(&receipt)).map_err(|refusal| refusal.code())
-    }
-
-    async fn head(&mut self, conversation: &str) -> proto::internal::v1::Head {
-        let conversations = vec![self.id(conversation)];
-        let asked = HeadsRequest { conversations, ..HeadsRequest::default() };
-        self.services.edge.heads(asked).await.unwrap().into_inner().heads.remove(0)
-    }
-
-    async fn event(&mut self, conversation: &str, seq: u64) -> Event {
-        let id = self.id(conversation);
-        read(&mut self.services, &id, Where::After(seq - 1), 1).await.events.remove(0)
-    }
-
-    async fn comment(&mut self, conversation: &str, seq: u64) -> Comment {
-        let Some(Kind::Comment(comment)) = self.event(conversation, seq).await.kind else { panic!("event {seq} is no comment") };
-        comment
-    }
-
-    /// The oldest comment of a person that stands, and how often it was edited.
-    async fn oldest(&mut self, login: &str, conversation: &str, is_edited: bool) -> (u64, u32) {
-        let (person, id) = (self.person(login), self.id(conversation));
-        let page = read(&mut self.services, &id, Where::After(0), 200).await;
-        let mut standing = page.events.iter().filter(|event| event.author == person).filter_map(|event| match &event.kind {
-            Some(Kind::Comment(comment)) if comment.gone.is_none() => Some((event.seq, comment.version)),
-            _ => None,
-        });
-        standing.find(|(_, version)| (*version > 0) == is_edited).unwrap()
-    }
-
-    async fn set_state(&mut self, login: &str, conversation: &str, state: ConsultationState) -> Result<ConsultationState, RefusalCode> {
-        let asked = SetConsultationStateRequest { id: self.id(conversation), state: state.into() };
-        let request = self.services.by(self.person(login), asked);
-        let answer = self.services.consultations.set_consultation_state(request).await;
-        answer.map(|changed| changed.into_inner().state()).map_err(code)
-    }
-
-    async fn sign_in(&mut self, login: &str, password: &str) -> Result<u32, RefusalCode> {
-        let (login, password) = (login.to_owned(), password.to_owned());
-        let asked = SignInRequest { login, password, client: "test".into(), address: "127.0.0.1".into(), loopback: true };
-        whose(self.services.edge.sign_in(asked).await.unwrap().into_inner())
-    }
-}
-
-fn code(status: tonic::Status) -> RefusalCode {
-    Refusal::from_status(&status).code()
-}
-
-fn whose(answer: SignInResponse) -> Result<u32, RefusalCode> {
-    match answer.outcome.unwrap() {
-        Outcome::SignedIn(signed_in) => Ok(signed_in.identity.unwrap().person),
-        Outcome::Refusal(refusal) => Err(refusal.code()),
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -361,7 +229,12 @@ async fn after_an_upgrade_consultations_are_run_as_before() {
         assert_eq!(it.say("m1", "open").await.map(|_| ()), Err(RefusalCode::SlowMode));
 
         // What was made under a client's own name is not made again.
-        let again = CreateConsultationRequest { client_id: "慢速发言".into(), organisation: now.organisation, title: "再来".into(), ..Default::default() };
+        let again = CreateConsultationRequest {
+            client_id: "slow".into(),
+            organisation: now.organisation,
+            title: "再来".into(),
+            ..Default::default()
+        };
         let request = it.services.by(staff, again);
         assert_eq!(it.services.consultations.create_consultation(request).await.unwrap().into_inner().id, it.id("slow"));
         let request = it.services.by(it.person("m2"), OpenDirectRequest { person: it.person("m1") });
@@ -381,9 +254,18 @@ async fn after_an_upgrade_people_and_screens_come_in_as_before() {
         assert_eq!(it.sign_in("m1", "not the password").await, Err(RefusalCode::PasswordWrong));
 
         let (secret, fresh) = it.known.link_unused.clone();
-        let links = [(secret.clone(), Ok(fresh)), (secret, Err(RefusalCode::LinkInvalid)), (it.known.link_used.clone(), Err(RefusalCode::LinkInvalid))];
+        let links = [
+            (secret.clone(), Ok(fresh)),
+            (secret, Err(RefusalCode::LinkInvalid)),
+            (it.known.link_used.clone(), Err(RefusalCode::LinkInvalid)),
+        ];
         for (link, expected) in links {
-            let asked = SignInByLinkRequest { link, new_password: "升级之后的密码 2026".into(), client: "test".into(), address: "127.0.0.1".into() };
+            let asked = SignInByLinkRequest {
+                link,
+                new_password: "升级之后的密码 2026".into(),
+                client: "test".into(),
+                address: "127.0.0.1".into(),
+            };
             assert_eq!(whose(it.services.edge.sign_in_by_link(asked).await.unwrap().into_inner()), expected);
         }
         assert_eq!(it.sign_in("fresh", "升级之后的密码 2026").await, Ok(fresh));

@@ -71,7 +71,8 @@ const HEADS: &str = "SELECT {conversation}, epoch, seq, mseq, spoke, comments FR
 fn read(store: &str) -> anyhow::Result<(Contents, u64)> {
     let (events, events_sha256) = sum_up(store, EVENTS)?;
     let (conversations, heads_sha256) = sum_up(store, HEADS)?;
-    let count = |table: &str| -> anyhow::Result<u64> { ask(store, &format!("SELECT count(*) FROM {table}"))?.trim().parse().context("a number") };
+    let count =
+        |table: &str| -> anyhow::Result<u64> { ask(store, &format!("SELECT count(*) FROM {table}"))?.trim().parse().context("a number") };
     let contents = Contents {
         events,
         conversations,
