@@ -35,7 +35,7 @@ impl Summary {
     pub fn from_ms(values: &[u32]) -> Self {
         let mut histogram = crate::generator::arrivals::histogram(3);
         values.iter().for_each(|ms| histogram.saturating_record(u64::from(*ms).max(1) * 1_000));
-        Self::of(&histogram)
+        Self::from_histogram(&histogram)
     }
 }
 
