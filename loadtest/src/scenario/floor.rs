@@ -140,7 +140,7 @@ impl FloorRun {
     ///
     /// # Errors
     /// When sockets fail or frames are lost.
-    pub async fn first(args: &CrowdArgs, connections: usize, turns: u32) -> anyhow::Result<Option<Self>> {
+    pub async fn start(args: &CrowdArgs, connections: usize, turns: u32) -> anyhow::Result<Option<Self>> {
         if !args.floor {
             return Ok(None);
         }
