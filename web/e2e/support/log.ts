@@ -1,5 +1,5 @@
 // A conversation's log as the service itself tells it, over gRPC-Web: what pages are held against.
-import { Client, MemoryStore, entryOf, type Entry } from "@yitang/sdk";
+import { Client, MemoryStore, toEntry, type Entry } from "@yitang/sdk";
 
 const PAGE = 200;
 
@@ -16,7 +16,7 @@ export async function logOf(client: Client, conversation: string): Promise<Entry
   for (;;) {
     const after = BigInt(entries[entries.length - 1]?.seq ?? 0);
     const page = await client.services.conversations.getPage({ conversation, where: { case: "after", value: after }, limit: PAGE });
-    entries.push(...page.events.map(entryOf));
+    entries.push(...page.events.map(toEntry));
     if (page.events.length === 0 || (page.completeAfter ?? false)) return entries;
   }
 }

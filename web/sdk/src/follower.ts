@@ -3,7 +3,8 @@
 import type { Entry } from "./entry.js";
 import { Inbox } from "./inbox.js";
 import { Timeline } from "./timeline.js";
-import type { ConsultationState } from "./gen/event_pb.js";
+import { roomRulesOf } from "./kinds/index.js";
+import type { RoomRules } from "./kinds/rules.js";
 
 /** What must be asked of the server now. */
 export type Need =
@@ -37,13 +38,6 @@ export interface FollowerOptions {
   gapMost: number;
 }
 
-/** As far as the consultation's own events tell. */
-export interface Rules {
-  state: ConsultationState;
-  version: number;
-  slowModeS: number;
-}
-
 export class Follower {
   readonly timeline = new Timeline();
   readonly #options: FollowerOptions;
@@ -54,7 +48,7 @@ export class Follower {
   #headSeq = 0;
   #headMseq = 0;
   #readMseq = 0;
-  #rules: (Rules & { seq: number }) | undefined;
+  #rules: (RoomRules & { seq: number }) | undefined;
   /** Holes that were found and filled, for the curious. */
   repairs = 0;
 
@@ -101,7 +95,8 @@ export class Follower {
   get behind(): boolean {
     return this.#inbox.delivered < this.#headSeq;
   }
-  get rules(): Rules | undefined {
+  /** As far as the log itself tells. */
+  get rules(): RoomRules | undefined {
     return this.#rules;
   }
 
@@ -225,9 +220,7 @@ export class Follower {
   #take(entry: Entry): void {
     this.timeline.apply(entry);
     this.#headMseq = Math.max(this.#headMseq, entry.mseq);
-    const kind = entry.kind;
-    if (kind.case === "consultationChanged" && entry.seq > (this.#rules?.seq ?? 0)) {
-      this.#rules = { state: kind.state, version: kind.version, slowModeS: kind.slowModeS, seq: entry.seq };
-    }
+    const rules = entry.seq > (this.#rules?.seq ?? 0) ? roomRulesOf(entry) : undefined;
+    if (rules) this.#rules = { ...rules, seq: entry.seq };
   }
 }

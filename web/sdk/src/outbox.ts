@@ -2,12 +2,7 @@
 // Pure: the clock is given, and what to send and to store is asked for.
 import type { RefusalCode } from "./errors.js";
 import { RefusalError, isForLater } from "./errors.js";
-
-export type PostContent =
-  | { case: "comment"; text: string; replyTo: number }
-  | { case: "edit"; target: number; text: string }
-  | { case: "recall"; target: number; reason: string }
-  | { case: "hide"; target: number; reason: string };
+import type { PostContent } from "./kinds/index.js";
 
 /** `waiting` to be sent (again), `sending`, `shown` on every screen, `held` for a moderator, `refused` for good. */
 export type PostState = "waiting" | "sending" | "shown" | "held" | "refused";

@@ -3,7 +3,8 @@
 import { ConnectionLost, RefusalError, endsSession } from "./errors.js";
 import { ReceiptState } from "./gen/socket_pb.js";
 import type { ClientFrameBody, ServerFrameBody } from "./link.js";
-import { Outbox, type Outgoing, type PostContent, isKept, isUnsent } from "./outbox.js";
+import { type PostContent, encodePost } from "./kinds/index.js";
+import { Outbox, type Outgoing, isKept, isUnsent } from "./outbox.js";
 import { Signal } from "./signal.js";
 import type { SafeStore } from "./store.js";
 import { uuidv7 } from "./uuid.js";
@@ -155,7 +156,7 @@ export class Posting {
   async #send(post: Outgoing): Promise<void> {
     const { clientId, conversation } = post;
     try {
-      const answer = await this.host.request({ case: "post", value: { conversation, clientId, content: wire(post.content) } });
+      const answer = await this.host.request({ case: "post", value: { conversation, clientId, content: encodePost(post.content) } });
       if (answer.case !== "receipt") throw new ConnectionLost("the answer to a post is no receipt", true);
       const { position, state } = answer.value;
       const done = this.outbox.receipt(clientId, Number(position?.seq ?? 0n), state === ReceiptState.HELD);
@@ -202,16 +203,5 @@ export class Posting {
   #drop(clientId: string): boolean {
     for (const left of this.#left) left.add(clientId);
     return this.outbox.drop(clientId);
-  }
-}
-
-function wire(content: PostContent) {
-  switch (content.case) {
-    case "comment":
-      return { case: "comment" as const, value: { text: content.text, replyTo: BigInt(content.replyTo) } };
-    case "edit":
-      return { case: "edit" as const, value: { target: BigInt(content.target), text: content.text } };
-    default:
-      return { case: content.case, value: { target: BigInt(content.target), reason: content.reason } };
   }
 }

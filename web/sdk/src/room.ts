@@ -1,5 +1,5 @@
 // A conversation that the page follows: the shell around Follower, with what the socket says of it.
-import { entryOf } from "./entry.js";
+import { toEntry } from "./entry.js";
 import { RefusalError, endsSession } from "./errors.js";
 import { Follower, type FollowerOptions, type Need, type VerdictName } from "./follower.js";
 import { type Page, type PostState, type RoomState, type Subscribed, type Top, Verdict } from "./gen/socket_pb.js";
@@ -123,7 +123,7 @@ export class Room {
       headSeq: Number(facts.headSeq),
       headMseq: Number(facts.headMseq),
       readMseq: Number(facts.readMseq),
-      tail: (facts.tail?.events ?? []).map(entryOf),
+      tail: (facts.tail?.events ?? []).map(toEntry),
       tailCompleteBefore: facts.tail?.completeBefore ?? false,
     });
     this.#after(need);
@@ -132,7 +132,7 @@ export class Room {
 
   onBatch({ epoch, first, count, events }: LiveBatch): void {
     if (this.phase !== "live" || this.resuming || this.#gone) return;
-    const need = events ? this.follower.batch(epoch, first, events.map(entryOf)) : this.follower.lost(epoch, first + count - 1);
+    const need = events ? this.follower.batch(epoch, first, events.map(toEntry)) : this.follower.lost(epoch, first + count - 1);
     this.#after(need);
   }
 
@@ -260,7 +260,7 @@ export class Room {
     }
     if (epoch !== this.follower.epoch) return;
     const head = { seq: Number(page.headSeq), mseq: Number(page.headMseq) };
-    this.#after(this.follower.page(page.epoch, page.events.map(entryOf), page.completeBefore, head));
+    this.#after(this.follower.page(page.epoch, page.events.map(toEntry), page.completeBefore, head));
   }
 
   /** What was put off first is not put off again by what comes after. */

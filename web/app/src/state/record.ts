@@ -1,5 +1,5 @@
 // A consultation read back as a document: all of it, in pages, with time for the browser between them.
-import { type Consultation, type Entry, entryOf } from "@yitang/sdk";
+import { type Consultation, type Entry, toEntry } from "@yitang/sdk";
 import { onUnmounted, ref, shallowRef } from "vue";
 import { type Block, grow } from "./blocks";
 import { client } from "./client";
@@ -29,7 +29,7 @@ export function useRecord(id: string) {
         const page = await client.services.conversations.getPage({ conversation: id, epoch, where: { case: "after", value: BigInt(after) }, limit: PAGE });
         epoch = page.epoch;
         all.value = Number(page.headMseq);
-        const entries = page.events.map(entryOf);
+        const entries = page.events.map(toEntry);
         after = entries[entries.length - 1]?.seq ?? after;
         const comments = entries.filter((entry) => entry.kind.case === "comment");
         for (const entry of comments) bySeq.set(entry.seq, entry);
