@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Page, addressOf, paramsOf, resolve } from "../src/state/routing";
+import { type Page, addressOf, paramsOf, resolve } from "../src/kit/routing";
 
 const component = () => Promise.reject(new Error("not shown here"));
 const pages: Page[] = [

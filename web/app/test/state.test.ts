@@ -2,12 +2,12 @@ import { ConsultationState, type Consultation, type ConsultationBrief } from "@y
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Chunk, firstLoad } from "../build/budget";
 import { earlyTags } from "../build/early";
-import { BLOCK, type Block, grow } from "../src/state/blocks";
-import { dropEdit, keepDraft, loadDraft, loadNew } from "../src/state/drafts";
-import { hereLines } from "../src/state/here";
-import { changedList, groupsOf, isDue } from "../src/state/lists";
-import { Pace } from "../src/state/pace";
-import { isNight, scriptOf } from "../src/state/watch";
+import { BLOCK, type Block, appendToBlocks } from "../src/subjects/consultations/blocks";
+import { dropEdit, keepDraft, loadDraft, loadNew } from "../src/room/drafts";
+import { presenceLines } from "../src/room/presence";
+import { applyChanges, groupsOf, isCallDue } from "../src/subjects/consultations/groups";
+import { Pace } from "../src/room/pace";
+import { isNight, findScript } from "../src/subjects/displays/keep-alive";
 
 describe("a draft", () => {
   beforeEach(() => {
@@ -94,7 +94,7 @@ describe("who is here", () => {
     { organisation: 5, people: 0 },
   ];
   const names = (wanted = "", opened: number[] = []) =>
-    hereLines({ organisations, counts, opened: new Set(opened), wanted }).map((line) => `${line.depth} ${line.name} ${line.people}`);
+    presenceLines({ organisations, counts, opened: new Set(opened), wanted }).map((line) => `${line.depth} ${line.name} ${line.people}`);
 
   it("stands by organisation, the fullest first, the lowest level folded", () => {
     expect(names()).toEqual(["0 浙江省 9", "1 宁波市 5", "1 杭州市 3"]);
@@ -130,17 +130,17 @@ describe("a list of consultations", () => {
 
   it("is changed in place by what is newer, and not by what is older", () => {
     const all = [consultation("a", { version: 3 }), consultation("b", { version: 3 }), consultation("c")];
-    const now = changedList(all, [brief("a", { version: 4, title: "新题" }), brief("b", { version: 2, title: "旧题" })], ["c"]);
+    const now = applyChanges(all, [brief("a", { version: 4, title: "新题" }), brief("b", { version: 2, title: "旧题" })], ["c"]);
     expect(now?.map((one) => [one.id, one.title])).toEqual([["a", "新题"], ["b", "b"]]);
   });
 
   it("is listed anew where one comes that it does not know", () => {
-    expect(changedList([consultation("a")], [brief("b")], [])).toBeUndefined();
+    expect(applyChanges([consultation("a")], [brief("b")], [])).toBeUndefined();
   });
 
   it("calls for what is about to begin or under way, for half an hour", () => {
     const nowMs = 10_000_000;
-    const called = (change: Partial<ConsultationBrief>) => isDue(brief("a", { calledMs: BigInt(nowMs - 60_000), ...change }), nowMs);
+    const called = (change: Partial<ConsultationBrief>) => isCallDue(brief("a", { calledMs: BigInt(nowMs - 60_000), ...change }), nowMs);
     expect(called({})).toBe(true);
     expect(called({ state: ConsultationState.OPEN })).toBe(true);
     expect(called({ state: ConsultationState.CLOSED })).toBe(false);
@@ -153,9 +153,9 @@ describe("a document", () => {
   it("grows by blocks, and a full block is never made again", () => {
     const entry = (seq: number) => ({ seq, mseq: seq, timeMs: 0, author: 1, kind: { case: "comment" as const, text: "", replyTo: 0, version: 0 } });
     let blocks: Block[] = [];
-    blocks = grow(blocks, Array.from({ length: BLOCK + 1 }, (_, index) => entry(index + 1)));
+    blocks = appendToBlocks(blocks, Array.from({ length: BLOCK + 1 }, (_, index) => entry(index + 1)));
     const [full] = blocks;
-    blocks = grow(blocks, [entry(BLOCK + 2)]);
+    blocks = appendToBlocks(blocks, [entry(BLOCK + 2)]);
     expect(blocks.map((block) => [block.first, block.comments.length])).toEqual([[1, BLOCK], [BLOCK + 1, 2]]);
     expect(blocks[0]).toBe(full);
   });
@@ -163,8 +163,8 @@ describe("a document", () => {
 
 describe("a screen that nobody attends", () => {
   it("knows another version by the name of its script", () => {
-    expect(scriptOf('<script type="module" crossorigin src="/assets/index-abc.js"></script>')).toBe("/assets/index-abc.js");
-    expect(scriptOf("<h1>502</h1>")).toBe("");
+    expect(findScript('<script type="module" crossorigin src="/assets/index-abc.js"></script>')).toBe("/assets/index-abc.js");
+    expect(findScript("<h1>502</h1>")).toBe("");
   });
   it("starts fresh in the night, once", () => {
     const night = new Date(2026, 4, 1, 4, 30).getTime();
@@ -183,15 +183,15 @@ describe("the budget of script", () => {
     facadeModuleId,
   });
   it("counts the entry, the page, and what both import; not what comes after", () => {
-    const chunks = [chunk("index.js", ["vue.js"]), chunk("vue.js"), chunk("Room.js", ["virtua.js", "vue.js"], "/src/pages/Room.vue"), chunk("virtua.js"), chunk("Sheet.js")];
-    expect(firstLoad(chunks, /Room\.vue$/).map((one) => one.fileName)).toEqual(["index.js", "vue.js", "Room.js", "virtua.js"]);
+    const chunks = [chunk("index.js", ["vue.js"]), chunk("vue.js"), chunk("Room.js", ["virtua.js", "vue.js"], "/src/subjects/consultations/RoomPage.vue"), chunk("virtua.js"), chunk("Sheet.js")];
+    expect(firstLoad(chunks, /RoomPage\.vue$/).map((one) => one.fileName)).toEqual(["index.js", "vue.js", "Room.js", "virtua.js"]);
     expect(() => firstLoad(chunks, /Hall\.vue$/)).toThrow();
   });
   it("what comes with the page is named in the document once", () => {
-    const room = { ...chunk("Room.js", ["vue.js"], "/src/pages/Room.vue"), viteMetadata: { importedCss: new Set(["Room.css"]) } };
+    const room = { ...chunk("Room.js", ["vue.js"], "/src/subjects/consultations/RoomPage.vue"), viteMetadata: { importedCss: new Set(["Room.css"]) } };
     const chunks = [chunk("index.js", ["vue.js"]), chunk("vue.js"), room, chunk("Sheet.js")];
     const html = '<script type="module" src="/index.js"></script><link rel="modulepreload" href="/vue.js">';
-    expect(earlyTags(html, chunks, /Room\.vue$/)).toEqual([
+    expect(earlyTags(html, chunks, /RoomPage\.vue$/)).toEqual([
       '<link rel="preload" as="style" crossorigin href="/Room.css">',
       '<link rel="modulepreload" crossorigin href="/Room.js">',
     ]);
