@@ -59,7 +59,7 @@ async function shelfHas(text: string): Promise<boolean> {
       request.onerror = () => reject(request.error);
     });
   const database = await done(indexedDB.open("yitang-shelf"));
-  const rooms: unknown[] = await done(database.transaction("rooms").objectStore("rooms").getAll());
+  const items: { table: string }[] = await done(database.transaction("items").objectStore("items").getAll());
   database.close();
-  return JSON.stringify(rooms, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)).includes(text);
+  return JSON.stringify(items.filter(({ table }) => table === "rooms"), (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)).includes(text);
 }

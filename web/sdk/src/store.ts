@@ -172,17 +172,17 @@ export class SafeStore implements OutboxStore {
     const late = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(new Error("the disk does not answer")), this.diskMs)));
     try {
       const result = await Promise.race([act(), late]);
-      if (this.#broken) this.#mended();
+      if (this.#broken) this.#handleRecovery();
       return result;
     } catch {
-      this.#fails();
+      this.#handleFailure();
       return undefined;
     } finally {
       clearTimeout(timer);
     }
   }
 
-  #fails(): void {
+  #handleFailure(): void {
     const was = this.#broken;
     this.#broken = true;
     clearTimeout(this.#timer);
@@ -192,7 +192,7 @@ export class SafeStore implements OutboxStore {
     if (!was) this.changed.emit();
   }
 
-  #mended(): void {
+  #handleRecovery(): void {
     this.#broken = false;
     clearTimeout(this.#timer);
     // The disk may be a new one, and know nothing of what stands here.

@@ -2,7 +2,7 @@
 // with the lines of a screen kept in order. Each event costs the same, however long the conversation is.
 import type { Entry } from "./entry.js";
 import { fold } from "./fold.js";
-import { drawsRow, keepChanges, outranks, removesTarget, targetOf } from "./kinds/index.js";
+import { drawsRow, keepChanges, outranks, removesTarget, findTarget } from "./kinds/index.js";
 import { Entries, type EntryList } from "./list.js";
 
 /** What is known to have happened to one event: enough to fold it, and its changes, whenever they come. */
@@ -41,8 +41,8 @@ export class Timeline {
 
   /** Takes one event in. */
   apply(incoming: Entry): void {
-    const target = targetOf(incoming);
-    const entry = target === 0 ? this.#folded(incoming, this.#changes.get(incoming.seq)) : this.#applyChange(target, incoming);
+    const target = findTarget(incoming);
+    const entry = target === 0 ? this.#foldChanges(incoming, this.#changes.get(incoming.seq)) : this.#applyChange(target, incoming);
     this.#set(entry);
     this.#newest = Math.max(this.#newest, entry.seq);
     this.#version += 1;
@@ -94,7 +94,7 @@ export class Timeline {
     if (!changes) this.#changes.set(target, (changes = { held: [], removal: undefined }));
     this.#refold(target, change);
     for (const { seq } of changes.held) this.#refold(seq, change);
-    const entry = this.#folded(change, changes);
+    const entry = this.#foldChanges(change, changes);
     if (removesTarget(entry)) {
       if (!changes.removal || outranks(entry, changes.removal)) changes.removal = entry;
       // Their words are nowhere any more.
@@ -103,7 +103,7 @@ export class Timeline {
     return entry;
   }
 
-  #folded(entry: Entry, changes: Changes | undefined): Entry {
+  #foldChanges(entry: Entry, changes: Changes | undefined): Entry {
     if (!changes) return entry;
     let folded = entry;
     for (const change of changes.held) folded = fold(folded, change);

@@ -15,7 +15,7 @@ const CLICK_MS = 350;
 /** A finger that rests, or a scrollbar that is held, does not hold a flood for ever. */
 const HOLD_MOST_MS = 2_500;
 
-export function targetOf(element: EventTarget | null): Target | undefined {
+export function findTarget(element: EventTarget | null): Target | undefined {
   const button = element instanceof Element ? element.closest<HTMLElement>("[data-act]") : null;
   const seq = Number(button?.closest<HTMLElement>("[data-seq]")?.dataset["seq"] ?? 0);
   return button && seq > 0 ? { seq, act: button.dataset["act"] ?? "" } : undefined;
@@ -40,38 +40,38 @@ export function usePress(handlers: { held(now: boolean): void; act(target: Targe
     timer = setTimeout(act, ms);
   }
   function stopListening(): void {
-    removeEventListener("pointerup", lifted);
-    removeEventListener("pointercancel", cancelled);
+    removeEventListener("pointerup", handleUp);
+    removeEventListener("pointercancel", handleCancel);
   }
   function over(): void {
     down = undefined;
     hold(false);
   }
-  function lifted(event: PointerEvent): void {
+  function handleUp(event: PointerEvent): void {
     stopListening();
     if (!down) return;
     if (Math.hypot(event.clientX - down.x, event.clientY - down.y) > SLIDE_PX) return over();
     down.isLifted = true;
     after(CLICK_MS, over);
   }
-  function cancelled(): void {
+  function handleCancel(): void {
     stopListening();
     down = undefined;
     after(PULL_MS, over);
   }
 
-  function pressed(event: PointerEvent): void {
+  function handlePress(event: PointerEvent): void {
     if (!event.isPrimary || event.button > 0) return;
-    down = { x: event.clientX, y: event.clientY, target: targetOf(event.target), isLifted: false };
-    addEventListener("pointerup", lifted);
-    addEventListener("pointercancel", cancelled);
+    down = { x: event.clientX, y: event.clientY, target: findTarget(event.target), isLifted: false };
+    addEventListener("pointerup", handleUp);
+    addEventListener("pointercancel", handleCancel);
     hold(true);
     after(HOLD_MOST_MS, () => hold(false));
   }
-  function clicked(event: MouseEvent): void {
+  function handleClick(event: MouseEvent): void {
     // A click of a keyboard or of a screen reader has no finger before it; a scrollbar's is never lifted.
     const isFingers = down?.isLifted && event.detail > 0;
-    const target = isFingers ? down?.target : targetOf(event.target);
+    const target = isFingers ? down?.target : findTarget(event.target);
     over();
     if (target) handlers.act(target);
   }
@@ -80,5 +80,5 @@ export function usePress(handlers: { held(now: boolean): void; act(target: Targe
     clearTimeout(timer);
     stopListening();
   });
-  return { pressed, clicked };
+  return { handlePress, handleClick };
 }

@@ -1,6 +1,6 @@
 // From one page to another: asked for by a link, by the browser's own buttons, or by the page.
 import { type Component, nextTick, shallowReactive, shallowRef } from "vue";
-import { addressOf, type Page, resolve, type Route, type To } from "./routing";
+import { buildAddress, type Page, resolve, type Route, type To } from "./routing";
 
 let pages: Page[] = [];
 let nowhere: Page | undefined;
@@ -10,13 +10,13 @@ let guard: (to: Route) => Promise<To | undefined> = () => Promise.resolve(undefi
 /** Where one is. */
 export const route = shallowReactive<Route>({ path: "", fullPath: "", name: "", params: {}, query: {}, hash: "", meta: {} });
 /** The page that is shown; undefined: the first is still on its way. */
-export const shown = shallowRef<Component>();
+export const shownPage = shallowRef<Component>();
 
 const components = new Map<Page, Component>();
 const arrived = new Set<(isFirst: boolean) => void>();
 let going = 0;
 
-export const hrefOf = (to: To) => addressOf(pages, to);
+export const hrefOf = (to: To) => buildAddress(pages, to);
 /** Calls this when another page has come. Nobody stops listening: it is for what lives as long as the page. */
 export function onPageChange(act: (isFirst: boolean) => void): void {
   arrived.add(act);
@@ -40,10 +40,10 @@ async function go(to: To, way: Way, top = 0): Promise<void> {
   if (way === "push") history.replaceState({ ...(history.state as object | null), top: scrollY }, "");
   if (way === "push") history.pushState({}, "", next.fullPath);
   else if (way === "replace") history.replaceState(history.state, "", next.fullPath);
-  const isFirst = shown.value === undefined;
+  const isFirst = shownPage.value === undefined;
   const isOther = isFirst || route.path !== next.path;
   Object.assign(route, next);
-  shown.value = component;
+  shownPage.value = component;
   await nextTick();
   if (isOther && next.hash === "") scrollTo(0, top);
   if (isOther) for (const act of arrived) act(isFirst);

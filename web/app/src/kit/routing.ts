@@ -41,7 +41,7 @@ export function decodePart(part: string): string {
 }
 
 /** Parameters of `path` as `pattern` has them; undefined: it is not of this pattern. */
-export function paramsOf(pattern: string, path: string): Record<string, string> | undefined {
+export function matchPath(pattern: string, path: string): Record<string, string> | undefined {
   const wanted = segments(pattern);
   const parts = segments(path);
   if (wanted.length !== parts.length) return undefined;
@@ -59,14 +59,14 @@ export function resolve(pages: Page[], nowhere: Page, address: string): { route:
   const url = new URL(address, "http://site.invalid");
   const route = { path: url.pathname, fullPath: url.pathname + url.search + url.hash, query: Object.fromEntries(url.searchParams), hash: url.hash };
   for (const page of pages) {
-    const params = paramsOf(page.path, url.pathname);
+    const params = matchPath(page.path, url.pathname);
     if (params) return { page, route: { ...route, name: page.name, params, meta: page.meta ?? {} } };
   }
   return { page: nowhere, route: { ...route, name: nowhere.name, params: {}, meta: nowhere.meta ?? {} } };
 }
 
 /** The address of a page. Throws where there is none of that name, or a parameter is missing. */
-export function addressOf(pages: Page[], to: To): string {
+export function buildAddress(pages: Page[], to: To): string {
   if (typeof to === "string") return to;
   const page = pages.find((one) => one.name === to.name);
   if (!page) throw new Error(`no page is called ${to.name}`);

@@ -10,7 +10,7 @@ export function splitLinks(text: string): Piece[] {
   const pieces: Piece[] = [];
   let end = 0;
   for (const found of text.matchAll(LINK)) {
-    const href = addressOf(found[0].replace(TRAIL, ""));
+    const href = checkAddress(found[0].replace(TRAIL, ""));
     if (href === undefined) continue;
     if (found.index > end) pieces.push({ text: text.slice(end, found.index) });
     pieces.push({ text: href, href });
@@ -21,7 +21,7 @@ export function splitLinks(text: string): Piece[] {
 }
 
 /** The address, if it is one of the web and shows where it leads: one with a name before an @ reads as another. */
-function addressOf(text: string): string | undefined {
+function checkAddress(text: string): string | undefined {
   try {
     const url = new URL(text);
     const isWeb = url.protocol === "https:" || url.protocol === "http:";

@@ -16,9 +16,9 @@ const PULL_MS = 400;
 export interface Follow {
   atEnd: Ref<boolean>;
   /** Handlers for the scrolling element. */
-  scrolled(): void;
-  hand(event?: Event): void;
-  grabbed(event: PointerEvent): void;
+  handleScroll(): void;
+  handleHand(event?: Event): void;
+  handleGrab(event: PointerEvent): void;
 }
 
 export function useFollow(scroller: Ref<HTMLElement | null>, handlers: { moved(): void; nearStart(): void; resized(): void }): Follow {
@@ -32,16 +32,16 @@ export function useFollow(scroller: Ref<HTMLElement | null>, handlers: { moved()
   let finger: { id: number; y: number } | undefined;
 
   /** In a flood the list runs on faster than a hand pulls it back: so the hand itself is asked, not only the place. */
-  function hand(event?: Event): void {
+  function handleHand(event?: Event): void {
     handAt = Date.now();
-    const way = event ? wayOf(event) : 0;
+    const way = event ? findDirection(event) : 0;
     if (way > 0) pulledAt = 0;
     if (way >= 0 || (scroller.value?.scrollTop ?? 0) <= 0) return;
     pulledAt = handAt;
     atEnd.value = false;
   }
   /** Below 0: back towards the beginning. */
-  function wayOf(event: Event): number {
+  function findDirection(event: Event): number {
     if (event instanceof WheelEvent) return event.deltaY;
     const touch = "touches" in event ? (event as TouchEvent).touches[0] : undefined;
     if (!touch) return 0;
@@ -51,11 +51,11 @@ export function useFollow(scroller: Ref<HTMLElement | null>, handlers: { moved()
     finger.y = touch.clientY;
     return moved;
   }
-  function fingerLifted(): void {
+  function handleFingerUp(): void {
     finger = undefined;
   }
   /** A hand that holds the scrollbar, or pulls; one that only presses a button in a row moves nothing. */
-  function grabbed(event: PointerEvent): void {
+  function handleGrab(event: PointerEvent): void {
     handDown = event.target === scroller.value;
     const { clientX, clientY } = event;
     pulled = ({ clientX: x, clientY: y }) => {
@@ -63,13 +63,13 @@ export function useFollow(scroller: Ref<HTMLElement | null>, handlers: { moved()
     };
     addEventListener("pointermove", pulled, { passive: true });
   }
-  function lifted(): void {
+  function handleRelease(): void {
     if (pulled) removeEventListener("pointermove", pulled);
     pulled = undefined;
-    if (handDown) hand();
+    if (handDown) handleHand();
     handDown = false;
   }
-  function scrolled(): void {
+  function handleScroll(): void {
     const element = scroller.value;
     if (!element) return;
     const { scrollTop, scrollHeight, clientHeight } = element;
@@ -88,16 +88,16 @@ export function useFollow(scroller: Ref<HTMLElement | null>, handlers: { moved()
   const sizes = typeof ResizeObserver === "undefined" ? undefined : new ResizeObserver(() => handlers.resized());
   onMounted(() => {
     if (scroller.value) sizes?.observe(scroller.value);
-    document.addEventListener("visibilitychange", scrolled);
-    for (const event of LIFTS) addEventListener(event, lifted);
-    for (const event of FINGERS) addEventListener(event, fingerLifted, { passive: true });
+    document.addEventListener("visibilitychange", handleScroll);
+    for (const event of LIFTS) addEventListener(event, handleRelease);
+    for (const event of FINGERS) addEventListener(event, handleFingerUp, { passive: true });
   });
   onUnmounted(() => {
     sizes?.disconnect();
     if (pulled) removeEventListener("pointermove", pulled);
-    document.removeEventListener("visibilitychange", scrolled);
-    for (const event of LIFTS) removeEventListener(event, lifted);
-    for (const event of FINGERS) removeEventListener(event, fingerLifted);
+    document.removeEventListener("visibilitychange", handleScroll);
+    for (const event of LIFTS) removeEventListener(event, handleRelease);
+    for (const event of FINGERS) removeEventListener(event, handleFingerUp);
   });
-  return { atEnd, scrolled, hand, grabbed };
+  return { atEnd, handleScroll, handleHand, handleGrab };
 }

@@ -1,5 +1,5 @@
 // One room as the page shows it: drawn at most once a frame, and a few times a second in a flood.
-import type { Here, RefusalError, Room, RoomPhase } from "@yitang/sdk";
+import type { Presence, RefusalError, Room, RoomPhase } from "@yitang/sdk";
 import { onUnmounted, shallowReactive } from "vue";
 import { type CachedRoom, loadRoom, saveRoom } from "./cache";
 import { roomHost } from "./host";
@@ -13,7 +13,7 @@ export interface RoomView {
   rows: Row[];
   /** The rows are those of an earlier visit, kept on this device at that time; 0: they are not. */
   keptMs: number;
-  here: Here | undefined;
+  presence: Presence | undefined;
   mayPost: boolean;
   mayModerate: boolean;
   postRefusal: RefusalError | undefined;
@@ -55,7 +55,7 @@ export function useRoom(id: string, about: () => object | undefined) {
   /** The page tells whether one reads back: then nothing below is seen. */
   let readsBack = false;
   /** While a distant place is being loaded, the list stays as it is. */
-  let held = false;
+  let isFrozen = false;
   const view = shallowReactive<RoomView>(snapshot());
 
   function log(): Log {
@@ -91,7 +91,7 @@ export function useRoom(id: string, about: () => object | undefined) {
       refusal: room.refusal,
       rows,
       keptMs,
-      here: room.here,
+      presence: room.presence,
       mayPost: room.mayPost,
       mayModerate: room.mayModerate,
       postRefusal: room.postRefusal,
@@ -111,7 +111,7 @@ export function useRoom(id: string, about: () => object | undefined) {
     pace.count(Math.max(0, delivered - counted), now);
     counted = delivered;
     drawnAt = now;
-    if (!held) Object.assign(view, snapshot(view.rows));
+    if (!isFrozen) Object.assign(view, snapshot(view.rows));
   }
 
   function scheduleDraw(): void {
@@ -135,8 +135,8 @@ export function useRoom(id: string, about: () => object | undefined) {
   }
 
   /** Loads back until `holds`; false: the beginning, or no answer, came before that. */
-  async function back(holds: () => boolean): Promise<boolean> {
-    held = true;
+  async function loadBackUntil(holds: () => boolean): Promise<boolean> {
+    isFrozen = true;
     setReadingBack(true);
     try {
       while (!holds()) {
@@ -146,22 +146,22 @@ export function useRoom(id: string, about: () => object | undefined) {
       }
       return true;
     } finally {
-      held = false;
+      isFrozen = false;
       draw();
     }
   }
   const oldestEntry = () => room.timeline.get(room.follower.oldest);
 
   /** Brings a comment into the list. */
-  const reach = (seq: number) => back(() => room.follower.oldest <= seq);
+  const reach = (seq: number) => loadBackUntil(() => room.follower.oldest <= seq);
   /** The first comment at or after a time, and the first that was unread when this person came: its seq; 0: none. */
   async function reachTime(timeMs: number): Promise<number> {
-    await back(() => (oldestEntry()?.timeMs ?? Infinity) <= timeMs);
+    await loadBackUntil(() => (oldestEntry()?.timeMs ?? Infinity) <= timeMs);
     return book?.first((entry) => entry.timeMs >= timeMs)?.seq ?? 0;
   }
   async function reachUnread(): Promise<number> {
     const { unreadAfter } = view;
-    await back(() => (oldestEntry()?.mseq ?? Infinity) <= unreadAfter);
+    await loadBackUntil(() => (oldestEntry()?.mseq ?? Infinity) <= unreadAfter);
     return book?.first((entry) => entry.mseq > unreadAfter && entry.author !== me.value)?.seq ?? 0;
   }
 

@@ -1,6 +1,6 @@
 // The lines of a room's list, from the log and the outbox. Pure. Plain objects in a plain array: a list of tens of
 // thousands is brought up to date by what is new, not made again.
-import { type Entry, type Outgoing, countsAsUnread, targetOf } from "@yitang/sdk";
+import { type Entry, type Outgoing, countsAsUnread, findTarget } from "@yitang/sdk";
 import type { EventRow, RowKind } from "./parts";
 
 export type Row =
@@ -79,10 +79,10 @@ export class RowBook {
   update(log: Log): boolean {
     const isOurs = log.epoch === this.#epoch && log.delivered >= this.#newest && this.#newest > 0;
     const isTrimmed = isOurs && log.oldest > this.#oldest && log.oldest <= this.#newest;
-    if (isTrimmed) this.#forget(log);
+    if (isTrimmed) this.#dropOldest(log);
     const goesOn = isOurs && log.oldest === this.#oldest;
     if (!goesOn || log.completeBefore !== this.#completeBefore) {
-      this.#startAnew(log);
+      this.#restart(log);
       this.#read(log, log.oldest);
       return true;
     }
@@ -101,7 +101,7 @@ export class RowBook {
     return undefined;
   }
 
-  #startAnew(log: Log): void {
+  #restart(log: Log): void {
     this.rows = [];
     this.#epoch = log.epoch;
     this.#oldest = log.oldest;
@@ -113,7 +113,7 @@ export class RowBook {
   }
 
   /** The oldest are not held any more. */
-  #forget(log: Log): void {
+  #dropOldest(log: Log): void {
     const first = this.rows.findIndex((row) => row.seq >= log.oldest);
     this.rows.splice(0, first < 0 ? this.rows.length : first);
     this.#oldest = log.oldest;
@@ -131,7 +131,7 @@ export class RowBook {
   #add(log: Log, entry: Entry): void {
     const kind = this.kindOf(entry.kind.case);
     if (kind) this.#addRow(entry, kind);
-    const target = targetOf(entry);
+    const target = findTarget(entry);
     if (target === 0) return;
     const index = this.indexOf(target);
     const row = this.rows[index];

@@ -22,7 +22,7 @@ export function installRoomHost(): void {
         return people.organisations();
       },
       // What is known already is newer.
-      remember: (found) => people.keep(found.filter((one) => !people.get(one.id)) as Person[]),
+      remember: (found) => people.remember(found.filter((one) => !people.get(one.id)) as Person[]),
     },
     maxTextBytes: () => facts.value?.limits["text_bytes"] ?? TEXT_BYTES,
     describeError,

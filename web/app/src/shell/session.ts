@@ -16,8 +16,8 @@ export const unsent = computed(() => outgoing.value.filter((post) => post.state 
 
 client.connectionChanged.on((changed) => {
   connection.value = changed;
-  if (changed.phase === "ended") forget(true);
-  if (changed.phase === "online" && remembered) void begin().catch(() => undefined);
+  if (changed.phase === "ended") clearSession(true);
+  if (changed.phase === "online" && remembered) void startSession().catch(() => undefined);
 });
 client.outboxChanged.on(() => (outgoing.value = client.outbox.list()));
 
@@ -41,7 +41,7 @@ let remembered = false;
 export function restore(): Promise<SignedIn> {
   if (me.value) return Promise.resolve("in");
   if (knownOut) return Promise.resolve("out");
-  const kept = recall();
+  const kept = loadRemembered();
   if (kept) {
     client.session = kept.session;
     me.value = kept.me;
@@ -64,7 +64,7 @@ export function restore(): Promise<SignedIn> {
         knownOut = true;
         return "out";
       }
-      await begin();
+      await startSession();
       return "in";
     })
     .catch((): SignedIn => "unknown")
@@ -73,9 +73,9 @@ export function restore(): Promise<SignedIn> {
 }
 
 /** After signing in: who it is, and the line. */
-export async function begin(): Promise<void> {
+export async function startSession(): Promise<void> {
   const found = await client.services.directory.getMe({});
-  if (found.person) people.keep([found.person]);
+  if (found.person) people.remember([found.person]);
   ended.value = false;
   me.value = found;
   knownOut = false;
@@ -91,10 +91,10 @@ export async function signOut(): Promise<void> {
     await client.stop();
   });
   await clearDeviceStore();
-  forget(false);
+  clearSession(false);
 }
 
-function forget(byServer: boolean): void {
+function clearSession(byServer: boolean): void {
   ended.value = byServer;
   me.value = undefined;
   remembered = false;
@@ -121,7 +121,7 @@ function remember(found: Me): void {
   }
 }
 
-function recall(): { session: SessionInfo; me: Me } | undefined {
+function loadRemembered(): { session: SessionInfo; me: Me } | undefined {
   try {
     const kept = JSON.parse(localStorage.getItem(KEY) ?? "null") as { session: SessionInfo; person: KeptPerson } | null;
     if (!kept || !(kept.person.id > 0) || kept.session.expiresMs < Date.now()) return undefined;

@@ -21,13 +21,13 @@ export const edit: KindRules<Edit> & PostRules<EditPost> = {
   decode: ({ target, version, text }) => ({ case: "edit", target: Number(target), version, text }),
   countsAsUnread: false,
   drawsRow: false,
-  targetOf: (kind) => kind.target,
+  findTarget: (kind) => kind.target,
   changeTarget(target, { kind: { version, text } }) {
     if (!isComment(target) || target.kind.gone || version <= target.kind.version || text === "") return target;
     return { ...target, kind: { ...target.kind, version, text } };
   },
   // One that was itself replaced, or whose comment was taken away, keeps its place but not its words.
-  afterOther(own, other, isRemoval) {
+  applyOther(own, other, isRemoval) {
     const isReplaced = isRemoval || (isEdit(other) && other.kind.version > own.kind.version);
     return isReplaced && own.kind.text !== "" ? { ...own, kind: { ...own.kind, text: "" } } : own;
   },

@@ -14,7 +14,7 @@ export const hide: KindRules<Hide> & PostRules<Hide> = {
   decode: ({ target, reason }) => ({ case: "hide", target: Number(target), reason }),
   countsAsUnread: false,
   drawsRow: false,
-  targetOf: (kind) => kind.target,
+  findTarget: (kind) => kind.target,
   removesTarget: true,
   changeTarget: (target, { author, kind }) => removeComment(target, { why: Why.HIDDEN, by: author, reason: kind.reason }),
   encodePost: ({ target, reason }) => ({ case: "hide", value: { target: BigInt(target), reason } }),

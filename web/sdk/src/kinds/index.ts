@@ -26,47 +26,47 @@ export type PostContent = PostOf<Listed>;
 const unknown: KindRules<Unknown> = { case: "unknown", decode: () => ({ case: "unknown" }), countsAsUnread: false, drawsRow: false };
 const RULES = new Map<string | undefined, KindRules<never>>(LIST.map((rules) => [rules.case, rules as unknown as KindRules<never>]));
 
-function rulesOf(kind: { case: string | undefined }): KindRules<{ case: string }> {
+function findRules(kind: { case: string | undefined }): KindRules<{ case: string }> {
   return (RULES.get(kind.case) ?? unknown) as unknown as KindRules<{ case: string }>;
 }
 
 export function decodeKind(wire: Event["kind"]): Kind {
-  return rulesOf({ case: wire.case }).decode(wire.value as never) as Kind;
+  return findRules({ case: wire.case }).decode(wire.value as never) as Kind;
 }
 
 export function encodePost(content: PostContent): WirePost {
-  return (rulesOf(content) as unknown as PostRules<PostContent>).encodePost(content);
+  return (findRules(content) as unknown as PostRules<PostContent>).encodePost(content);
 }
 
 /** Whether a list of the conversation has a row for it. */
 export function drawsRow(held: LogEntry): boolean {
-  return rulesOf(held.kind).drawsRow;
+  return findRules(held.kind).drawsRow;
 }
 /** Whether it makes something unread for everybody but its author. */
 export function countsAsUnread(held: LogEntry): boolean {
-  return rulesOf(held.kind).countsAsUnread;
+  return findRules(held.kind).countsAsUnread;
 }
 /** seq of the event that it changes; 0: it changes none. */
-export function targetOf(held: LogEntry): number {
-  return rulesOf(held.kind).targetOf?.(held.kind) ?? 0;
+export function findTarget(held: LogEntry): number {
+  return findRules(held.kind).findTarget?.(held.kind) ?? 0;
 }
 /** Whether it takes its target away. */
 export function removesTarget(held: LogEntry): boolean {
-  return rulesOf(held.kind).removesTarget ?? false;
+  return findRules(held.kind).removesTarget ?? false;
 }
 export function changeTarget(target: LogEntry, change: LogEntry): LogEntry {
-  return rulesOf(change.kind).changeTarget?.(target, change) ?? target;
+  return findRules(change.kind).changeTarget?.(target, change) ?? target;
 }
-export function afterOther(own: LogEntry, other: LogEntry): LogEntry {
-  return rulesOf(own.kind).afterOther?.(own, other, removesTarget(other)) ?? own;
+export function applyOther(own: LogEntry, other: LogEntry): LogEntry {
+  return findRules(own.kind).applyOther?.(own, other, removesTarget(other)) ?? own;
 }
 /** Whether `change` stands against `held`, where both take the same target away. */
 export function outranks(change: LogEntry, held: LogEntry): boolean {
-  return rulesOf(change.kind).outranks?.(held) ?? false;
+  return findRules(change.kind).outranks?.(held) ?? false;
 }
 export function keepChanges(held: LogEntry[], change: LogEntry): LogEntry[] {
-  return rulesOf(change.kind).keepChanges?.(held, change) ?? [...held, change];
+  return findRules(change.kind).keepChanges?.(held, change) ?? [...held, change];
 }
-export function roomRulesOf(held: LogEntry) {
-  return rulesOf(held.kind).roomRules?.(held.kind);
+export function findRoomRules(held: LogEntry) {
+  return findRules(held.kind).roomRules?.(held.kind);
 }

@@ -13,7 +13,7 @@ export const recall: KindRules<Recall> & PostRules<Recall> = {
   decode: ({ target, reason }) => ({ case: "recall", target: Number(target), reason }),
   countsAsUnread: false,
   drawsRow: false,
-  targetOf: (kind) => kind.target,
+  findTarget: (kind) => kind.target,
   removesTarget: true,
   changeTarget: (target, { author, kind }) => removeComment(target, { why: Why.RECALLED, by: author, reason: kind.reason }),
   // What its author took back is told so, though a moderator hid it too.

@@ -38,13 +38,13 @@ export interface KindRules<K extends { case: string }> {
   /** A list of the conversation has a row for it. */
   readonly drawsRow: boolean;
   /** seq of the event that it changes. Absent: it changes none. */
-  targetOf?(kind: K): number;
+  findTarget?(kind: K): number;
   /** It takes its target away: what other changes of that target say is then gone too. */
   readonly removesTarget?: boolean;
   /** Its target after it; the same object where nothing changes. Applying it twice is applying it once. */
   changeTarget?(target: LogEntry, change: LogEntry<K>): LogEntry;
   /** Itself after another change of its own target; `isRemoval`: one that takes the target away. */
-  afterOther?(own: LogEntry<K>, other: LogEntry, isRemoval: boolean): LogEntry<K>;
+  applyOther?(own: LogEntry<K>, other: LogEntry, isRemoval: boolean): LogEntry<K>;
   /** Of the changes of one target that are held for it, and this new one: those that may still matter to what comes.
    * Absent: all. */
   keepChanges?(held: LogEntry[], change: LogEntry<K>): LogEntry[];

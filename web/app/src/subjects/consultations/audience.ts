@@ -9,7 +9,7 @@ export interface AudienceDraft {
   more: { organisation: number; withBelow: boolean }[];
 }
 
-export function draftOf(audience: Audience | undefined, organisation: number): AudienceDraft {
+export function toDraft(audience: Audience | undefined, organisation: number): AudienceDraft {
   if (!audience) return { organisation, withBelow: true, roles: [], people: [], more: [] };
   const [first, ...more] = audience.organisations.map((scope) => ({ organisation: scope.organisation, withBelow: scope.withBelow }));
   return {
@@ -21,11 +21,11 @@ export function draftOf(audience: Audience | undefined, organisation: number): A
   };
 }
 
-export function audienceOf(draft: AudienceDraft) {
+export function fromDraft(draft: AudienceDraft) {
   const { organisation, withBelow, roles, people, more } = draft;
   return { organisations: [{ organisation, withBelow }, ...more], roles, people };
 }
 
 export function sameAudience(a: AudienceDraft, b: AudienceDraft): boolean {
-  return JSON.stringify(audienceOf(a)) === JSON.stringify(audienceOf(b));
+  return JSON.stringify(fromDraft(a)) === JSON.stringify(fromDraft(b));
 }

@@ -11,10 +11,10 @@ const KEY = "yitang-calls-seen";
 const SEEN_MOST = 50;
 
 const keyOf = ({ id, calledMs }: Pick<Called, "id" | "calledMs">) => `${id} ${calledMs}`;
-const told = shallowRef(new Map<string, Called>());
-const seen = ref<string[]>(stored());
+const calls = shallowRef(new Map<string, Called>());
+const seen = ref<string[]>(loadDismissed());
 
-function stored(): string[] {
+function loadDismissed(): string[] {
   try {
     const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? "[]");
     return Array.isArray(kept) ? kept.map(String) : [];
@@ -26,24 +26,24 @@ function stored(): string[] {
 /** The banner's consultation, if there is one; and how it is put away. */
 export function useCall() {
   const { list } = useConsultations();
-  const take = (called: Called) => {
-    const before = told.value.get(called.id);
+  const addCall = (called: Called) => {
+    const before = calls.value.get(called.id);
     if (before && before.calledMs >= called.calledMs && before.version >= called.version) return;
-    told.value = new Map(told.value).set(called.id, called);
+    calls.value = new Map(calls.value).set(called.id, called);
   };
-  onUnmounted(client.consultationCalled.on(take));
+  onUnmounted(client.consultationCalled.on(addCall));
   // Who signs in after the call finds it in the list; and what has ended since is not called for.
-  watch(list, (all) => all?.forEach((one) => one.calledMs > 0n && take(one)), { immediate: true });
+  watch(list, (all) => all?.forEach((one) => one.calledMs > 0n && addCall(one)), { immediate: true });
   const call = computed(() => {
     const nowMs = client.now();
-    return [...told.value.values()]
+    return [...calls.value.values()]
       .filter((one) => !seen.value.includes(keyOf(one)) && isCallDue(one, nowMs))
       .sort((a, b) => Number(b.calledMs - a.calledMs))[0];
   });
-  return { call, putAway };
+  return { call };
 }
 
-export function putAway(called: Pick<Called, "id" | "calledMs">): void {
+export function dismissCall(called: Pick<Called, "id" | "calledMs">): void {
   seen.value = [...seen.value.filter((key) => key !== keyOf(called)), keyOf(called)].slice(-SEEN_MOST);
   try {
     localStorage.setItem(KEY, JSON.stringify(seen.value));

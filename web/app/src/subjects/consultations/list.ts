@@ -14,7 +14,7 @@ const list = shallowRef<Consultation[]>();
 const wrong = ref("");
 /** The list is that of an earlier visit; of this time. 0: it is not. */
 const keptMs = ref(0);
-let listenedTo = false;
+let isListening = false;
 let loading: Promise<void> | undefined;
 
 export function groupTitle(name: GroupName): string {
@@ -28,7 +28,7 @@ export function groupTitle(name: GroupName): string {
   }
 }
 
-async function ask(): Promise<void> {
+async function fetchList(): Promise<void> {
   const person = myself.value;
   const isStill = () => person === myself.value;
   try {
@@ -55,13 +55,13 @@ async function ask(): Promise<void> {
   }
 }
 function load(): Promise<void> {
-  loading ??= ask().finally(() => (loading = undefined));
+  loading ??= fetchList().finally(() => (loading = undefined));
   return loading;
 }
 
-function listen(): void {
-  if (listenedTo) return;
-  listenedTo = true;
+function startListening(): void {
+  if (isListening) return;
+  isListening = true;
   client.conversationAdded.on(() => void load());
   // Another person signs in on this page: nothing of the one before is shown.
   watch(myself, () => {
@@ -82,7 +82,7 @@ function listen(): void {
 
 /** The list of this person; loaded when it is first asked for. `load` asks anew. */
 export function useConsultations() {
-  listen();
+  startListening();
   void load();
   return { list, wrong, keptMs, load };
 }

@@ -1,5 +1,5 @@
 // A screen in a hall: signs in by its link, follows one consultation, and keeps itself alive for days.
-import { type Consultation, ConnectionLost, type Entry, type Here, RefusalError, RefusalCode, type Room } from "@yitang/sdk";
+import { type Consultation, ConnectionLost, type Entry, type Presence, RefusalError, RefusalCode, type Room } from "@yitang/sdk";
 import { onUnmounted, ref, shallowReactive, shallowRef } from "vue";
 import { client } from "../../shell/client";
 import { people } from "../../shell/people";
@@ -22,7 +22,7 @@ export type Trouble = "" | "missing" | "ended" | "notShown";
 
 export interface HallView {
   comments: Entry[];
-  here: Here | undefined;
+  presence: Presence | undefined;
   /** Seen at least once. */
   isLive: boolean;
   /** The line stands. */
@@ -34,7 +34,7 @@ export interface HallView {
 export function useHall(id: string, secret: string) {
   const consultation = shallowRef<Consultation>();
   const trouble = ref<Trouble>(secret === "" ? "missing" : "");
-  const view = shallowReactive<HallView>({ comments: [], here: undefined, isLive: false, isOnline: false, trueMs: 0 });
+  const view = shallowReactive<HallView>({ comments: [], presence: undefined, isLive: false, isOnline: false, trueMs: 0 });
   let room: Room | undefined;
   let stopRoom: (() => void) | undefined;
   let dirty = true;
@@ -46,7 +46,7 @@ export function useHall(id: string, secret: string) {
   let askedVersion = 0;
 
   /** Signs in until it is let in, or told that the link has ended. */
-  async function come(): Promise<void> {
+  async function signIn(): Promise<void> {
     clearTimeout(timer);
     if (over) return;
     try {
@@ -57,21 +57,21 @@ export function useHall(id: string, secret: string) {
       wait = TRY_MS;
       await client.start();
       void people.loadOrganisations().catch(() => undefined);
-      take();
+      enterRoom();
       await load();
     } catch (error) {
-      if (error instanceof RefusalError && error.code === RefusalCode.LINK_INVALID) return dark();
+      if (error instanceof RefusalError && error.code === RefusalCode.LINK_INVALID) return goDark();
       if (!(error instanceof RefusalError || error instanceof ConnectionLost)) console.error(error);
-      timer = setTimeout(() => void come(), wait);
+      timer = setTimeout(() => void signIn(), wait);
       wait = Math.min(wait * 2, TRY_MOST_MS);
     }
   }
   /** The link was ended: nothing of the consultation stays on the screen. */
-  function dark(): void {
+  function goDark(): void {
     over = true;
     trouble.value = "ended";
     Object.assign(view, { comments: [], here: undefined, isLive: false, isOnline: false });
-    leave();
+    leaveRoom();
     void client.stop();
   }
   async function load(): Promise<void> {
@@ -84,13 +84,13 @@ export function useHall(id: string, secret: string) {
     }
   }
 
-  function take(): void {
-    leave();
+  function enterRoom(): void {
+    leaveRoom();
     room = client.enter(id);
     stopRoom = room.changed.on(() => (dirty = true));
     dirty = true;
   }
-  function leave(): void {
+  function leaveRoom(): void {
     stopRoom?.();
     if (room) client.leave(room);
     room = undefined;
@@ -110,7 +110,7 @@ export function useHall(id: string, secret: string) {
     dirty = false;
     drawnAt = now;
     drawnSeq = follower.delivered;
-    view.here = room.here;
+    view.presence = room.presence;
     if (room.phase !== "live") return;
     view.isLive = true;
     const comments: Entry[] = [];
@@ -124,25 +124,25 @@ export function useHall(id: string, secret: string) {
       askedVersion = version;
       void load();
     }
-    if (timeline.size > HELD_MOST && client.online) take();
+    if (timeline.size > HELD_MOST && client.online) enterRoom();
   }
 
   const ticker = setInterval(tick, TICK_MS);
   const stops = [
     client.connectionChanged.on(({ phase }) => {
       // The token may be too old, the link may have ended: signing in tells which.
-      if (phase === "ended" && !over) timer = setTimeout(() => void come(), TRY_MS);
+      if (phase === "ended" && !over) timer = setTimeout(() => void signIn(), TRY_MS);
       if (phase === "online" && consultation.value === undefined) void load();
     }),
     useKeepAlive(() => ({ isOnline: view.isOnline || over, isQuiet: performance.now() - drawnAt > 30_000 })),
   ];
-  void come();
+  void signIn();
   onUnmounted(() => {
     over = true;
     clearInterval(ticker);
     clearTimeout(timer);
     for (const stop of stops) stop();
-    leave();
+    leaveRoom();
   });
   return { consultation, trouble, view };
 }

@@ -10,7 +10,7 @@ const VERSION_MS = 5 * 60_000;
 const NIGHT_HOUR = 4;
 const LEAST_AGE_MS = 2 * 3_600_000;
 
-export interface Standing {
+export interface Health {
   isOnline: boolean;
   /** Nothing has changed on the screen for a while. */
   isQuiet: boolean;
@@ -30,61 +30,61 @@ export function isNight(nowMs: number, startedMs: number): boolean {
 }
 
 /** Watches until what it returns is called. */
-export function useKeepAlive(standing: () => Standing): () => void {
+export function useKeepAlive(standing: () => Health): () => void {
   const startedMs = Date.now();
   let lostSince = 0;
   let errors = 0;
   let versionAt = performance.now();
   let lock: Sentinel | undefined;
 
-  async function page(): Promise<string> {
+  async function fetchPage(): Promise<string> {
     const answer = await fetch("/", { cache: "no-store", headers: { accept: "text/html" } });
     return answer.ok ? answer.text() : "";
   }
   /** Only where the page can be had: a screen never shows a browser's error. */
-  async function fresh(needed: (html: string) => boolean): Promise<void> {
+  async function reloadIf(needed: (html: string) => boolean): Promise<void> {
     try {
-      const html = await page();
+      const html = await fetchPage();
       if (html !== "" && needed(html)) location.reload();
     } catch {
       // Not now, then.
     }
   }
-  async function light(): Promise<void> {
+  async function keepLit(): Promise<void> {
     const { wakeLock } = navigator as unknown as Lockable;
     if (!wakeLock || document.visibilityState !== "visible" || (lock && !lock.released)) return;
     lock = await wakeLock.request("screen").catch(() => undefined);
   }
 
-  function look(): void {
+  function check(): void {
     const { isOnline, isQuiet } = standing();
     const now = performance.now();
     lostSince = isOnline ? 0 : lostSince || now;
-    void light();
+    void keepLit();
     if ((lostSince > 0 && now - lostSince > LOST_MS) || errors > ERRORS_MOST) {
       lostSince = now;
       errors = 0;
-      return void fresh(() => true);
+      return void reloadIf(() => true);
     }
     if (!isQuiet) return;
-    if (isNight(Date.now(), startedMs)) return void fresh(() => true);
+    if (isNight(Date.now(), startedMs)) return void reloadIf(() => true);
     if (now - versionAt > VERSION_MS) {
       versionAt = now;
       const mine = document.querySelector<HTMLScriptElement>('script[type="module"][src]')?.getAttribute("src") ?? "";
-      void fresh((html) => findScript(html) !== "" && findScript(html) !== mine);
+      void reloadIf((html) => findScript(html) !== "" && findScript(html) !== mine);
     }
   }
 
   const failed = () => (errors += 1);
   addEventListener("error", failed);
   addEventListener("unhandledrejection", failed);
-  document.addEventListener("visibilitychange", light);
-  const timer = setInterval(look, LOOK_MS);
-  void light();
+  document.addEventListener("visibilitychange", keepLit);
+  const timer = setInterval(check, LOOK_MS);
+  void keepLit();
   return () => {
     clearInterval(timer);
     removeEventListener("error", failed);
     removeEventListener("unhandledrejection", failed);
-    document.removeEventListener("visibilitychange", light);
+    document.removeEventListener("visibilitychange", keepLit);
   };
 }

@@ -18,7 +18,7 @@ const MUTE_MOST = 2;
 /** After so long the other subprotocol is tried again, milliseconds: networks change. */
 const AGAIN_MS = 10 * 60_000;
 
-export class Dialect {
+export class SubprotocolChoice {
   #mute = 0;
   #jsonUntilMs = 0;
 
@@ -30,7 +30,7 @@ export class Dialect {
   }
 
   /** A socket has ended. */
-  ended(ending: Ending, nowMs: number): void {
+  handleEnding(ending: Ending, nowMs: number): void {
     if (!this.spoken.includes(BINARY) || !this.spoken.includes(JSON_TEXT)) return;
     const isMute = ending.opened && !ending.answered && (ending.code < 3000 || ending.code === SILENT);
     this.#mute = isMute ? this.#mute + 1 : ending.opened ? 0 : this.#mute;

@@ -9,35 +9,35 @@ interface Waiting {
   timer: ReturnType<typeof setTimeout>;
 }
 
-export class Asks {
+export class PendingRequests {
   readonly #waiting = new Map<number, Waiting>();
   #id = 0;
 
   constructor(private readonly answerMs: number) {}
 
   /** `send` is given the question's number. Rejects where no answer comes in time. */
-  ask(send: (id: number) => void, inOrder?: InOrder): Promise<ServerFrameBody> {
+  send(send: (id: number) => void, inOrder?: InOrder): Promise<ServerFrameBody> {
     const id = (this.#id += 1);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.fail(id, new ConnectionLost("no answer came in time", true)), this.answerMs);
+      const timer = setTimeout(() => this.reject(id, new ConnectionLost("no answer came in time", true)), this.answerMs);
       this.#waiting.set(id, { inOrder, resolve, reject, timer });
       send(id);
     });
   }
 
-  answer(id: number, frame: ServerFrameBody): void {
+  resolve(id: number, frame: ServerFrameBody): void {
     const waiting = this.#take(id);
     waiting?.inOrder?.(frame);
     waiting?.resolve(frame);
   }
 
-  fail(id: number, error: Error): void {
+  reject(id: number, error: Error): void {
     this.#take(id)?.reject(error);
   }
 
   /** Nobody is there any more to answer. */
-  failAll(): void {
-    for (const id of [...this.#waiting.keys()]) this.fail(id, new ConnectionLost());
+  rejectAll(): void {
+    for (const id of [...this.#waiting.keys()]) this.reject(id, new ConnectionLost());
   }
 
   #take(id: number): Waiting | undefined {

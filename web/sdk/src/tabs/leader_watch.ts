@@ -10,7 +10,7 @@ const HURRY_MS = 1_500;
 
 export type Duty = "ping" | "depose";
 
-export class Vigil {
+export class LeaderWatch {
   #heardMs: number;
   #lookedMs: number;
   #hurryUntilMs = Infinity;
@@ -20,7 +20,7 @@ export class Vigil {
   }
 
   /** The leader has said something. */
-  heard(nowMs: number): void {
+  handleMessage(nowMs: number): void {
     this.#heardMs = nowMs;
     this.#hurryUntilMs = Infinity;
   }
@@ -33,9 +33,9 @@ export class Vigil {
   }
 
   /** To be asked every PING_MS, and when `hurry` says. */
-  look(nowMs: number): Duty {
+  check(nowMs: number): Duty {
     // This tab was itself held still: the leader had no chance to be heard.
-    if (nowMs - this.#lookedMs > 2 * PING_MS) this.heard(nowMs);
+    if (nowMs - this.#lookedMs > 2 * PING_MS) this.handleMessage(nowMs);
     this.#lookedMs = nowMs;
     const isFrozen = nowMs - this.#heardMs > PATIENCE_MS || nowMs >= this.#hurryUntilMs;
     return isFrozen ? "depose" : "ping";

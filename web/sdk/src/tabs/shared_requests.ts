@@ -6,7 +6,7 @@ import type { ClientFrameBody, InOrder, ServerFrameBody } from "../link.js";
 
 export type Ask = (frame: ClientFrameBody, inOrder?: InOrder) => Promise<ServerFrameBody>;
 
-export class Switchboard {
+export class SharedRequests {
   readonly #followers = new Map<string, Set<string>>();
 
   constructor(
@@ -33,20 +33,20 @@ export class Switchboard {
   }
 
   /** A tab follows a conversation on this socket. */
-  follows(tab: string, conversation: string): void {
+  addFollower(tab: string, conversation: string): void {
     const tabs = this.#followers.get(conversation);
     if (tabs) tabs.add(tab);
     else this.#followers.set(conversation, new Set([tab]));
   }
 
   /** Whether a tab other than this one follows a conversation. */
-  othersFollow(tab: string, conversation: string): boolean {
+  hasOtherFollowers(tab: string, conversation: string): boolean {
     const tabs = this.#followers.get(conversation);
     return tabs !== undefined && tabs.size > (tabs.has(tab) ? 1 : 0);
   }
 
   /** A tab is gone: what nobody follows any more is let go. */
-  left(tab: string): void {
+  removeTab(tab: string): void {
     for (const conversation of [...this.#followers.keys()]) {
       if (this.#followers.get(conversation)?.has(tab) && this.#drop(tab, conversation)) {
         this.ask({ case: "unsubscribe", value: { conversation } }).catch(() => undefined);
@@ -56,7 +56,7 @@ export class Switchboard {
 
   async #subscribe(tab: string, frame: ClientFrameBody & { case: "subscribe" }, inOrder?: InOrder): Promise<ServerFrameBody> {
     const conversation = frame.value.conversation ?? "";
-    this.follows(tab, conversation);
+    this.addFollower(tab, conversation);
     try {
       return await this.ask(frame, inOrder);
     } catch (error) {
