@@ -58,7 +58,7 @@ export function testimony(page: Page): Promise<Testimony> {
   return page.evaluate(() => window.testimony);
 }
 
-/** The page's clock is wrong by so much, and may be put right while it runs. Timers run on. */
+/** Sets the page's clock wrong by an offset, which may be put right while it runs. Timers run on. */
 export async function shiftClock(context: BrowserContext, ms: number): Promise<void> {
   await context.addInitScript((shift) => {
     const Right = Date;

@@ -134,7 +134,7 @@ export class Link {
     });
   }
 
-  /** Asks whether anyone is there; without an answer within so long, the line is dead. */
+  /** Asks whether anyone is there; without an answer within `withinMs` the line is dead. */
   probe(withinMs: number): void {
     if (this.#over) return;
     this.#expect(withinMs);

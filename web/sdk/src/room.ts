@@ -17,7 +17,7 @@ const KEEP_MOST = 50_000;
 const TAIL = 50;
 const PAGE = 100;
 const REPAIR_PAGE = 200;
-/** A top that we are behind is usually followed by its batch: so long we wait, then ask. */
+/** A top that we are behind is usually followed by its batch: how long to wait for it before asking, ms. */
 const BEHIND_MS = 1_000;
 const AGAIN_MS = 1_000;
 const READ_EVERY_MS = 1_000;

@@ -108,7 +108,7 @@ export class IndexedDbStore implements OutboxStore {
 
 /** How long a disk may take for one thing, milliseconds. Some browsers never answer an `open`. */
 const DISK_MS = 2_000;
-/** A disk that failed is tried again after so long, milliseconds. */
+/** A disk that failed is tried again after this time, ms. */
 const AGAIN_MS = 5_000;
 
 /** A disk first, memory where it fails: full, forbidden (private windows of some), deleted under the page, or without an

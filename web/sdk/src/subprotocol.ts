@@ -15,7 +15,7 @@ export interface Ending {
 
 /** Sockets in a row that open, and then answer nothing. One may be a gateway that died just then. */
 const MUTE_MOST = 2;
-/** After so long the other subprotocol is tried again, milliseconds: networks change. */
+/** When the other subprotocol is tried again, ms: networks change. */
 const AGAIN_MS = 10 * 60_000;
 
 export class SubprotocolChoice {

@@ -77,7 +77,7 @@ export default defineComponent({
         const gone = props.countGone(before as never, rows as never);
         const total = store.$getTotalSize();
         if (gone > 0) store.$update(ACTION_ITEMS_LENGTH_CHANGE, before.length - gone, true);
-        // By so much the store moves by itself.
+        // The store moves by this much itself, px.
         const moved = store.$getTotalSize() - total;
         store.$update(ACTION_ITEMS_LENGTH_CHANGE, rows.length);
         store.$update(ACTION_SCROLL, Math.max(0, store.$getTotalSize() - store.$getViewportSize()) - moved);

@@ -8,7 +8,7 @@ export interface Target {
   act: string;
 }
 
-/** A finger that slid so far away does not mean it, px. */
+/** A finger that slid farther away does not mean it, px. */
 const SLIDE_PX = 24;
 /** The click comes so soon after the finger is lifted, if it comes. */
 const CLICK_MS = 350;

@@ -2,13 +2,13 @@
 // measured late, or comes late, does not.
 import { type Ref, onMounted, onUnmounted, ref } from "vue";
 
-/** So long after a hand moved the list, a step back counts as the hand's. */
+/** How long after a hand moved the list a step back counts as the hand's, ms. */
 const HAND_MS = 1_500;
 /** A step back so great is nobody's but a person's. */
 const GREAT_STEP = 300;
 const NEAR_END = 64;
 const NEAR_START = 1_200;
-/** A finger that moves so far means it, px. */
+/** A finger that moves less does not mean it, px. */
 const FINGER_PX = 8;
 /** A hand that has just pulled back is not at the end for being near it. */
 const PULL_MS = 400;

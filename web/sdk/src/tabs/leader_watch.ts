@@ -3,7 +3,7 @@
 
 /** How often a tab asks, milliseconds. */
 export const PING_MS = 2_000;
-/** A leader silent for so long is frozen. */
+/** A leader that is silent for longer is frozen, ms. */
 const PATIENCE_MS = 5_000;
 /** The same while a person waits: the page has just come to the front. */
 const HURRY_MS = 1_500;

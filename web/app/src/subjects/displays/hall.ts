@@ -8,7 +8,7 @@ import { useKeepAlive } from "./keep-alive";
 
 /** Comments that stand on the screen at most. */
 const SHOWN_MOST = 9;
-/** Nobody reads faster than this: in a flood the newest are shown this often, and the number goes on. */
+/** Between two drawings, ms: while it is quiet, and in a flood, when nobody reads faster and the number goes on. */
 const CALM_MS = 250;
 const FLOOD_MS = 1_600;
 const FLOOD_PER_S = 3;

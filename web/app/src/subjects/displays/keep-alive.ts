@@ -2,7 +2,7 @@
 // taken up in a quiet moment, and every night the page starts fresh. It never loads what cannot be had.
 
 const LOOK_MS = 10_000;
-/** Without a line for so long, though the service answers: this page is at fault. */
+/** Without a connection for longer, though the service answers, this page is at fault, ms. */
 const LOST_MS = 3 * 60_000;
 /** Errors in a row of looks that no page that works has. */
 const ERRORS_MOST = 20;
