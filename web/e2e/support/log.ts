@@ -4,14 +4,14 @@ import { Client, MemoryStore, toEntry, type Entry } from "@yitang/sdk";
 const PAGE = 200;
 
 /** A program that is signed in, without a socket. */
-export async function program(url: string, login: string): Promise<Client> {
+export async function signInProgram(url: string, login: string): Promise<Client> {
   const client = new Client({ url, name: "yitang-web 0.1", store: new MemoryStore() });
   await client.signIn(login, "yitang-demo");
   return client;
 }
 
 /** Every entry of the log, in its order. */
-export async function logOf(client: Client, conversation: string): Promise<Entry[]> {
+export async function readLog(client: Client, conversation: string): Promise<Entry[]> {
   const entries: Entry[] = [];
   for (;;) {
     const after = BigInt(entries[entries.length - 1]?.seq ?? 0);
@@ -22,6 +22,6 @@ export async function logOf(client: Client, conversation: string): Promise<Entry
 }
 
 /** The comments of it: where each stands, and what it says. */
-export async function commentsOf(client: Client, conversation: string): Promise<{ seq: number; text: string; timeMs: number; author: number }[]> {
-  return (await logOf(client, conversation)).flatMap(({ seq, kind, timeMs, author }) => (kind.case === "comment" ? [{ seq, text: kind.text, timeMs, author }] : []));
+export async function readComments(client: Client, conversation: string): Promise<{ seq: number; text: string; timeMs: number; author: number }[]> {
+  return (await readLog(client, conversation)).flatMap(({ seq, kind, timeMs, author }) => (kind.case === "comment" ? [{ seq, text: kind.text, timeMs, author }] : []));
 }

@@ -94,7 +94,7 @@ export class Link {
   #welcome: Welcome | undefined;
   #lastRefusal: RefusalError | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
-  #heard = performance.now();
+  #receivedMs = performance.now();
   /** Frames behind a batch that is being inflated wait here, so that order holds. */
   #behind: Promise<void> | undefined;
   #queued = 0;
@@ -116,7 +116,7 @@ export class Link {
 
   /** Milliseconds since the last frame. */
   get silentMs(): number {
-    return performance.now() - this.#heard;
+    return performance.now() - this.#receivedMs;
   }
 
   /** Sends a frame and gives its answer. Throws RefusalError, or ConnectionLost where none comes. */
@@ -173,7 +173,7 @@ export class Link {
 
   #handleData(data: unknown): void {
     if (this.#over) return;
-    this.#heard = performance.now();
+    this.#receivedMs = performance.now();
     let frame: ServerFrame;
     try {
       frame = decode(data);

@@ -125,10 +125,10 @@ export class Outbox {
   applyRefusal(clientId: string, refusal: RefusalError, nowMs: number): Outgoing | undefined {
     const post = this.#posts.get(clientId);
     if (!post) return undefined;
-    const told: StoredRefusal = { code: refusal.code, messageZh: refusal.messageZh, messageEn: refusal.messageEn };
-    if (!isForLater(refusal.code)) return this.#set({ ...post, state: "refused", refusal: told });
+    const stored: StoredRefusal = { code: refusal.code, messageZh: refusal.messageZh, messageEn: refusal.messageEn };
+    if (!isForLater(refusal.code)) return this.#set({ ...post, state: "refused", refusal: stored });
     const backoff = Math.min(WAIT_MS * 2 ** Math.min(post.tries - 1, 5), WAIT_MOST_MS);
-    return this.#set({ ...post, state: "waiting", refusal: told, notBeforeMs: nowMs + Math.max(refusal.retryAfterMs, backoff) });
+    return this.#set({ ...post, state: "waiting", refusal: stored, notBeforeMs: nowMs + Math.max(refusal.retryAfterMs, backoff) });
   }
 
   /** No answer came: whether it arrived is not known, so it goes again, with the same client_id. */

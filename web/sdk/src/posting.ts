@@ -90,16 +90,16 @@ export class Posting {
     let last = this.outbox.get(clientId);
     if (!last) return Promise.reject(new RangeError("there is no such post"));
     return new Promise((resolve) => {
-      const look = (told: Outgoing | undefined) => {
-        const post = told?.clientId === clientId ? told : this.outbox.get(clientId);
+      const check = (moved: Outgoing | undefined) => {
+        const post = moved?.clientId === clientId ? moved : this.outbox.get(clientId);
         if (post && isUnsent(post)) last = post;
         else {
           stop();
           resolve(post ?? (last as Outgoing));
         }
       };
-      const stop = this.changed.on(look);
-      look(last);
+      const stop = this.changed.on(check);
+      check(last);
     });
   }
 

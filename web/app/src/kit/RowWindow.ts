@@ -23,7 +23,7 @@ interface Store {
   $getTotalSize(): number;
   $getViewportSize(): number;
   $getScrollOffset(): number;
-  $subscribe(what: number, told: () => void): () => void;
+  $subscribe(what: number, listener: () => void): () => void;
   $update(action: number, value?: number, option?: boolean): void;
   $dispose(): void;
 }

@@ -8,9 +8,9 @@ const VERY_WIDE = "(min-width: 90rem)";
 function useMedia(query: string) {
   const media = matchMedia(query);
   const holds = ref(media.matches);
-  const look = () => (holds.value = media.matches);
-  media.addEventListener("change", look);
-  onUnmounted(() => media.removeEventListener("change", look));
+  const update = () => (holds.value = media.matches);
+  media.addEventListener("change", update);
+  onUnmounted(() => media.removeEventListener("change", update));
   return holds;
 }
 
