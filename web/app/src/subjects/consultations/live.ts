@@ -34,10 +34,10 @@ export function useConsultationRoom(id: string) {
     }
   }
   void load();
-  watch(
-    () => live.view.rulesVersion,
-    (version) => version > Math.max(askedVersion, consultation.value?.version ?? 0) && void load(version),
-  );
+  // With every event, so that a question that failed is asked again.
+  watch([() => live.view.rulesVersion, () => live.view.rows], ([version]) => {
+    if (version > Math.max(askedVersion, consultation.value?.version ?? 0)) void load(version);
+  });
   onUnmounted(
     client.connectionChanged.on(({ phase }) => {
       if (phase === "online" && (wrong.value !== "" || !consultation.value || kept === consultation.value)) void load();
