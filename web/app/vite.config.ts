@@ -17,34 +17,29 @@ const proxy = {
 };
 const KIB = 1024;
 /** Ours that every page has. What JSON on the socket needs is not among it: few speak it. */
-const COMMON = /web[\\/](sdk[\\/]src[\\/](?!json\.)|app[\\/]src[\\/](parts[\\/](CommentText|Icon|StateTag)\.|words[\\/](?!en\.)|state[\\/](client|people|session|settings|shelf|tell|text|title|toasts)\.))|node_modules[\\/]@bufbuild[\\/]protobuf[\\/](?!.*(json|text-format))/;
+const COMMON =
+  /web[\\/](sdk[\\/]src[\\/](?!json\.)|app[\\/]src[\\/](kit[\\/](Icon|LinkedText|StateTag|StateLine|device-store|format|i18n|router|routing|text|toasts|words)\.|shell[\\/](client|errors|people|session|settings|title|words)\.))|node_modules[\\/]@bufbuild[\\/]protobuf[\\/](?!.*(json|text-format))/;
 
 export default defineConfig({
   plugins: [
     vue(),
     budget([
-      { name: "room", page: /pages\/Room\.vue$/, most: 120 * KIB },
-      { name: "hall", page: /pages\/Hall\.vue$/, most: 120 * KIB },
+      { name: "room", page: /consultations\/RoomPage\.vue$/, most: 120 * KIB },
+      { name: "hall", page: /displays\/HallPage\.vue$/, most: 120 * KIB },
     ]),
-    early(/pages\/Room\.vue$/),
+    early(/consultations\/RoomPage\.vue$/),
     worker(["/seal.svg", "/manifest.webmanifest"]),
     compressed(["seal.svg", "manifest.webmanifest"]),
   ],
   resolve: {
     alias: {
       "@yitang/sdk": here("../sdk/src/index.ts"),
-      // Messages are functions already (src/words): no compiler of messages is shipped.
-      "vue-i18n": "vue-i18n/dist/vue-i18n.runtime.esm-bundler.js",
     },
   },
   define: {
     __VUE_OPTIONS_API__: false,
     __VUE_PROD_DEVTOOLS__: false,
     __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: false,
-    __VUE_I18N_LEGACY_API__: false,
-    __VUE_I18N_FULL_INSTALL__: false,
-    __INTLIFY_PROD_DEVTOOLS__: false,
-    __INTLIFY_DROP_MESSAGE_COMPILER__: true,
   },
   build: {
     // Safari of iOS 15, and older than the last three years of the others and of the webviews of WeChat and DingTalk.
@@ -59,7 +54,7 @@ export default defineConfig({
         // in few. Libraries are apart, for they stay the same over many versions of the page.
         advancedChunks: {
           groups: [
-            { name: "libraries", test: /node_modules[\\/](@vue|vue|vue-i18n|@intlify)[\\/]/ },
+            { name: "libraries", test: /node_modules[\\/](@vue|vue)[\\/]/ },
             { name: "common", test: COMMON },
           ],
         },

@@ -3,4 +3,4 @@ import { defineConfig } from "@playwright/test";
 import suite from "./playwright.config";
 
 const { globalSetup: _, ...rest } = suite;
-export default defineConfig({ ...rest, testDir: "measure", workers: 1, retries: 0, maxFailures: 0 });
+export default defineConfig({ ...rest, testDir: "measure", workers: 1, maxFailures: 0 });

@@ -11,8 +11,7 @@ export default defineConfig({
   fullyParallel: false,
   timeout: 120_000,
   expect: { timeout: PATIENCE_MS },
-  // A test that passes only when it is tried again is named as flaky at the end of the list.
-  retries: CI ? 2 : 0,
+  retries: 0,
   maxFailures: CI ? 8 : 2,
   reporter: [["list"]],
   outputDir: "../node_modules/.cache/e2e",
@@ -21,7 +20,6 @@ export default defineConfig({
     actionTimeout: PATIENCE_MS,
     navigationTimeout: PATIENCE_MS,
     screenshot: "only-on-failure",
-    trace: "on-first-retry",
     browserName: "chromium",
     launchOptions: {
       executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",

@@ -1,4 +1,4 @@
-import type RouterLink from "./parts/RouterLink.vue";
+import type RouterLink from "./kit/RouterLink.vue";
 
 declare module "vue" {
   interface GlobalComponents {

@@ -1,21 +1,29 @@
-import "./state/older";
+import "./kit/polyfills";
 import { createApp } from "vue";
-import App from "./App.vue";
-import RouterLink from "./parts/RouterLink.vue";
-import { router } from "./router";
-import { install } from "./state/installed";
-import { settingOut } from "./state/session";
-import { useSettings } from "./state/settings";
-import "./styles/tokens.css";
-import "./styles/base.css";
-import { i18n } from "./words";
+import { router } from "./kit/router";
+import RouterLink from "./kit/RouterLink.vue";
+import { registerRoomParts } from "./room/parts";
+import App from "./shell/App.vue";
+import { installRoomHost } from "./shell/room-host";
+import { installRoutes } from "./shell/routes";
+import { registerServiceWorker } from "./shell/service-worker";
+import { connecting } from "./shell/session";
+import { applySettings } from "./shell/settings";
+import { subjects } from "./shell/subjects";
+import "./kit/styles/tokens.css";
+import "./kit/styles/base.css";
 
-/** The line sets out first: its way to the first comment is longer than the page's. So long it may take, no longer. */
+/** The socket sets out first: its way to the first comment is longer than the page's. It has this head start, ms. */
 const HEAD_START_MS = 100;
 const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
+applySettings();
+for (const { room } of subjects) if (room) registerRoomParts(room);
+installRoomHost();
+installRoutes();
 // The seal of index.html stands until there is a page to put in its place.
-void Promise.all([useSettings(), router.start()])
-  .then(() => settingOut && Promise.race([settingOut, wait(HEAD_START_MS)]))
-  .finally(() => createApp(App).use(i18n).component("RouterLink", RouterLink).mount("#app"));
-install();
+void router
+  .start()
+  .then(() => connecting && Promise.race([connecting, wait(HEAD_START_MS)]))
+  .finally(() => createApp(App).component("RouterLink", RouterLink).mount("#app"));
+registerServiceWorker();

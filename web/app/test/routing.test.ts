@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Page, addressOf, paramsOf, resolve } from "../src/state/routing";
+import { type Page, buildAddress, matchPath, resolve } from "../src/kit/routing";
 
 const component = () => Promise.reject(new Error("not shown here"));
 const pages: Page[] = [
@@ -26,17 +26,17 @@ describe("addresses", () => {
 
   it("a page's address names it again", () => {
     for (const to of [{ name: "home" }, { name: "edit", params: { id: "a/b 中" } }, { name: "room", params: { id: "1" }, query: { to: "/?x=1" } }]) {
-      const found = of(addressOf(pages, to));
+      const found = of(buildAddress(pages, to));
       expect([found.name, found.params, found.query]).toEqual([to.name, to.params ?? {}, "query" in to ? to.query : {}]);
     }
   });
 
   it("a page that is not, or lacks a parameter, has none", () => {
-    expect(() => addressOf(pages, { name: "other" })).toThrow();
-    expect(() => addressOf(pages, { name: "room" })).toThrow();
+    expect(() => buildAddress(pages, { name: "other" })).toThrow();
+    expect(() => buildAddress(pages, { name: "room" })).toThrow();
   });
 
   it("that are badly written are taken as they stand", () => {
-    expect(paramsOf("/c/:id", "/c/%E4%")).toEqual({ id: "%E4%" });
+    expect(matchPath("/c/:id", "/c/%E4%")).toEqual({ id: "%E4%" });
   });
 });

@@ -1,9 +1,12 @@
 import { ConsultationState, type Entry, Outbox, type Outgoing, Timeline } from "@yitang/sdk";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Log, RowBook, goneBefore, outgoingRows, rowIndex } from "../src/state/rows";
+import { type Log, RowBook, countGone, outgoingRows, rowIndex } from "../src/room/rows";
+import { createStateReader } from "../src/subjects/consultations/state";
 
 const ME = 7;
+/** As consultations register their row, and the room its own. */
+const kindOf = (kind: string) => (kind === "comment" ? {} : kind === "consultationChanged" ? { createReader: createStateReader } : undefined);
 const comment = (seq: number, author: number, text: string, timeMs = 0): Entry => ({
   seq,
   mseq: seq,
@@ -38,8 +41,8 @@ function log(entries: Entry[], completeBefore = false, epoch = 1): Log {
   return { epoch, oldest: Math.min(...seqs), delivered: Math.max(...seqs), completeBefore, get: (seq) => timeline.get(seq) };
 }
 function rows(entries: Entry[], { unreadAfter = 0, completeBefore = false } = {}) {
-  const book = new RowBook(ME, unreadAfter);
-  book.take(log(entries, completeBefore));
+  const book = new RowBook(ME, unreadAfter, kindOf);
+  book.update(log(entries, completeBefore));
   return book.rows;
 }
 const keysOf = (list: { key: string }[]) => list.map((row) => row.key);
@@ -76,8 +79,8 @@ describe("rows", () => {
       comment(8, 9, "c", 400_000 + DAY_MS),
     ];
     const found = rows(entries, { unreadAfter: 3, completeBefore: true });
-    expect(keysOf(found)).toEqual(["start", "d2", "s2", "c3", "unread", "t5", "c5", "s6", "s7", "d8", "c8"]);
-    expect(found.find((row) => row.key === "s7")).toMatchObject({ kind: "state", resumed: true });
+    expect(keysOf(found)).toEqual(["start", "d2", "e2", "c3", "unread", "t5", "c5", "e6", "e7", "d8", "c8"]);
+    expect(found.find((row) => row.key === "e7")).toMatchObject({ kind: "event", shown: { isResumed: true } });
   });
 
   it("what one has written is not unread", () => {
@@ -97,11 +100,11 @@ describe("rows", () => {
           if (kind === 2 && index > 0) return { ...edit(seq, Math.max(1, index - 3), `改 ${seq}`), timeMs };
           return comment(seq, kind, `第 ${seq} 条`, timeMs);
         });
-        const book = new RowBook(ME, 2);
+        const book = new RowBook(ME, 2, kindOf);
         let taken = 0;
         for (const step of [...steps, entries.length]) {
           taken = Math.min(entries.length, taken + step);
-          book.take(log(entries.slice(0, taken)));
+          book.update(log(entries.slice(0, taken)));
         }
         expect(book.rows).toEqual(rows(entries, { unreadAfter: 2 }));
       }),
@@ -110,42 +113,43 @@ describe("rows", () => {
 
   it("nothing new is no change; older ones, and another log, are taken up anew", () => {
     const entries = [1, 2, 3, 4].map((seq) => comment(seq, 9, String(seq)));
-    const book = new RowBook(ME, 0);
-    expect(book.take(log(entries.slice(2)))).toBe(true);
-    expect(book.take(log(entries.slice(2)))).toBe(false);
-    expect(book.take(log(entries, true))).toBe(true);
+    const book = new RowBook(ME, 0, kindOf);
+    expect(book.update(log(entries.slice(2)))).toBe(true);
+    expect(book.update(log(entries.slice(2)))).toBe(false);
+    expect(book.update(log(entries, true))).toBe(true);
     expect(keysOf(book.rows)).toEqual(["start", "d1", "c1", "c2", "c3", "c4"]);
-    expect(book.take(log([comment(1, 9, "other")], true, 2))).toBe(true);
+    expect(book.update(log([comment(1, 9, "other")], true, 2))).toBe(true);
     expect(keysOf(book.rows)).toEqual(["start", "d1", "c1"]);
   });
 
   it("what is not held any more goes from the front, and no other row is touched", () => {
     const entries = Array.from({ length: 9 }, (_, index) => comment(index + 1, 9, String(index)));
-    const book = new RowBook(ME, 0);
-    book.take(log(entries.slice(0, 8), true));
+    const book = new RowBook(ME, 0, kindOf);
+    book.update(log(entries.slice(0, 8), true));
     const kept = book.rows.at(-1);
-    expect(book.take({ ...log(entries), oldest: 6 })).toBe(true);
+    expect(book.update({ ...log(entries), oldest: 6 })).toBe(true);
     expect(keysOf(book.rows)).toEqual(["c6", "c7", "c8", "c9"]);
     expect(book.rows.at(-2)).toBe(kept);
   });
 
   it("how many rows went from the front is known, whatever came at the end", () => {
     const entries = Array.from({ length: 9 }, (_, index) => comment(index + 1, 9, String(index)));
-    const book = new RowBook(ME, 0);
-    book.take(log(entries.slice(0, 6), true));
+    const book = new RowBook(ME, 0, kindOf);
+    book.update(log(entries.slice(0, 6), true));
     const before = book.rows.slice();
-    book.take({ ...log(entries), oldest: 4 });
+    book.update({ ...log(entries), oldest: 4 });
     // The beginning, the day, and three comments.
-    expect(goneBefore(before, book.rows)).toBe(5);
-    expect(goneBefore(before, before)).toBe(0);
-    expect(goneBefore(before, [])).toBe(0);
+    expect(countGone(before, book.rows)).toBe(5);
+    expect(countGone(before, before)).toBe(0);
+    expect(countGone(before, [])).toBe(0);
   });
 
-  it("a comment's row is found by its seq, whatever stands between", () => {
+  it("an event's row is found by its seq, whatever stands between", () => {
     const found = rows([state(1, ConsultationState.OPEN), comment(2, 9, "a"), comment(5, 9, "b", DAY_MS), state(6, ConsultationState.CLOSED)], {
       completeBefore: true,
     });
     for (const seq of [2, 5]) expect(found[rowIndex(found, seq)]).toMatchObject({ kind: "comment", seq });
-    for (const seq of [0, 1, 3, 6, 9]) expect(rowIndex(found, seq)).toBe(-1);
+    for (const seq of [1, 6]) expect(found[rowIndex(found, seq)]).toMatchObject({ kind: "event", seq });
+    for (const seq of [0, 3, 9]) expect(rowIndex(found, seq)).toBe(-1);
   });
 });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Slots } from "../src/state/slots";
+import { Slots } from "../src/kit/slots";
 
 const keys = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => `c${from + index}`);
 

@@ -2,16 +2,14 @@ import { readFileSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { parse } from "vue/compiler-sfc";
-import en from "../src/words/en";
-import zh from "../src/words/zh-CN";
+import type { Words } from "../src/kit/i18n";
 
-type Words = { [key: string]: string | Words };
-
-function flat(words: Words, prefix = ""): Map<string, string> {
-  const all = new Map<string, string>();
+/** Every text of a file of words, by its key: Chinese, then English. */
+function flat(words: Words, prefix = ""): Map<string, readonly [zh: string, en: string]> {
+  const all = new Map<string, readonly [zh: string, en: string]>();
   for (const [key, value] of Object.entries(words)) {
-    if (typeof value === "string") all.set(prefix + key, value);
-    else for (const [inner, text] of flat(value, `${prefix}${key}.`)) all.set(inner, text);
+    if (Array.isArray(value)) all.set(prefix + key, value as unknown as readonly [string, string]);
+    else for (const [inner, texts] of flat(value as Words, `${prefix}${key}.`)) all.set(inner, texts);
   }
   return all;
 }
@@ -50,28 +48,47 @@ function wordsOf(node: TemplateNode): string[] {
 }
 
 const src = fileURLToPath(new URL("../src", import.meta.url));
-const sources = readdirSync(src, { recursive: true, encoding: "utf8" })
-  .filter((name) => /\.(vue|ts)$/.test(name) && !name.startsWith("words"))
+const names = readdirSync(src, { recursive: true, encoding: "utf8" });
+const sources = names
+  .filter((name) => /\.(vue|ts)$/.test(name) && !name.endsWith("words.ts"))
   .map((name) => ({ name, text: readFileSync(`${src}/${name}`, "utf8") }));
-const chinese = flat(zh);
-const english = flat(en);
+const files = await Promise.all(
+  names
+    .filter((name) => name.endsWith("/words.ts"))
+    .map(async (name) => ({ name, folder: name.slice(0, -"words.ts".length), words: ((await import(`${src}/${name}`)) as { words: Words }).words })),
+);
+const all = new Map(files.flatMap(({ words }) => [...flat(words)]));
 
 describe("the words of the page", () => {
-  it("are the same keys in both languages", () => {
-    expect([...english.keys()]).toEqual([...chinese.keys()]);
+  it("are of every floor and subject, each group of them in one file", () => {
+    expect(files.length).toBeGreaterThan(6);
+    const groups = files.flatMap(({ words }) => Object.keys(words));
+    expect(groups.filter((group, index) => groups.indexOf(group) !== index)).toEqual([]);
+  });
+
+  it("are in both languages, Chinese first", () => {
+    for (const [key, texts] of all) {
+      expect([key, texts.length, texts.every((text) => text.trim() !== "")]).toEqual([key, 2, true]);
+      // A text of values alone has Chinese marks between them. One letter shows its size in every language.
+      const isChinese = [/[\u3000-\u9fff\uff00-\uffef]/.test(texts[0]), /[\u3000-\u9fff\uff00-\uffef]/.test(texts[1])];
+      if (key !== "entrance.letter") expect([key, ...isChinese]).toEqual([key, true, false]);
+    }
   });
 
   it("take the same values in both languages", () => {
-    const slots = (text: string | undefined) => (text?.match(/\{\w+\}/g) ?? []).sort();
-    for (const [key, text] of chinese) expect([key, slots(english.get(key))]).toEqual([key, slots(text)]);
+    const slots = (text: string) => (text.match(/\{\w+\}/g) ?? []).sort();
+    for (const [key, [zh, en]] of all) expect([key, slots(en)]).toEqual([key, slots(zh)]);
   });
 
-  it("are all used, and all that are used are there", () => {
-    const named = new Set(sources.flatMap(({ text }) => [...text.matchAll(/["'`]([a-z]\w*(?:\.\w+)+)["'`]/gi)].map((found) => found[1] ?? "")));
-    named.add("name");
+  it("are all used, those of a subject by itself, and all that are used are there", () => {
+    const namedIn = (folder: string) =>
+      new Set(sources.filter(({ name }) => name.startsWith(folder)).flatMap(({ text }) => [...text.matchAll(/["'`]([a-z]\w*(?:\.\w+)+)["'`]/gi)].map((found) => found[1] ?? "")));
+    for (const { name, folder, words } of files) {
+      const named = namedIn(folder.startsWith("subjects/") ? folder : "");
+      expect([name, [...flat(words).keys()].filter((key) => !named.has(key))]).toEqual([name, []]);
+    }
     const asked = new Set(sources.flatMap(({ text }) => [...text.matchAll(/\bt\(\s*["'`]([^"'`]+)["'`]/g)].map((found) => found[1] ?? "")));
-    expect([...chinese.keys()].filter((key) => !named.has(key))).toEqual([]);
-    expect([...asked].filter((key) => !chinese.has(key))).toEqual([]);
+    expect([...asked].filter((key) => !all.has(key))).toEqual([]);
   });
 
   it("are said by no template and no attribute by itself", () => {

@@ -5,11 +5,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type CDPSession, type Page, expect, test } from "@playwright/test";
-import { Flood, cpuOf } from "../support/crowd";
-import { commentsOf, program } from "../support/log";
-import { PHONE, Person, unlike } from "../support/page";
+import { Flood, measureCpu } from "../support/crowd";
+import { readComments, signInProgram } from "../support/log";
+import { PHONE, Person, makeUnique } from "../support/page";
 import { BENCH, WholeService } from "../support/service";
-import { drag, framesDuring, heapOf, quantile, slope, vitalsOf, watchVitals } from "../support/vitals";
+import { drag, measureFrames, measureHeap, quantile, slope, readVitals, watchVitals } from "../support/vitals";
 
 const SECONDS = Number(process.env["FLOOD_SECONDS"] ?? 12);
 const WHOLE = SECONDS >= 60;
@@ -44,41 +44,41 @@ test(`a flood of 500 comments a second: ${CLAIM}, and all of it found afterwards
   const chromium = await browser.newBrowserCDPSession();
 
   const empty = WHOLE ? await emptyPage(page, member) : 0;
-  const started = { cpu: await cpuOfAll(chromium), service: cpuOf(service.pids), at: Date.now() };
+  const started = { cpu: await cpuOfAll(chromium), service: measureCpu(service.pids), at: Date.now() };
   const flood = new Flood(service.url, conversation, PER_S, SECONDS);
-  await expect.poll(() => vitalsOf(page).then(() => member.log.locator("article.comment").count()), { timeout: 30_000 }).toBeGreaterThan(3);
+  await expect.poll(() => readVitals(page).then(() => member.log.locator("article.comment").count()), { timeout: 30_000 }).toBeGreaterThan(3);
 
   let generator = 0;
   const rounds: Round[] = [];
   const marks: [number, number][] = [];
   const heap: [number, number][] = [];
-  const measureHeap = async () => {
+  const recordHeap = async () => {
     // Collecting at our wish stops the page: that time is ours.
-    const from = (await vitalsOf(page)).now;
-    const bytes = await heapOf(cdp);
-    const to = (await vitalsOf(page)).now;
+    const from = (await readVitals(page)).now;
+    const bytes = await measureHeap(cdp);
+    const to = (await readVitals(page)).now;
     marks.push([from, to]);
     heap.push([(Date.now() - started.at) / 1_000, bytes]);
   };
-  const loaded = (await vitalsOf(page)).now;
+  const loaded = (await readVitals(page)).now;
   if (!WHOLE) {
     // In full flood, the newest on the screen moves on by itself.
     const began = await newestOf(member);
     await expect.poll(() => newestOf(member)).toBeGreaterThan(began + PER_S / 2);
     await readsBack(member);
     await expect.poll(() => flood.ended, { timeout: 60_000 }).toBe(true);
-    await measureHeap();
+    await recordHeap();
   }
   while (WHOLE && !flood.ended && Date.now() - started.at < (SECONDS - 2) * 1_000) {
     rounds.push(await round(page, member, cdp));
     generator = flood.cpuS;
-    await measureHeap();
+    await recordHeap();
   }
   const rows = await member.log.locator("article.comment").count();
   const lasted = (Date.now() - started.at) / 1_000;
-  const used = { cpu: (await cpuOfAll(chromium)) - started.cpu, service: cpuOf(service.pids) - started.service, generator };
+  const used = { cpu: (await cpuOfAll(chromium)) - started.cpu, service: measureCpu(service.pids) - started.service, generator };
   const report = await flood.done();
-  const vitals = await vitalsOf(page);
+  const vitals = await readVitals(page);
   const tasks = vitals.tasks.filter(([at, ms]) => at >= loaded && !marks.some(([from, to]) => at < to && at + ms > from));
   const delays = vitals.keys.map(([, delay]) => delay);
 
@@ -88,7 +88,7 @@ test(`a flood of 500 comments a second: ${CLAIM}, and all of it found afterwards
   const readAt = Date.now();
   const read = await member.reads();
   const readS = (Date.now() - readAt) / 1_000;
-  const log = (await commentsOf(await program(service.url, "member32"), conversation)).map(({ seq, text }) => ({ seq, text }));
+  const log = (await readComments(await signInProgram(service.url, "member32"), conversation)).map(({ seq, text }) => ({ seq, text }));
 
   const settled = heap.filter(([at]) => at >= lasted / 3);
   const growthPerS = slope(settled);
@@ -174,13 +174,13 @@ interface Round {
 async function round(page: Page, member: Person, cdp: CDPSession): Promise<Round> {
   const from = await newestOf(member);
   // A second and a half of the flood.
-  const following = await framesDuring(page, () => expect.poll(() => newestOf(member), { intervals: [250] }).toBeGreaterThan(from + PER_S * 1.5));
+  const following = await measureFrames(page, () => expect.poll(() => newestOf(member), { intervals: [250] }).toBeGreaterThan(from + PER_S * 1.5));
   await member.composer.focus();
-  const text = unlike("Words typed in the flood");
+  const text = makeUnique("Words typed in the flood");
   await page.keyboard.type(text.replace(/[^ -~]/g, ""), { delay: 60 });
   const box = await member.log.boundingBox();
   const at = { x: (box?.x ?? 0) + 100, y: (box?.y ?? 0) + (box?.height ?? 0) / 2 };
-  const scroll = [await framesDuring(page, () => drag(cdp, at, -2_400)), await framesDuring(page, () => drag(cdp, at, 1_600))];
+  const scroll = [await measureFrames(page, () => drag(cdp, at, -2_400)), await measureFrames(page, () => drag(cdp, at, 1_600))];
   await member.composer.fill("");
   // Who was taken back to the end against their will has no button that leads there.
   const left = await member.toNewest.click({ timeout: 5_000 }).then(() => true, () => false);
@@ -195,7 +195,7 @@ async function emptyPage(page: Page, member: Person): Promise<number> {
   const cdp = await page.context().newCDPSession(empty);
   await cdp.send("Emulation.setCPUThrottlingRate", { rate: SLOWER });
   const at = { x: 100, y: 400 };
-  const frames = [await framesDuring(empty, () => drag(cdp, at, 2_400)), await framesDuring(empty, () => drag(cdp, at, -1_600))];
+  const frames = [await measureFrames(empty, () => drag(cdp, at, 2_400)), await measureFrames(empty, () => drag(cdp, at, -1_600))];
   await empty.close();
   await page.bringToFront();
   await expect(member.composer).toBeVisible();

@@ -3,11 +3,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Browser, expect, test } from "@playwright/test";
-import { program } from "../support/log";
+import { signInProgram } from "../support/log";
 import { PHONE, Person } from "../support/page";
 import { BENCH, WholeService } from "../support/service";
 import { quantile } from "../support/vitals";
-import { GZIP_ONLY, weightOf } from "../support/weight";
+import { GZIP_ONLY, measureWeight } from "../support/weight";
 
 const RUNS = 5;
 // Lighthouse's "slow 4G" as it gives it to the browser: 1.6 Mbit/s down and 750 kbit/s up, each 90 %, 150 ms × 3.75.
@@ -32,7 +32,7 @@ test("the first comment on a slow phone", async ({ browser }) => {
   const member = await Person.comes(browser, "member31", { ...PHONE, at: url });
   await member.enters();
   const room = new URL(member.page.url()).pathname;
-  const speaker = await program(service.url, "member32");
+  const speaker = await signInProgram(service.url, "member32");
   for (let index = 0; index < 60; index += 1) {
     const comment = { text: `第 ${index} 条：加装电梯要先听一楼住户的意见，补偿办法应当公开透明，方案要贴在楼道里。`, replyTo: 0n };
     await speaker.services.conversations.sendPost({ conversation: member.conversation, clientId: crypto.randomUUID(), content: { case: "comment", value: comment } });
@@ -89,7 +89,7 @@ async function weigh(browser: Browser, address: string, storageState: Kept, gzip
   const page = await context.newPage();
   await page.goto(address);
   await expect(page.locator("article.comment").first()).toBeVisible();
-  const weight = await weightOf(page);
+  const weight = await measureWeight(page);
   await context.close();
   return weight;
 }

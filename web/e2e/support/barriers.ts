@@ -9,7 +9,7 @@ export const BY_LOOK = ["color-contrast", "target-size"];
 export const LOOKS = SIZES.flatMap((size) => THEMES.map((theme) => ({ size, theme }))).filter(({ size, theme }) => (size === "normal" ? theme !== "light" : theme !== "contrast"));
 
 /** What axe finds: by all its rules, or by these. */
-export async function violations(page: Page, rules?: string[]): Promise<string[]> {
+export async function findViolations(page: Page, rules?: string[]): Promise<string[]> {
   const axe = new AxeBuilder({ page }).setLegacyMode(true);
   const found = await (rules ? axe.withRules(rules) : axe.withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])).analyze();
   return found.violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 160)}: ${(node.failureSummary ?? "").split("\n").slice(1, 3).join(" ").trim()}`));
@@ -17,7 +17,7 @@ export async function violations(page: Page, rules?: string[]): Promise<string[]
 
 /** What a finger or a pointer can hit, with its size, where that is less than 44 pixels; links in the middle of a text are as high
  * as its lines. Runs in the page. */
-export function smallTargets(): string[] {
+export function findSmallTargets(): string[] {
   const small: string[] = [];
   const shown = document.querySelector("dialog[open], [role=dialog]") ?? document;
   for (const one of shown.querySelectorAll<HTMLElement>("a, button, input, select, textarea, summary, [role=button], [role=switch], [role=radio]")) {
@@ -36,7 +36,7 @@ export function smallTargets(): string[] {
 }
 
 /** What sticks out of the screen sideways. Runs in the page. */
-export function tooWide(): string[] {
+export function findOverflows(): string[] {
   const out: string[] = [];
   const root = document.scrollingElement as HTMLElement;
   if (root.scrollWidth > innerWidth) out.push(`the page is ${root.scrollWidth} wide`);

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Child, executable } from "./service";
+import { Child, findExecutable } from "./service";
 
 export interface FloodReport {
   acknowledged: number;
@@ -23,7 +23,7 @@ export class Flood {
   constructor(url: string, conversation: string, perS: number, seconds: number) {
     const as = ["--target", url, "--login-prefix", "member", "--password", "yitang-demo", "--consultation", conversation];
     const how = ["--viewers", "1", "--posters", String(POSTERS), "--posts-per-s", String(perS), "--seconds", String(seconds), "--settle-s", "30"];
-    this.#child = new Child("loadtest", executable("loadtest"), ["steady", ...as, ...how, "--json", this.#report]);
+    this.#child = new Child("loadtest", findExecutable("loadtest"), ["steady", ...as, ...how, "--json", this.#report]);
   }
 
   get #report(): string {
@@ -36,7 +36,7 @@ export class Flood {
 
   /** Seconds of CPU that the generator has taken so far. */
   get cpuS(): number {
-    if (!this.#child.ended) this.#cpu = Math.max(this.#cpu, cpuOf([this.#child.pid, ...childrenOf(this.#child.pid)]));
+    if (!this.#child.ended) this.#cpu = Math.max(this.#cpu, measureCpu([this.#child.pid, ...childrenOf(this.#child.pid)]));
     return this.#cpu;
   }
 
@@ -57,7 +57,7 @@ export class Flood {
 }
 
 /** Seconds of CPU that these processes have taken, and their children that ended. */
-export function cpuOf(pids: number[]): number {
+export function measureCpu(pids: number[]): number {
   let ticks = 0;
   for (const pid of pids) {
     try {

@@ -1,9 +1,9 @@
 // Two people in one consultation, one of them by a line that can be cut, and all that they said.
 import { type Browser, expect } from "@playwright/test";
 import type { Cable } from "./cable";
-import { commentsOf, program } from "./log";
-import { DESK, PHONE, Person, unlike } from "./page";
-import { type Gateway, type Service, until } from "./service";
+import { readComments, signInProgram } from "./log";
+import { DESK, PHONE, Person, makeUnique } from "./page";
+import { type Gateway, type Service, waitUntil } from "./service";
 import { type Testimony, observe, shiftClock } from "./witness";
 
 const DAY_MS = 86_400_000;
@@ -44,13 +44,13 @@ export class Meeting {
   }
 
   async writes(text: string): Promise<void> {
-    await this.writer.composer.fill(unlike(text));
+    await this.writer.composer.fill(makeUnique(text));
     await this.sends();
   }
 
   /** A comment that is posted as the line goes: whether it arrived is not known, and it stands on its writer's page once. */
   async isTorn(text: string, cut: () => void): Promise<void> {
-    const torn = unlike(text);
+    const torn = makeUnique(text);
     await this.writer.composer.fill(torn);
     await this.writer.page.getByRole("button", { name: "发送" }).click();
     cut();
@@ -69,7 +69,7 @@ export class Meeting {
   }
 
   async otherSays(text: string): Promise<void> {
-    const said = unlike(text);
+    const said = makeUnique(text);
     await this.other.says(said);
     this.#said.push(said);
     this.#unheard = said;
@@ -106,7 +106,7 @@ export class Meeting {
     // The service has all of it, and its newest is the newest on both screens; those before it may stand beyond their edge.
     const wanted = [...this.unsent, this.#unheard, this.#torn].filter((text) => text !== undefined);
     let log: Awaited<ReturnType<Meeting["log"]>> = [];
-    await until("all that was said in the log", async () => {
+    await waitUntil("all that was said in the log", async () => {
       log = await this.log();
       return wanted.every((text) => log.some((one) => one.text === text));
     }, PATIENCE.timeout);
@@ -138,10 +138,10 @@ export class Meeting {
     this.line.set("cut");
     const all = (counts: number[]) => counts.reduce((sum, one) => sum + one, 0);
     let between = before;
-    await until("the end of the writer's socket", async () => all((between = await count())) < all(before), 60_000);
+    await waitUntil("the end of the writer's socket", async () => all((between = await count())) < all(before), 60_000);
     this.line.set("whole");
     let found: Gateway | undefined;
-    await until("the writer's return", async () => {
+    await waitUntil("the writer's return", async () => {
       const now = await count();
       found = this.service.gateways.find((_, index) => (now[index] ?? 0) > (between[index] ?? 0));
       return found !== undefined;
@@ -203,7 +203,7 @@ export class Meeting {
   }
 
   async log() {
-    return commentsOf(await program(this.service.url, "member13"), this.#conversation);
+    return readComments(await signInProgram(this.service.url, "member13"), this.#conversation);
   }
 }
 

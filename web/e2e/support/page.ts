@@ -33,7 +33,7 @@ export const url = (): string => home().url;
 export const direct = (): string => home().direct;
 
 /** Cuts or mends the network between this page and the service. */
-export async function network(page: Page, state: "cut" | "dead" | "whole"): Promise<void> {
+export async function setNetwork(page: Page, state: "cut" | "dead" | "whole"): Promise<void> {
   const { cable } = home();
   if (cable) await fetch(`${cable}/${state}`);
   else await page.context().setOffline(state !== "whole");
@@ -135,7 +135,7 @@ export class Person {
 }
 
 /** Unlike any other comment of this or an earlier run. */
-export function unlike(text: string): string {
+export function makeUnique(text: string): string {
   return `${text}（${Math.random().toString(36).slice(2, 8)}）`;
 }
 

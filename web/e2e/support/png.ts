@@ -13,7 +13,7 @@ interface Raster {
 }
 
 /** The same picture with a palette. Takes what Chromium makes: 8 bits a channel, not interlaced. */
-export function withPalette(png: Buffer): Buffer {
+export function reduceToPalette(png: Buffer): Buffer {
   const raster = decode(png);
   const counts = new Map<number, number>();
   for (const pixel of raster.pixels) counts.set(pixel, (counts.get(pixel) ?? 0) + 1);

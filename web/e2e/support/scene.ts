@@ -1,7 +1,7 @@
 // A meeting as it may be, made once, so that every page has something to show; and every page, by name.
 import { type Browser, type BrowserContext, type BrowserContextOptions, type Page, expect } from "@playwright/test";
 import { type Client, ConsultationState } from "@yitang/sdk";
-import { program } from "./log";
+import { signInProgram } from "./log";
 import { Person, direct, url } from "./page";
 
 /** A newcomer is a member who has not read the welcome yet. */
@@ -49,7 +49,7 @@ const SAID_BRIEFLY: [string, string, number?][] = [
   ["staff1", "账目会前已印发。", 1],
 ];
 
-async function say(programs: Map<string, Client>, consultation: string, said: [string, string, number?][]): Promise<void> {
+async function postAll(programs: Map<string, Client>, consultation: string, said: [string, string, number?][]): Promise<void> {
   const seqs: bigint[] = [];
   for (const [login, text, answers_] of said) {
     const replyTo = answers_ === undefined ? 0n : (seqs[answers_] ?? 0n);
@@ -66,12 +66,12 @@ async function say(programs: Map<string, Client>, consultation: string, said: [s
 /** Makes it; twice makes another conversation in the same open consultation. */
 export async function setScene(browser: Browser): Promise<Scene> {
   const programs = new Map<string, Client>();
-  for (const login of new Set([...SAID, ...SAID_BEFORE].map(([one]) => one))) programs.set(login, await program(direct(), login));
+  for (const login of new Set([...SAID, ...SAID_BEFORE].map(([one]) => one))) programs.set(login, await signInProgram(direct(), login));
   const staff = programs.get("staff1") as Client;
   const { consultations } = staff.services;
   const open = (await consultations.listConsultations({ limit: 100 })).consultations.find((one) => /老旧小区/.test(one.title));
   const room = open?.id ?? "";
-  await say(programs, room, SAID);
+  await postAll(programs, room, SAID);
 
   const everybody = { organisations: [{ organisation: open?.organisation ?? 1, withBelow: true }], roles: [], people: [] };
   const make = async (title: string) => {
@@ -82,9 +82,9 @@ export async function setScene(browser: Browser): Promise<Scene> {
     return id;
   };
   const spoken = await make("请你来协商：社区食堂怎样办得长久");
-  await say(programs, spoken, SAID_BRIEFLY);
+  await postAll(programs, spoken, SAID_BRIEFLY);
   const past = await make("请你来协商：文化礼堂怎样天天有人来");
-  await say(programs, past, SAID_BEFORE);
+  await postAll(programs, past, SAID_BEFORE);
   await consultations.setConsultationState({ id: past, state: ConsultationState.CLOSED });
   const link = await consultations.createDisplayLink({ id: room, label: "主会场大屏", expiresMs: BigInt(Date.now() + 86_400_000) });
 
@@ -160,7 +160,7 @@ export const PLACES: Place[] = [
 ];
 
 /** A browser of somebody who chose this language, size and theme. */
-export async function dressed(
+export async function openDressed(
   browser: Browser,
   scene: Scene,
   who: Who,
@@ -193,28 +193,28 @@ export async function visit(page: Page, scene: Scene, place: Place): Promise<voi
   }
   // A scene that was set before said it too.
   if (place.name === "hall") await expect(page.getByText(SAID[7]?.[1] ?? "").last()).toBeVisible();
-  await settles(page);
+  await waitUntilSettled(page);
   await page.evaluate(() => document.fonts.ready);
   await place.open?.(page, WORDS);
 }
 
 /** Waits for what comes late: names come after what was said. */
-export async function settles(page: Page): Promise<void> {
+export async function waitUntilSettled(page: Page): Promise<void> {
   await expect(page.getByText(/^…$/)).toHaveCount(0);
   await expect(page.getByText(/正在载入|Loading…/)).toHaveCount(0);
 }
 
 /** Goes to every page in turn, and gives what was found wrong there; a page that cannot be shown is wrong too. */
-export async function everywhere(
+export async function visitAll(
   browser: Browser,
   scene: Scene,
-  look: Parameters<typeof dressed>[3],
+  look: Parameters<typeof openDressed>[3],
   options: BrowserContextOptions,
   find: (page: Page, place: Place) => Promise<string[]>,
 ): Promise<Record<string, string[]>> {
   const found: Record<string, string[]> = {};
   for (const place of PLACES) {
-    const context = await dressed(browser, scene, place.as, look, options);
+    const context = await openDressed(browser, scene, place.as, look, options);
     const page = await context.newPage();
     const wrong = await visit(page, scene, place)
       .then(() => find(page, place))
@@ -231,11 +231,11 @@ export async function dress(page: Page, size: Size, theme: Theme): Promise<void>
     document.documentElement.dataset["size"] = chosenSize;
     document.documentElement.dataset["theme"] = chosenTheme;
   }, [size, theme] as const);
-  await stands(page);
+  await waitUntilStill(page);
 }
 
 /** Waits until what was changed is drawn and nothing that ends by itself moves or fades. */
-export async function stands(page: Page): Promise<void> {
+export async function waitUntilStill(page: Page): Promise<void> {
   await page.evaluate(async () => {
     const drawn = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
     const passing = () => document.getAnimations().filter((one) => one.playState === "running" && one.effect?.getComputedTiming().endTime !== Infinity);

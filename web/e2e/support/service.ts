@@ -18,7 +18,7 @@ const CABLES = 4;
 export const BENCH = join(repository, "target", "bench");
 
 /** An executable of the project: beside the one that YITANG names, or the newest that was built. */
-export function executable(name: "yitang" | "up-local" | "loadtest" = "yitang"): string {
+export function findExecutable(name: "yitang" | "up-local" | "loadtest" = "yitang"): string {
   const named = process.env["YITANG"];
   if (named) return name === "yitang" ? named : join(dirname(named), name);
   const built = ["release", "debug"].map((profile) => join(repository, "target", profile, name)).filter((file) => existsSync(file));
@@ -46,15 +46,15 @@ async function freePort(): Promise<number> {
 }
 
 /** Waits until a service says what it is. */
-export async function answers(url: string, child?: Child): Promise<void> {
-  await until(`the answer of ${url}`, async () => {
+export async function waitForAnswer(url: string, child?: Child): Promise<void> {
+  await waitUntil(`the answer of ${url}`, async () => {
     if (child?.ended) throw new Error(`${child.name} ended:\n${child.said}`);
     return fetch(`${url}/api/v1/config`).then((response) => response.ok, () => false);
   });
 }
 
 /** Asks again and again until it is so. */
-export async function until(what: string, isSo: () => Promise<boolean> | boolean, withinMs = READY_MS): Promise<void> {
+export async function waitUntil(what: string, isSo: () => Promise<boolean> | boolean, withinMs = READY_MS): Promise<void> {
   const end = Date.now() + withinMs;
   while (!(await isSo())) {
     if (Date.now() > end) throw new Error(`${what} did not come within ${withinMs} ms`);
@@ -205,8 +205,8 @@ export class WholeService extends Service {
   }
 
   async #launch(): Promise<void> {
-    this.#child = new Child("yitang", executable(), this.#args);
-    await answers(this.url, this.#child);
+    this.#child = new Child("yitang", findExecutable(), this.#args);
+    await waitForAnswer(this.url, this.#child);
   }
 }
 
@@ -224,15 +224,15 @@ export class Topology extends Service {
     const service = new Topology();
     const { port, origins } = await service.choosePorts();
     const args = ["--port", String(port), "--folder", service.folder, "--sessions", "1"];
-    service.#child = new Child("up-local", executable("up-local"), args, { YITANG_GATEWAY__EDGE__ORIGINS: origins });
+    service.#child = new Child("up-local", findExecutable("up-local"), args, { YITANG_GATEWAY__EDGE__ORIGINS: origins });
     const file = join(service.folder, "addresses.json");
     try {
-      await until("the topology", () => {
+      await waitUntil("the topology", () => {
         if (service.#child?.ended) throw new Error(`up-local ended:\n${service.#child.said}`);
         return existsSync(file) && (service.#child?.said.includes("Ctrl-C") ?? false);
       });
       service.#addresses = JSON.parse(readFileSync(file, "utf8")) as Addresses;
-      await answers(service.url, service.#child);
+      await waitForAnswer(service.url, service.#child);
     } catch (error) {
       await service.stop();
       throw error;
@@ -250,7 +250,7 @@ export class Topology extends Service {
 
   async kill(gateway: Gateway): Promise<void> {
     process.kill(gateway.pid, "SIGKILL");
-    await until(`the end of ${gateway.name}`, () => fetch(`http://${gateway.admin}/healthz`).then(() => false, () => true));
+    await waitUntil(`the end of ${gateway.name}`, () => fetch(`http://${gateway.admin}/healthz`).then(() => false, () => true));
   }
 
   protected async end(): Promise<void> {

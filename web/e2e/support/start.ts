@@ -1,13 +1,13 @@
 // Starts `yitang all --demo` on data of its own for each worker, unless YITANG_URL names one that runs.
 import type { FullConfig } from "@playwright/test";
 import type { Home } from "./page";
-import { WholeService, answers } from "./service";
+import { WholeService, waitForAnswer } from "./service";
 
 export default async function start({ workers }: FullConfig): Promise<(() => Promise<void>) | void> {
   const named = process.env["YITANG_URL"]?.replace(/\/$/, "");
   if (named) {
     process.env["E2E_HOMES"] = JSON.stringify([{ url: named, direct: named } satisfies Home]);
-    return answers(named);
+    return waitForAnswer(named);
   }
   const services = await Promise.all(Array.from({ length: workers }, () => WholeService.start()));
   // Browsers come by a cable that a test can cut; tests run in other processes and cut it over HTTP.

@@ -55,7 +55,7 @@ export interface Frames {
 }
 
 /** Counts the page's frames while something goes on. */
-export async function framesDuring(page: Page, act: () => Promise<void>): Promise<Frames> {
+export async function measureFrames(page: Page, act: () => Promise<void>): Promise<Frames> {
   const count = (on: boolean) =>
     page.evaluate((value) => {
       (window.vitals as Vitals & { count: (on: boolean) => void }).count(value);
@@ -68,7 +68,7 @@ export async function framesDuring(page: Page, act: () => Promise<void>): Promis
   return { frames: after - before, ms, per_s: ((after - before) / ms) * 1_000 };
 }
 
-export async function vitalsOf(page: Page): Promise<Vitals & { now: number }> {
+export async function readVitals(page: Page): Promise<Vitals & { now: number }> {
   return page.evaluate(() => ({ ...window.vitals, now: performance.now() }));
 }
 
@@ -99,7 +99,7 @@ export async function drag(cdp: CDPSession, at: { x: number; y: number }, px: nu
 }
 
 /** Bytes of living JavaScript objects, after collecting what is dead. */
-export async function heapOf(cdp: CDPSession): Promise<number> {
+export async function measureHeap(cdp: CDPSession): Promise<number> {
   await cdp.send("HeapProfiler.collectGarbage");
   const { metrics } = await cdp.send("Performance.getMetrics");
   return metrics.find((metric) => metric.name === "JSHeapUsedSize")?.value ?? 0;

@@ -14,7 +14,7 @@ export interface Weight {
 }
 
 /** Bytes as they were sent, without heads. */
-export async function weightOf(page: Page): Promise<Weight> {
+export async function measureWeight(page: Page): Promise<Weight> {
   return page.evaluate(() => {
     const entries = performance.getEntriesByType("resource") as PerformanceResourceTiming[];
     const sum = (end: RegExp) => entries.filter((one) => end.test(new URL(one.name).pathname)).reduce((bytes, one) => bytes + one.encodedBodySize, 0);

@@ -19,7 +19,7 @@ export interface Testimony {
 
 declare global {
   interface Window {
-    testimony: Testimony;
+    readTestimony: Testimony;
   }
 }
 
@@ -29,7 +29,7 @@ export async function observe(context: BrowserContext): Promise<void> {
     // The page's Date may be wrong on purpose; this clock is the machine's.
     const now = () => performance.timeOrigin + performance.now();
     const testimony: Testimony = { said: [], shown: [] };
-    window.testimony = testimony;
+    window.readTestimony = testimony;
     const known = new Set<string>();
     let last = "";
     const look = () => {
@@ -55,10 +55,10 @@ export async function observe(context: BrowserContext): Promise<void> {
 }
 
 export function testimony(page: Page): Promise<Testimony> {
-  return page.evaluate(() => window.testimony);
+  return page.evaluate(() => window.readTestimony);
 }
 
-/** The page's clock is wrong by so much, and may be put right while it runs. Timers run on. */
+/** Sets the page's clock wrong by an offset, which may be put right while it runs. Timers run on. */
 export async function shiftClock(context: BrowserContext, ms: number): Promise<void> {
   await context.addInitScript((shift) => {
     const Right = Date;

@@ -1,11 +1,11 @@
 // What a page says to eyes and ears, and which of it is the application's own.
 import type { Page } from "@playwright/test";
 import type { Client } from "@yitang/sdk";
-import { commentsOf } from "./log";
+import { readComments } from "./log";
 import type { Locale, Scene } from "./scene";
 
 /** What people and organisations are called and what they wrote: not the application's words. Longest first. */
-export async function dataOf(client: Client, scene: Scene): Promise<string[]> {
+export async function collectData(client: Client, scene: Scene): Promise<string[]> {
   const found = new Set<string>();
   const facts = await client.http.facts();
   found.add(facts.body.zh);
@@ -22,7 +22,7 @@ export async function dataOf(client: Client, scene: Scene): Promise<string[]> {
   const { links } = await client.services.consultations.listDisplayLinks({ id: scene.room });
   for (const { label } of links) found.add(label);
   for (const room of [scene.room, scene.past]) {
-    for (const { text, author } of await commentsOf(client, room)) {
+    for (const { text, author } of await readComments(client, room)) {
       // A link in a text is a piece of its own, and so is what stands on both sides of it.
       for (const piece of text.split(/\n|https?:\/\/[!-~]+/)) found.add(piece.trim());
       named.add(author);
@@ -36,7 +36,7 @@ export async function dataOf(client: Client, scene: Scene): Promise<string[]> {
 }
 
 /** Everything that a page says to eyes and ears. Runs in the page. */
-function said(): string[] {
+function readTexts(): string[] {
   const texts: string[] = [document.title];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
@@ -58,8 +58,8 @@ const NAMES = /中文|PDF|English|Yitang|yitang-web[ \d.]*|\.csv|login,name,orga
 
 /** The application's own words on this page that are of another language: what is data is taken out. A text that is cut short
  * is data too. */
-export async function foreignWords(page: Page, locale: Locale, data: string[]): Promise<string[]> {
-  const texts = await page.evaluate(said);
+export async function findForeignWords(page: Page, locale: Locale, data: string[]): Promise<string[]> {
+  const texts = await page.evaluate(readTexts);
   const words = texts.map((text) => {
     let rest = text;
     for (const one of data) rest = rest.replaceAll(one, " ");

@@ -1,6 +1,6 @@
 import { expect, test } from "@playwright/test";
 import { Meeting } from "../support/meeting";
-import { unlike } from "../support/page";
+import { makeUnique } from "../support/page";
 import { type Service, Topology, WholeService } from "../support/service";
 import { setClock, testimony } from "../support/witness";
 
@@ -64,7 +64,7 @@ for (const { name, start, away, noticeMs } of places) {
       await meeting.saysItIsAway();
       await meeting.writes("重载前没发出的第一条");
       await meeting.writes("重载前没发出的第二条");
-      const draft = unlike("重载前没写完的");
+      const draft = makeUnique("重载前没写完的");
       const reloads = async () => {
         await writer.composer.fill(draft);
         meeting.judge(await testimony(writer.page));

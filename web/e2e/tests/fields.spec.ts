@@ -1,12 +1,12 @@
 // Fields that are more than the browser's own.
 import { expect, test } from "@playwright/test";
-import { DESK, Person, unlike } from "../support/page";
+import { DESK, Person, makeUnique } from "../support/page";
 
 test("staff name the moderators of a consultation, by keyboard alone, and take one away", async ({ browser }) => {
   const staff = await Person.comes(browser, "staff1", DESK);
   const { page } = staff;
   await page.getByRole("link", { name: "发起协商" }).click();
-  await page.getByRole("textbox", { name: "题目", exact: true }).fill(unlike("谁来主持"));
+  await page.getByRole("textbox", { name: "题目", exact: true }).fill(makeUnique("谁来主持"));
   const field = page.getByRole("combobox", { name: "主持人" });
   const found = page.getByRole("listbox", { name: "主持人" });
   const chosen = page.getByRole("list", { name: "主持人" }).getByRole("listitem");

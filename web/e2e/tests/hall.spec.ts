@@ -1,5 +1,5 @@
 import { expect, test } from "@playwright/test";
-import { DESK, Person, unlike, url } from "../support/page";
+import { DESK, Person, makeUnique, url } from "../support/page";
 
 const HALL = { viewport: { width: 1920, height: 1080 } };
 
@@ -10,7 +10,7 @@ test("a screen shows the consultation by its link, follows it over a reload, and
   await member.enters();
   const room = new URL(staff.page.url()).pathname;
   await staff.page.goto(`${url()}${room}/edit`);
-  const name = unlike("一号会议厅主屏");
+  const name = makeUnique("一号会议厅主屏");
   await staff.page.getByLabel("屏幕名称").fill(name);
   await staff.page.getByRole("button", { name: "生成链接" }).click();
   const link = new URL((await staff.page.locator("code").textContent()) ?? "");
@@ -21,7 +21,7 @@ test("a screen shows the consultation by its link, follows it over a reload, and
   const screen = await context.newPage();
   await screen.goto(url() + link.pathname + link.hash);
   await expect(screen.getByRole("heading", { name: /老旧小区/ })).toBeVisible();
-  const said = unlike("大屏上看得见的一条");
+  const said = makeUnique("大屏上看得见的一条");
   await member.says(said);
   await expect(screen.getByText(said)).toBeVisible();
   // Nothing there can be pressed, and it can be read from the last row.

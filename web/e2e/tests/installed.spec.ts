@@ -1,12 +1,12 @@
 import { expect, test } from "@playwright/test";
-import { DESK, Person, unlike, url } from "../support/page";
+import { DESK, Person, makeUnique, url } from "../support/page";
 
 test("what was read opens without a network; what is written then is kept, and goes out", async ({ browser }) => {
   const member = await Person.comes(browser, "member75");
   const reader = await Person.comes(browser, "member76", DESK);
   await member.enters();
   await reader.enters();
-  const said = unlike("断网之前说的");
+  const said = makeUnique("断网之前说的");
   await member.says(said);
   await member.sees(said);
   // The shell is on the device, and so is the room, which is kept every few seconds.
@@ -17,7 +17,7 @@ test("what was read opens without a network; what is written then is kept, and g
   await member.page.reload();
   await expect(member.page.getByText("保存在本机的内容")).toBeVisible();
   await expect(member.log.getByText(said)).toBeVisible();
-  const later = unlike("断网之后写的");
+  const later = makeUnique("断网之后写的");
   await member.says(later);
   await expect(member.page.locator("article.outgoing").filter({ hasText: later })).toContainText("等待发送");
   await member.page.goto(url());
@@ -59,7 +59,7 @@ async function shelfHas(text: string): Promise<boolean> {
       request.onerror = () => reject(request.error);
     });
   const database = await done(indexedDB.open("yitang-shelf"));
-  const rooms: unknown[] = await done(database.transaction("rooms").objectStore("rooms").getAll());
+  const items: { table: string }[] = await done(database.transaction("items").objectStore("items").getAll());
   database.close();
-  return JSON.stringify(rooms, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)).includes(text);
+  return JSON.stringify(items.filter(({ table }) => table === "rooms"), (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)).includes(text);
 }

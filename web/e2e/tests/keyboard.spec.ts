@@ -1,6 +1,6 @@
 import { type Locator, expect, test } from "@playwright/test";
-import { program } from "../support/log";
-import { DESK, Person, direct, unlike, url } from "../support/page";
+import { signInProgram } from "../support/log";
+import { DESK, Person, direct, makeUnique, url } from "../support/page";
 import { Keys } from "../support/keys";
 
 test("with a keyboard alone: signing in, entering, posting, answering, every sheet, and leaving; the focus is always seen", async ({ browser }) => {
@@ -26,7 +26,7 @@ test("with a keyboard alone: signing in, entering, posting, answering, every she
   const log = page.getByRole("log");
   const comment = (text: string) => log.locator("article.comment").filter({ hasText: text });
   await keys.tabTo(composer);
-  const first = unlike("只用键盘写的一条");
+  const first = makeUnique("只用键盘写的一条");
   await page.keyboard.type(first);
   await keys.press("Enter");
   await expect(comment(first)).toHaveCount(1);
@@ -38,7 +38,7 @@ test("with a keyboard alone: signing in, entering, posting, answering, every she
   await keys.isIn(comment(first));
   await page.keyboard.press("r");
   await expect(composer).toBeFocused();
-  const second = unlike("只用键盘回复的一条");
+  const second = makeUnique("只用键盘回复的一条");
   await page.keyboard.type(second);
   await keys.press("Enter");
   await expect(comment(second)).toContainText(first.slice(0, 6));
@@ -78,13 +78,13 @@ test("with a keyboard alone: signing in, entering, posting, answering, every she
 test("the focus stays on its comment while others flood in and the rows around it are taken for others", async ({ browser }) => {
   const reader = await Person.comes(browser, "member52", DESK);
   await reader.enters();
-  const speaker = await program(direct(), "member53");
+  const speaker = await signInProgram(direct(), "member53");
   const say = async (text: string) => {
     const content = { case: "comment" as const, value: { text, replyTo: 0n } };
     await speaker.services.conversations.sendPost({ conversation: reader.conversation, clientId: crypto.randomUUID(), content });
   };
   const comment = (text: string) => reader.log.locator("article.comment").filter({ hasText: text });
-  const [text, newest] = [unlike("焦点停在这一条"), unlike("不是这一条")];
+  const [text, newest] = [makeUnique("焦点停在这一条"), makeUnique("不是这一条")];
   for (const one of [text, newest]) await say(one);
   await reader.sees(newest);
   await reader.log.focus();
@@ -93,7 +93,7 @@ test("the focus stays on its comment while others flood in and the rows around i
   await reader.page.keyboard.press("ArrowUp");
   await expect(comment(text)).toBeFocused();
   const at = await comment(text).getAttribute("id");
-  const flood = unlike("说的是改造资金怎样筹措");
+  const flood = makeUnique("说的是改造资金怎样筹措");
   for (let index = 0; index < 120; index += 1) await say(`涌来的第 ${index} 条，${flood}。`);
   await reader.page.keyboard.press("Shift");
   // It reads back now, as the hand went up; to the newest and away from it again, the row is still the one with the focus.

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BrowserContextOptions, type Page, expect, test } from "@playwright/test";
 import { DESK, PHONE } from "../support/page";
-import { withPalette } from "../support/png";
-import { type Locale, type Place, PLACES, type Scene, type Size, type Theme, dressed, setScene, visit } from "../support/scene";
+import { reduceToPalette } from "../support/png";
+import { type Locale, type Place, PLACES, type Scene, type Size, type Theme, openDressed, setScene, visit } from "../support/scene";
 
 // `npm run pictures` makes those in docs/pictures anew; otherwise they are only taken.
 const kept = fileURLToPath(new URL("../../../docs/pictures", import.meta.url));
@@ -47,7 +47,7 @@ async function take(page: Page, name: string): Promise<number> {
   // Images are there, and what is chosen from the list of organisations, which comes after the page.
   await page.waitForFunction(() => [...document.images].every((image) => image.complete) && [...document.querySelectorAll("select")].every((one) => one.selectedIndex >= 0));
   const picture = await page.screenshot({ animations: "disabled", caret: "hide" });
-  const small = withPalette(picture);
+  const small = reduceToPalette(picture);
   writeFileSync(join(folder, `${name}.png`), small);
   return small.length;
 }
@@ -57,7 +57,7 @@ for (const look of LOOKS.filter(({ name }) => process.env["PICTURES"] || name ==
   test(`pictures of every page: ${look.name}`, async ({ browser }) => {
     test.setTimeout(180_000);
     for (const place of PLACES.filter(look.of)) {
-      const context = await dressed(browser, scene, place.as, look, look.options);
+      const context = await openDressed(browser, scene, place.as, look, look.options);
       const page = await context.newPage();
       await visit(page, scene, place);
       expect(await take(page, `${look.name}-${place.name}`)).toBeGreaterThan(4_000);

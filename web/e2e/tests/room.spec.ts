@@ -1,19 +1,19 @@
 import { expect, test } from "@playwright/test";
-import { DESK, PHONE, Person, network, unlike, url } from "../support/page";
+import { DESK, PHONE, Person, setNetwork, makeUnique, url } from "../support/page";
 
-test.afterEach(async ({ page }) => network(page, "whole"));
+test.afterEach(async ({ page }) => setNetwork(page, "whole"));
 
 test("two people converse, and each sees both", async ({ browser }) => {
   const member = await Person.comes(browser, "member11");
   const staff = await Person.comes(browser, "staff12", DESK);
   await member.enters();
   await staff.enters();
-  const asked = unlike("加装电梯的公示期能否缩短？");
+  const asked = makeUnique("加装电梯的公示期能否缩短？");
   await member.says(asked);
   await staff.sees(asked);
   await member.sees(asked);
   await staff.page.locator("article.comment").filter({ hasText: asked }).getByRole("button", { name: "回复" }).click();
-  const answered = unlike("可以，拟缩短到十五天。");
+  const answered = makeUnique("可以，拟缩短到十五天。");
   await staff.says(answered);
   for (const one of [member, staff]) {
     await one.sees(answered);
@@ -27,7 +27,7 @@ test("two people converse, and each sees both", async ({ browser }) => {
 test("a link to a comment opens at it, with the focus on it, also after signing in", async ({ browser }) => {
   const writer = await Person.comes(browser, "member14");
   await writer.enters();
-  const said = unlike("这一条有自己的链接");
+  const said = makeUnique("这一条有自己的链接");
   await writer.says(said);
   await writer.sees(said);
   const comment = (person: Person) => person.log.locator("article.comment").filter({ hasText: said });
@@ -57,16 +57,16 @@ test("comments written without a network are kept over a reload and go out once 
   const reader = await Person.comes(browser, "member16", DESK);
   await writer.enters();
   await reader.enters();
-  await network(writer.page, "cut");
+  await setNetwork(writer.page, "cut");
   await expect(writer.page.getByText(/重连|重新连接/).first()).toBeVisible();
-  const texts = [unlike("断线时写的第一条"), unlike("断线时写的第二条")];
+  const texts = [makeUnique("断线时写的第一条"), makeUnique("断线时写的第二条")];
   for (const text of texts) {
     await writer.says(text);
     await expect(writer.page.locator("article.outgoing").filter({ hasText: text })).toContainText("等待发送");
   }
-  const draft = unlike("还没写完的一句");
+  const draft = makeUnique("还没写完的一句");
   await writer.composer.fill(draft);
-  await network(writer.page, "whole");
+  await setNetwork(writer.page, "whole");
   await writer.page.reload();
   await writer.isLive();
   for (const text of texts) {
@@ -88,14 +88,14 @@ test("a line that breaks in the middle is resumed, with nothing lost or doubled"
   await other.enters();
   const texts: string[] = [];
   for (let round = 0; round < 4; round += 1) {
-    const text = unlike(`第 ${round + 1} 轮`);
+    const text = makeUnique(`第 ${round + 1} 轮`);
     texts.push(text);
     await one.says(text);
-    await network(one.page, "cut");
-    const apart = unlike(`断开时第 ${round + 1} 轮`);
+    await setNetwork(one.page, "cut");
+    const apart = makeUnique(`断开时第 ${round + 1} 轮`);
     texts.push(apart);
     await other.says(apart);
-    await network(one.page, "whole");
+    await setNetwork(one.page, "whole");
     await one.sees(apart);
   }
   await expect(one.page.locator("article.outgoing")).toHaveCount(0);
@@ -113,14 +113,14 @@ test("reading back, the list does not jump, and tells how many are new", async (
   const writer = await Person.comes(browser, "staff20", DESK);
   await reader.enters();
   await writer.enters();
-  const before = unlike("铺垫");
+  const before = makeUnique("铺垫");
   for (let index = 0; index < 12; index += 1) await writer.says(`${before} ${index}`);
   await reader.sees(`${before} 11`);
   await reader.readsBack(500);
   await expect(reader.toNewest).toHaveText("回到最新");
   const place = await reader.readsAt();
   expect(place?.id).toBeDefined();
-  const newly = unlike("新到");
+  const newly = makeUnique("新到");
   for (let index = 0; index < 3; index += 1) await writer.says(`${newly} ${index}`);
   await expect(reader.toNewest).toHaveText("3 条新发言");
   const after = await reader.readsAt();

@@ -3,8 +3,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Locator, expect, test } from "@playwright/test";
-import { program } from "../support/log";
-import { PHONE, Person, direct, network, url } from "../support/page";
+import { signInProgram } from "../support/log";
+import { PHONE, Person, direct, setNetwork, url } from "../support/page";
 import { type Scene, setScene } from "../support/scene";
 
 const FILE = fileURLToPath(new URL("../../../docs/accessibility.md", import.meta.url));
@@ -80,7 +80,7 @@ test("the room read out is as docs/accessibility.md tells it, from signing in to
   await tells("answering", page.locator("form").last());
 
   // A flood is a number every few seconds, and no torrent.
-  const speaker = await program(direct(), "member47");
+  const speaker = await signInProgram(direct(), "member47");
   const say = async (said: string) => {
     const content = { case: "comment" as const, value: { text: said, replyTo: 0n } };
     await speaker.services.conversations.sendPost({ conversation: scene.spoken, clientId: crypto.randomUUID(), content });
@@ -90,13 +90,13 @@ test("the room read out is as docs/accessibility.md tells it, from signing in to
   await expect(heard).toHaveText(/^\d+ 条新发言$/);
   await expect(person.log).toHaveAttribute("aria-live", "off");
 
-  await network(page, "cut");
+  await setNetwork(page, "cut");
   await expect(page.getByRole("status").filter({ hasText: /重新连接/ })).toBeAttached();
   await person.says("断线时说的一句");
   const outgoing = page.locator("article.outgoing");
   await expect(outgoing).toContainText("等待发送");
   await tells("without-a-line", outgoing);
-  await network(page, "whole");
+  await setNetwork(page, "whole");
   await expect(outgoing).toHaveCount(0);
   await expect(page.getByRole("status").filter({ hasText: "已连接" })).toBeAttached();
   await person.leaves();

@@ -1,5 +1,5 @@
 import { expect, test } from "@playwright/test";
-import { DESK, PHONE, Person, unlike, url } from "../support/page";
+import { DESK, PHONE, Person, makeUnique, url } from "../support/page";
 
 /** What the service tells at once is there long before a page would ask, however busy the machine. */
 const SOON = { timeout: 10_000 };
@@ -7,7 +7,7 @@ const SOON = { timeout: 10_000 };
 test("staff make a consultation, open, pause and close it, and members feel each at once", async ({ browser }) => {
   const staff = await Person.comes(browser, "staff1", DESK);
   const member = await Person.comes(browser, "member21");
-  const title = unlike("文化惠民怎样到村头");
+  const title = makeUnique("文化惠民怎样到村头");
   await staff.page.getByRole("link", { name: "发起协商" }).click();
   await staff.page.getByRole("textbox", { name: "题目", exact: true }).fill(title);
   await staff.page.getByLabel("议程与背景").fill("一、情况介绍\n二、讨论");
@@ -30,7 +30,7 @@ test("staff make a consultation, open, pause and close it, and members feel each
   await control("开始协商");
   await expect(member.page.getByText("进行中")).toBeVisible(SOON);
   await expect(member.page.getByText("协商尚未开始。")).toHaveCount(0);
-  const said = unlike("我先说两句");
+  const said = makeUnique("我先说两句");
   await member.says(said);
   await staff.sees(said);
 
@@ -61,7 +61,7 @@ test("an author takes back and changes what they said", async ({ browser }) => {
   const reader = await Person.comes(browser, "member23", DESK);
   await author.enters();
   await reader.enters();
-  const first = unlike("有错字的发言");
+  const first = makeUnique("有错字的发言");
   await author.says(first);
   await reader.sees(first);
   const act = async (text: string, name: string) => {
@@ -69,7 +69,7 @@ test("an author takes back and changes what they said", async ({ browser }) => {
     await author.page.getByRole("dialog").getByRole("button", { name }).click();
   };
   await act(first, "修改");
-  const second = unlike("改好了的发言");
+  const second = makeUnique("改好了的发言");
   await author.says(second);
   await reader.sees(second);
   await expect(reader.log.getByText(first)).toHaveCount(0);
@@ -83,7 +83,7 @@ test("an author takes back and changes what they said", async ({ browser }) => {
 test("a one-use link signs a new person in, who then finds their way by a password", async ({ browser }) => {
   const operator = await Person.comes(browser, "staff1", DESK);
   await operator.page.getByRole("link", { name: "通讯录" }).click();
-  const name = unlike("新来的委员");
+  const name = makeUnique("新来的委员");
   const login = `new${Math.random().toString(36).slice(2, 9)}`;
   await operator.page.getByRole("button", { name: "新增人员" }).click();
   const form = operator.page.getByRole("dialog");
@@ -122,7 +122,7 @@ test("ending a session elsewhere sends that page to the sign-in, with its draft 
   await expect(here.page.getByRole("heading", { name: "我的协商" })).toBeVisible();
   const there = await Person.comes(browser, "member24");
   await there.enters();
-  const draft = unlike("写到一半");
+  const draft = makeUnique("写到一半");
   await there.composer.fill(draft);
   await here.page.getByRole("link", { name: "我的", exact: true }).click();
   await here.page.getByRole("button", { name: "退出其他所有设备" }).click();

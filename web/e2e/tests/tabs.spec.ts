@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { type BrowserContext, type Page, expect, test } from "@playwright/test";
 import type { Client, Room } from "@yitang/sdk";
 import { type Rolldown, build } from "vite";
-import { unlike, url } from "../support/page";
+import { makeUnique, url } from "../support/page";
 
 type Sdk = typeof import("@yitang/sdk");
 /** What stands in the test's page. */
@@ -102,7 +102,7 @@ test.describe("tabs of one browser", () => {
   async function opens(count: number): Promise<Tab[]> {
     const tabs = [await Tab.open(context, "member21")];
     while (tabs.length < count) tabs.push(await Tab.open(context));
-    mark = unlike("从这里开始");
+    mark = makeUnique("从这里开始");
     await tabs[0]?.says(mark);
     for (const tab of tabs) await tab.sees(mark, []);
     return tabs;

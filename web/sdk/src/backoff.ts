@@ -24,7 +24,7 @@ export class Backoff {
   }
 
   /** The server's newest word on it. */
-  take(rule: RetryRule): void {
+  setRule(rule: RetryRule): void {
     if (rule.maxMs > 0) this.rule = { ...rule, maxMs: Math.max(rule.maxMs, rule.minMs) };
   }
 

@@ -6,12 +6,13 @@ import type { ConsultationBrief } from "./gen/consultation_pb.js";
 import type { ConversationKind } from "./gen/event_pb.js";
 import type { ConsultationsChanged } from "./gen/socket_pb.js";
 import { Http, type SessionInfo } from "./http.js";
-import { type Connection, IDLE, type Line, type LineHost, type Standing } from "./line.js";
+import type { PostContent } from "./kinds/index.js";
+import { type Connection, IDLE, type Line, type LineHost, type ResumePosition } from "./line.js";
 import type { ClientFrameBody, InOrder, LiveBatch, ServerFrameBody, SocketConstructor } from "./link.js";
-import type { Outbox, Outgoing, PostContent } from "./outbox.js";
+import type { Outbox, Outgoing } from "./outbox.js";
 import { Posting } from "./posting.js";
 import { Room, type RoomHost } from "./room.js";
-import { type Services, servicesOf } from "./services.js";
+import { type Services, createServices } from "./services.js";
 import { Signal } from "./signal.js";
 import { type OutboxStore, SafeStore, defaultStore } from "./store.js";
 import { type Tabs, browserTabs } from "./tabs/platform.js";
@@ -84,11 +85,11 @@ export class Client implements RoomHost {
     const call = options.fetch ?? globalThis.fetch.bind(globalThis);
     const answerMs = options.answerMs ?? 15_000;
     this.http = new Http({ url, token: options.token, fetch: call, timeoutMs: answerMs });
-    this.services = servicesOf(this.http.options);
+    this.services = createServices(this.http.options);
     const client = this;
     this.#store = SafeStore.around(options.store ?? defaultStore());
     // A disk that came back may hold what could not be loaded before; `durable` may have changed.
-    this.#store.changed.on(() => void (this.#started && this.#lead()));
+    this.#store.changed.on(() => void (this.#started && this.#takeOverSending()));
     this.#posting = new Posting(this.#store, {
       request: (frame) => this.request(frame),
       get online() {
@@ -97,18 +98,18 @@ export class Client implements RoomHost {
       get sends() {
         return client.#line !== client.#shared || (client.#shared?.leads ?? true);
       },
-      distrust: () => this.#line?.distrust(),
-      share: (change) => this.#shared?.share(change),
-      deliveredOf: (conversation) => this.#rooms.get(conversation)?.follower.delivered,
+      reportTimeout: () => this.#line?.reportTimeout(),
+      shareChange: (change) => this.#shared?.shareChange(change),
+      findDelivered: (conversation) => this.#rooms.get(conversation)?.follower.delivered,
     });
     const tabs = options.tabs === undefined ? browserTabs() : options.tabs;
     if (tabs) {
-      this.#shared = new SharedLine(tabs, url, () => this.session?.person ?? 0, answerMs, this.#host(), (host) => this.#direct(host), {
-        changed: (change) => this.#posting.take(change),
+      this.#shared = new SharedLine(tabs, url, () => this.session?.person ?? 0, answerMs, this.#createHost(), (host) => this.#createDirectLine(host), {
+        applyChange: (change) => this.#posting.applyChange(change),
         // What is still being written down is this tab's own.
-        all: () => this.outbox.list().filter((post) => post.notBeforeMs < Infinity),
-        leads: () => void this.#lead(),
-        signedOut: () => void this.#signedOutElsewhere(),
+        listOutbox: () => this.outbox.list().filter((post) => post.notBeforeMs < Infinity),
+        handleLead: () => void this.#takeOverSending(),
+        handleSignedOut: () => void this.#handleSignedOutElsewhere(),
       });
     }
   }
@@ -131,25 +132,25 @@ export class Client implements RoomHost {
 
   /** Signs in with a password. Programs get a bearer token, pages a cookie. */
   async signIn(login: string, password: string): Promise<SessionInfo> {
-    return this.#signedIn(await this.http.signIn(login, password, this.#name, this.#wantsToken));
+    return this.#handleSignedIn(await this.http.signIn(login, password, this.#name, this.#wantsToken));
   }
 
   /** Signs in by a one-use link's secret (what stands after `#`), and sets a password. */
   async signInByLink(link: string, newPassword: string): Promise<SessionInfo> {
-    return this.#signedIn(await this.http.signInByLink(link, newPassword, this.#name, this.#wantsToken));
+    return this.#handleSignedIn(await this.http.signInByLink(link, newPassword, this.#name, this.#wantsToken));
   }
 
   /** Signs in as the screen of one consultation, by a display link's secret (what stands after `#`): reading only, with a
    * token that this client alone holds, so that a member's session in the same browser stays as it is. The link is good
    * again and again. Throws RefusalError (LINK_INVALID) where it has ended: trying again does not help then. */
   async signInDisplay(secret: string): Promise<SessionInfo> {
-    return this.#signedIn(await this.http.signInDisplay(secret, this.#name));
+    return this.#handleSignedIn(await this.http.signInDisplay(secret, this.#name));
   }
 
   /** The session that this browser or token has, if it still stands. Throws ConnectionLost where that is not known. */
   async restore(): Promise<SessionInfo | undefined> {
     try {
-      return this.#signedIn(await this.http.session());
+      return this.#handleSignedIn(await this.http.session());
     } catch (error) {
       if (endsSession(error)) return undefined;
       throw error;
@@ -159,7 +160,7 @@ export class Client implements RoomHost {
   /** Ends the session, in all tabs of this browser. Posts without a receipt stay in the store for this person. */
   async signOut(): Promise<void> {
     await this.http.signOut();
-    this.#shared?.tellSignedOut();
+    this.#shared?.sendSignedOut();
     await this.stop();
     this.session = undefined;
     this.http.options.token = undefined;
@@ -185,7 +186,7 @@ export class Client implements RoomHost {
     if (!this.#started) return;
     // A bearer token is this client's alone; a cookie is all tabs'.
     const shared = this.http.options.token === undefined ? this.#shared : undefined;
-    this.#line = shared ?? (this.#line && this.#line !== this.#shared ? this.#line : this.#direct(this.#host()));
+    this.#line = shared ?? (this.#line && this.#line !== this.#shared ? this.#line : this.#createDirectLine(this.#createHost()));
     this.#line.start();
   }
 
@@ -197,8 +198,8 @@ export class Client implements RoomHost {
   }
 
   /** The network or the page came back: try now, or ask whether the line still lives. */
-  nudge(): void {
-    this.#line?.nudge();
+  wake(): void {
+    this.#line?.wake();
   }
 
   /** Asks the service over the line. Throws RefusalError, or ConnectionLost where no answer comes. */
@@ -248,8 +249,8 @@ export class Client implements RoomHost {
   }
 
   /** For rooms: what has been seen in the log needs no copy in the outbox. */
-  delivered(room: Room): void {
-    this.#posting.delivered(room.id, room.follower.delivered);
+  handleDelivered(room: Room): void {
+    this.#posting.dropDelivered(room.id, room.follower.delivered);
   }
 
   // ---- inside
@@ -262,24 +263,24 @@ export class Client implements RoomHost {
     return typeof document === "undefined";
   }
 
-  #signedIn(info: SessionInfo): SessionInfo {
+  #handleSignedIn(info: SessionInfo): SessionInfo {
     this.session = info;
     if (info.token) this.http.options.token = info.token;
     return info;
   }
 
-  async #signedOutElsewhere(): Promise<void> {
+  async #handleSignedOutElsewhere(): Promise<void> {
     await this.stop();
-    this.#host().onConnection({ ...IDLE, phase: "ended" });
+    this.#createHost().handleConnection({ ...IDLE, phase: "ended" });
   }
 
   /** This tab holds the line now: what other tabs have kept and not sent is its to send. */
-  async #lead(): Promise<void> {
+  async #takeOverSending(): Promise<void> {
     await this.#posting.load(this.session?.person ?? 0);
     this.#posting.flush();
   }
 
-  #direct(host: LineHost): DirectLine {
+  #createDirectLine(host: LineHost): DirectLine {
     const { sockets, webSocket, subprotocols, connectMs = 10_000, random = Math.random } = this.#options;
     const { url, timeoutMs: answerMs } = this.http.options;
     return new DirectLine(
@@ -298,18 +299,18 @@ export class Client implements RoomHost {
     );
   }
 
-  #host(): LineHost {
+  #createHost(): LineHost {
     return {
-      positions: () => this.#positions(),
-      onConnection: (connection) => this.#connection(connection),
-      onFrame: (frame) => this.#frame(frame),
-      onBatch: (batch: LiveBatch) => this.#rooms.get(batch.conversation)?.onBatch(batch),
-      onClock: (offsetMs) => (this.#clockOffsetMs = offsetMs),
+      listPositions: () => this.#listPositions(),
+      handleConnection: (connection) => this.#handleConnection(connection),
+      handleFrame: (frame) => this.#handleFrame(frame),
+      handleBatch: (batch: LiveBatch) => this.#rooms.get(batch.conversation)?.handleBatch(batch),
+      handleClock: (offsetMs) => (this.#clockOffsetMs = offsetMs),
     };
   }
 
-  #positions(): Standing[] {
-    const standings: Standing[] = [];
+  #listPositions(): ResumePosition[] {
+    const standings: ResumePosition[] = [];
     for (const room of this.#rooms.values()) {
       const position = room.phase === "live" ? room.follower.position : undefined;
       if (!position || standings.length === RESUMES_MOST) continue;
@@ -319,11 +320,11 @@ export class Client implements RoomHost {
     return standings;
   }
 
-  #connection(connection: Connection): void {
+  #handleConnection(connection: Connection): void {
     const was = this.connection.phase;
     this.connection = connection;
     const isUp = connection.phase === "online" && was !== "online";
-    if (!isUp && was === "online") this.#posting.lineLost();
+    if (!isUp && was === "online") this.#posting.handleDisconnect();
     if (connection.phase !== "online") for (const room of this.#rooms.values()) room.resuming = false;
     if (connection.phase === "ended" || connection.phase === "refused") this.#started = false;
     this.connectionChanged.emit(connection);
@@ -332,33 +333,33 @@ export class Client implements RoomHost {
     this.#posting.flush();
   }
 
-  #frame(frame: ServerFrameBody): void {
+  #handleFrame(frame: ServerFrameBody): void {
     switch (frame.case) {
       case "subscribed":
-        return this.#rooms.get(frame.value.position?.conversation ?? "")?.onSubscribed(frame.value);
+        return this.#rooms.get(frame.value.position?.conversation ?? "")?.handleSubscribed(frame.value);
       case "unsubscribed": {
         const { conversation, reason } = frame.value;
-        return this.#rooms.get(conversation)?.onUnsubscribed(reason && RefusalError.of(reason));
+        return this.#rooms.get(conversation)?.handleUnsubscribed(reason && RefusalError.of(reason));
       }
       case "state": {
         const room = this.#rooms.get(frame.value.conversation);
         const { state } = frame.value;
-        if (state.case === "room") room?.onRoomState(state.value);
-        else if (state.case === "post") room?.onPostState(state.value);
-        else if (state.case === "typing") room?.onTyping(state.value.people);
+        if (state.case === "room") room?.handleRoomState(state.value);
+        else if (state.case === "post") room?.handlePostState(state.value);
+        else if (state.case === "typing") room?.handleTyping(state.value.people);
         return;
       }
       case "tops":
-        for (const top of frame.value.tops) this.#rooms.get(top.position?.conversation ?? "")?.onTop(top);
+        for (const top of frame.value.tops) this.#rooms.get(top.position?.conversation ?? "")?.handleTop(top);
         return;
       case "readMoved":
-        return this.#rooms.get(frame.value.conversation)?.onReadMoved(Number(frame.value.mseq));
+        return this.#rooms.get(frame.value.conversation)?.handleReadMoved(Number(frame.value.mseq));
       case "conversationAdded":
         return this.conversationAdded.emit({ conversation: frame.value.conversation, kind: frame.value.kind });
       case "consultationCalled":
         return frame.value.consultation && this.consultationCalled.emit(frame.value.consultation);
       case "consultationsChanged":
-        return this.#listChanged(frame.value);
+        return this.#handleListChanged(frame.value);
       case "refusal":
         // It does not say which resume it refuses: ask for each that is open, by name.
         for (const room of this.#rooms.values()) if (room.resuming) void room.subscribe();
@@ -368,7 +369,7 @@ export class Client implements RoomHost {
     }
   }
 
-  #listChanged({ changed, gone, listAgain, spreadMs }: ConsultationsChanged): void {
+  #handleListChanged({ changed, gone, listAgain, spreadMs }: ConsultationsChanged): void {
     if (changed.length + gone.length > 0) this.consultationsChanged.emit({ changed, gone, listAgain: false });
     if (!listAgain || this.#listTimer) return;
     // Thousands hear this at once: each asks at a moment of its own.

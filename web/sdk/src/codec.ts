@@ -12,23 +12,23 @@ export const INFLATED_BYTES = 4 * 1024 * 1024;
 
 let json: typeof import("./json.js") | undefined;
 /** Before JSON is spoken: most never speak it, and need not carry it. */
-export async function learnJson(): Promise<void> {
+export async function loadJson(): Promise<void> {
   json ??= await import("./json.js");
 }
-function needJson(): typeof import("./json.js") {
+function requireJson(): typeof import("./json.js") {
   if (!json) throw new Error("JSON has not been learnt");
   return json;
 }
 
 /** Throws where it is JSON, and that has not been learnt. */
 export function encode(frame: ClientFrame, subprotocol: Subprotocol): Uint8Array<ArrayBuffer> | string {
-  if (subprotocol === JSON_TEXT) return needJson().encodeJson(frame);
+  if (subprotocol === JSON_TEXT) return requireJson().encodeJson(frame);
   return toBinary(ClientFrameSchema, frame) as Uint8Array<ArrayBuffer>;
 }
 
 /** Throws where the frame is not of the contract. What a later contract adds is passed over. */
 export function decode(data: unknown): ServerFrame {
-  if (typeof data === "string") return needJson().decodeJson(data);
+  if (typeof data === "string") return requireJson().decodeJson(data);
   if (data instanceof ArrayBuffer) return fromBinary(ServerFrameSchema, new Uint8Array(data));
   if (ArrayBuffer.isView(data)) return fromBinary(ServerFrameSchema, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   throw new TypeError("a frame is text or bytes");
@@ -84,17 +84,17 @@ export async function inflate(bytes: Uint8Array, most: number = INFLATED_BYTES):
 }
 
 /** The events of a batch; undefined where they cannot be had from it. A promise only where they must be inflated first. */
-export function eventsOf(batch: Batch): Event[] | undefined | Promise<Event[] | undefined> {
-  if (batch.body.case === "events") return asTold(batch, batch.body.value.events);
+export function decodeEvents(batch: Batch): Event[] | undefined | Promise<Event[] | undefined> {
+  if (batch.body.case === "events") return checkEvents(batch, batch.body.value.events);
   if (batch.body.case !== "deflated") return undefined;
   return inflate(batch.body.value).then(
-    (bytes) => asTold(batch, fromBinary(EventsSchema, bytes).events),
+    (bytes) => checkEvents(batch, fromBinary(EventsSchema, bytes).events),
     () => undefined,
   ).catch(() => undefined);
 }
 
 /** A batch says how many it holds and from where; one that holds something else is not to be believed. */
-function asTold(batch: Batch, events: Event[]): Event[] | undefined {
+function checkEvents(batch: Batch, events: Event[]): Event[] | undefined {
   if (events.length !== batch.count) return undefined;
   return events.every((event, index) => event.seq === batch.firstSeq + BigInt(index)) ? events : undefined;
 }

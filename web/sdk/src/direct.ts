@@ -1,7 +1,7 @@
 // A line with a socket of its own: tickets and resume tokens, coming back as the server says, and its end.
 import { Backoff } from "./backoff.js";
-import { BINARY, type Subprotocol, canInflate, learnJson } from "./codec.js";
-import { Dialect } from "./dialect.js";
+import { BINARY, type Subprotocol, canInflate, loadJson } from "./codec.js";
+import { SubprotocolChoice } from "./subprotocol.js";
 import { ConnectionLost, RefusalError, endsSession } from "./errors.js";
 import { Capability, type Welcome } from "./gen/socket_pb.js";
 import type { Http } from "./http.js";
@@ -29,7 +29,7 @@ const NEVER_OPENED: Closed = { code: 1006, reason: "", opened: false, undecodabl
 export class DirectLine implements Line {
   connection: Connection = IDLE;
   readonly #backoff: Backoff;
-  readonly #dialect: Dialect;
+  readonly #subprotocols: SubprotocolChoice;
   #link: Link | undefined;
   #running: Promise<void> | undefined;
   #stopped = true;
@@ -47,7 +47,7 @@ export class DirectLine implements Line {
     private readonly host: LineHost,
   ) {
     this.#backoff = new Backoff(undefined, options.random);
-    this.#dialect = new Dialect(options.subprotocols);
+    this.#subprotocols = new SubprotocolChoice(options.subprotocols);
     this.#turn = Math.floor(options.random() * 1_000);
   }
 
@@ -63,34 +63,34 @@ export class DirectLine implements Line {
     this.#link?.close(1000);
     this.#wake?.();
     await this.#running;
-    this.#set({ phase: "idle", retryAtMs: 0, tries: 0 });
+    this.#setConnection({ phase: "idle", retryAtMs: 0, tries: 0 });
   }
 
   request(frame: ClientFrameBody, inOrder?: InOrder): Promise<ServerFrameBody> {
     return this.#link?.welcome ? this.#link.request(frame, inOrder) : Promise.reject(new ConnectionLost("not connected"));
   }
 
-  nudge(): void {
+  wake(): void {
     if (!this.#link) this.#wake?.();
     else if (this.#link.welcome && this.#link.silentMs > PROBE_MS) this.#link.probe(PROBE_MS);
   }
 
-  distrust(): void {
+  reportTimeout(): void {
     this.#link?.close(SILENT, "no answer");
   }
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
-      this.#set({ phase: "connecting", retryAtMs: 0, tries: this.connection.tries + 1 });
+      this.#setConnection({ phase: "connecting", retryAtMs: 0, tries: this.connection.tries + 1 });
       const closed = await this.#connectOnce();
       clearTimeout(this.#refresh);
       if (this.#stopped) return;
-      if (closed === "ended" || closed.code === SESSION_ENDED) return this.#set({ phase: "ended", retryAtMs: 0 });
+      if (closed === "ended" || closed.code === SESSION_ENDED) return this.#setConnection({ phase: "ended", retryAtMs: 0 });
       const { refusal } = closed;
-      if (endsSession(refusal)) return this.#set({ phase: "ended", retryAtMs: 0, ...told(refusal) });
-      if (!invitesReconnect(closed.code)) return this.#set({ phase: "refused", retryAtMs: 0, ...told(refusal) });
+      if (endsSession(refusal)) return this.#setConnection({ phase: "ended", retryAtMs: 0, ...withRefusal(refusal) });
+      if (!invitesReconnect(closed.code)) return this.#setConnection({ phase: "refused", retryAtMs: 0, ...withRefusal(refusal) });
       const { code, opened, undecodable } = closed;
-      this.#dialect.ended({ code, opened, undecodable, answered: closed.welcomed || refusal !== undefined }, performance.now());
+      this.#subprotocols.handleEnding({ code, opened, undecodable, answered: closed.welcomed || refusal !== undefined }, performance.now());
       if (code === CREDENTIAL_REFUSED || !closed.welcomed) this.#resume = undefined;
       const asked = refusal?.retryAfterMs ?? 0;
       this.#mustWaitUntilMs = performance.now() + Math.max(asked, this.#backoff.minMs);
@@ -101,16 +101,16 @@ export class DirectLine implements Line {
   async #connectOnce(): Promise<Closed | "ended"> {
     let credential: LinkOptions["signIn"]["credential"];
     try {
-      credential = await this.#credential();
+      credential = await this.#findCredential();
     } catch (error) {
       if (endsSession(error)) return "ended";
       return error instanceof RefusalError ? { ...NEVER_OPENED, refusal: error } : NEVER_OPENED;
     }
     if (this.#stopped) return NEVER_OPENED;
     const { options, host } = this;
-    const subprotocols = this.#dialect.offer(performance.now());
+    const subprotocols = this.#subprotocols.offer(performance.now());
     try {
-      if (!subprotocols.includes(BINARY)) await learnJson();
+      if (!subprotocols.includes(BINARY)) await loadJson();
       if (this.#stopped) return NEVER_OPENED;
       this.#link = new Link({
         url: options.sockets[this.#turn++ % options.sockets.length] ?? "",
@@ -120,16 +120,16 @@ export class DirectLine implements Line {
           credential,
           client: options.name,
           capabilities: canInflate() ? [Capability.DEFLATE_RAW] : [],
-          resume: host.positions(),
+          resume: host.listPositions(),
         },
         connectMs: options.connectMs,
         answerMs: options.answerMs,
-        onWelcome: (welcome) => this.#welcomed(welcome),
+        onWelcome: (welcome) => this.#handleWelcome(welcome),
         onFrame: (frame) => {
-          if (frame.case === "retry") this.#backoff.take(frame.value);
-          else host.onFrame(frame);
+          if (frame.case === "retry") this.#backoff.setRule(frame.value);
+          else host.handleFrame(frame);
         },
-        onBatch: (batch) => host.onBatch(batch),
+        onBatch: (batch) => host.handleBatch(batch),
       });
     } catch {
       return NEVER_OPENED;
@@ -139,21 +139,21 @@ export class DirectLine implements Line {
     return this.#mistaken ? "ended" : closed;
   }
 
-  async #credential(): Promise<LinkOptions["signIn"]["credential"]> {
+  async #findCredential(): Promise<LinkOptions["signIn"]["credential"]> {
     const resume = this.#resume;
     if (resume && performance.now() < resume.untilMs) return { case: "resumeToken", value: resume.token };
     return { case: "ticket", value: await this.options.http.ticket() };
   }
 
-  #welcomed(welcome: Welcome): void {
+  #handleWelcome(welcome: Welcome): void {
     if (welcome.person !== this.options.person()) {
       this.#mistaken = true;
       this.#link?.close(1000);
       return;
     }
     const first = this.connection.phase !== "online";
-    if (welcome.retry) this.#backoff.take(welcome.retry);
-    this.host.onClock(Number(welcome.timeMs) - Date.now());
+    if (welcome.retry) this.#backoff.setRule(welcome.retry);
+    this.host.handleClock(Number(welcome.timeMs) - Date.now());
     const lastsMs = Number(welcome.resumeTokenExpiresMs - welcome.timeMs);
     // By a clock that nobody sets.
     this.#resume = { token: welcome.resumeToken, untilMs: performance.now() + lastsMs - 5_000 };
@@ -161,17 +161,17 @@ export class DirectLine implements Line {
     this.#refresh = setTimeout(() => this.request({ case: "refresh", value: {} }).catch(() => undefined), Math.max(lastsMs / 2, 10_000));
     if (!first) return;
     this.#backoff.reset();
-    this.#set({ phase: "online", retryAtMs: 0, tries: 0, gateway: welcome.gateway });
+    this.#setConnection({ phase: "online", retryAtMs: 0, tries: 0, gateway: welcome.gateway });
   }
 
-  #set(change: Partial<Connection>): void {
+  #setConnection(change: Partial<Connection>): void {
     const { refusal: _, ...rest } = this.connection;
     this.connection = { ...rest, ...change };
-    this.host.onConnection(this.connection);
+    this.host.handleConnection(this.connection);
   }
 
   async #wait(ms: number): Promise<void> {
-    this.#set({ phase: "waiting", retryAtMs: Date.now() + ms });
+    this.#setConnection({ phase: "waiting", retryAtMs: Date.now() + ms });
     await new Promise<void>((resolve) => {
       let timer = setTimeout(resolve, ms);
       this.#wake = () => {
@@ -185,6 +185,6 @@ export class DirectLine implements Line {
   }
 }
 
-function told(refusal: RefusalError | undefined): { refusal: RefusalError } | Record<never, never> {
+function withRefusal(refusal: RefusalError | undefined): { refusal: RefusalError } | Record<never, never> {
   return refusal ? { refusal } : {};
 }

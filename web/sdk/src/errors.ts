@@ -25,11 +25,11 @@ export class RefusalError extends Error {
 
   /** The JSON that the HTTP API answers with; undefined where it is something else. */
   static fromJson(body: unknown): RefusalError | undefined {
-    const told = (body as { refusal?: Record<string, unknown> } | null)?.refusal;
-    if (!told || typeof told["code"] !== "string") return undefined;
-    const name = told["code"].replace(/^REFUSAL_CODE_/, "") as keyof typeof RefusalCode;
-    const text = (key: string) => (typeof told[key] === "string" ? (told[key] as string) : "");
-    const wait = typeof told["retry_after_ms"] === "number" ? told["retry_after_ms"] : 0;
+    const sent = (body as { refusal?: Record<string, unknown> } | null)?.refusal;
+    if (!sent || typeof sent["code"] !== "string") return undefined;
+    const name = sent["code"].replace(/^REFUSAL_CODE_/, "") as keyof typeof RefusalCode;
+    const text = (key: string) => (typeof sent[key] === "string" ? (sent[key] as string) : "");
+    const wait = typeof sent["retry_after_ms"] === "number" ? sent["retry_after_ms"] : 0;
     return new RefusalError(RefusalCode[name] ?? RefusalCode.UNSPECIFIED, text("message_zh"), text("message_en"), wait, text("field"));
   }
 

@@ -3,7 +3,8 @@
 import type { Entry } from "./entry.js";
 import { Inbox } from "./inbox.js";
 import { Timeline } from "./timeline.js";
-import type { ConsultationState } from "./gen/event_pb.js";
+import { findRoomRules } from "./kinds/index.js";
+import type { RoomRules } from "./kinds/rules.js";
 
 /** What must be asked of the server now. */
 export type Need =
@@ -37,13 +38,6 @@ export interface FollowerOptions {
   gapMost: number;
 }
 
-/** As far as the consultation's own events tell. */
-export interface Rules {
-  state: ConsultationState;
-  version: number;
-  slowModeS: number;
-}
-
 export class Follower {
   readonly timeline = new Timeline();
   readonly #options: FollowerOptions;
@@ -54,7 +48,7 @@ export class Follower {
   #headSeq = 0;
   #headMseq = 0;
   #readMseq = 0;
-  #rules: (Rules & { seq: number }) | undefined;
+  #rules: (RoomRules & { seq: number }) | undefined;
   /** Holes that were found and filled, for the curious. */
   repairs = 0;
 
@@ -101,45 +95,46 @@ export class Follower {
   get behind(): boolean {
     return this.#inbox.delivered < this.#headSeq;
   }
-  get rules(): Rules | undefined {
+  /** As far as the log itself tells. */
+  get rules(): RoomRules | undefined {
     return this.#rules;
   }
 
   /** The server's verdict on a subscription or resume. */
-  subscribed(facts: SubscribedFacts): Need {
+  applySubscribed(facts: SubscribedFacts): Need {
     const ours = this.#epoch !== 0 && facts.epoch === this.#epoch;
-    if (facts.verdict === "fresh" || facts.verdict === "reset" || !ours) this.#startAnew(facts);
+    if (facts.verdict === "fresh" || facts.verdict === "reset" || !ours) this.#restart(facts);
     this.#headSeq = Math.max(facts.headSeq, this.#inbox.delivered);
     this.#headMseq = Math.max(facts.headMseq, this.#headMseq);
     this.#readMseq = Math.max(facts.readMseq, this.#readMseq);
     if (facts.verdict !== "gap" || facts.seq <= this.#inbox.delivered) {
-      if (facts.tail.length === 0 && facts.verdict !== "resumed" && facts.seq > 0) return this.#older();
+      if (facts.tail.length === 0 && facts.verdict !== "resumed" && facts.seq > 0) return this.#needOlder();
       return NOTHING;
     }
     if (facts.seq - this.#inbox.delivered <= this.#options.gapMost) return { kind: "repair", after: this.#inbox.delivered };
-    this.#startAnew({ ...facts, tail: [], tailCompleteBefore: false });
+    this.#restart({ ...facts, tail: [], tailCompleteBefore: false });
     this.#headSeq = facts.headSeq;
     this.#headMseq = facts.headMseq;
-    return this.#older();
+    return this.#needOlder();
   }
 
   /** A live batch. */
-  batch(epoch: number, first: number, entries: Entry[]): Need {
+  applyBatch(epoch: number, first: number, entries: Entry[]): Need {
     if (this.#epoch === 0) return NOTHING;
     if (epoch !== this.#epoch) return { kind: "anew" };
-    return this.#offer(first, entries);
+    return this.#acceptRun(first, entries);
   }
 
   /** A live batch came, up to `last`, and could not be read. */
-  lost(epoch: number, last: number): Need {
+  applyLostBatch(epoch: number, last: number): Need {
     if (this.#epoch === 0) return NOTHING;
     if (epoch !== this.#epoch) return { kind: "anew" };
     this.#headSeq = Math.max(this.#headSeq, last);
-    return this.repair();
+    return this.findRepair();
   }
 
   /** A page that was asked for because of a need. */
-  page(epoch: number, entries: Entry[], completeBefore: boolean, head: { seq: number; mseq: number }): Need {
+  applyPage(epoch: number, entries: Entry[], completeBefore: boolean, head: { seq: number; mseq: number }): Need {
     if (this.#epoch === 0) return NOTHING;
     if (epoch !== this.#epoch) return { kind: "anew" };
     this.#headSeq = Math.max(this.#headSeq, head.seq);
@@ -152,16 +147,16 @@ export class Follower {
     const last = first + entries.length - 1;
     if (first < this.#oldest && last >= this.#oldest - 1) {
       for (const entry of entries) {
-        if (entry.seq < this.#oldest) this.#take(entry);
+        if (entry.seq < this.#oldest) this.#apply(entry);
       }
       this.#oldest = first;
       this.#completeBefore = completeBefore;
     }
-    return this.#offer(first, entries);
+    return this.#acceptRun(first, entries);
   }
 
   /** The newest event, as the heartbeat tells it. True: we are behind it, which may yet come by itself. */
-  top(epoch: number, seq: number, mseq: number): Need | "behind" {
+  applyTop(epoch: number, seq: number, mseq: number): Need | "behind" {
     if (this.#epoch === 0) return NOTHING;
     if (epoch !== this.#epoch) return { kind: "anew" };
     this.#headSeq = Math.max(this.#headSeq, seq);
@@ -170,7 +165,7 @@ export class Follower {
   }
 
   /** What to ask for, if still behind. */
-  repair(): Need {
+  findRepair(): Need {
     return this.#epoch !== 0 && this.behind ? { kind: "repair", after: this.#inbox.delivered } : NOTHING;
   }
 
@@ -184,18 +179,18 @@ export class Follower {
     return true;
   }
 
-  read(mseq: number): boolean {
+  markRead(mseq: number): boolean {
     const read = Math.min(mseq, this.#headMseq);
     if (read <= this.#readMseq) return false;
     this.#readMseq = read;
     return true;
   }
 
-  #older(): Need {
+  #needOlder(): Need {
     return this.completeBefore ? NOTHING : { kind: "older", before: this.#oldest };
   }
 
-  #startAnew(facts: SubscribedFacts): void {
+  #restart(facts: SubscribedFacts): void {
     this.timeline.clear();
     this.#rules = undefined;
     this.#epoch = facts.epoch;
@@ -205,14 +200,14 @@ export class Follower {
     this.#inbox = new Inbox(last ?? facts.seq, this.#options.waitingMost);
     this.#oldest = first ?? facts.seq + 1;
     this.#completeBefore = facts.tailCompleteBefore;
-    for (const entry of facts.tail) this.#take(entry);
+    for (const entry of facts.tail) this.#apply(entry);
   }
 
-  #offer(first: number, entries: Entry[]): Need {
+  #acceptRun(first: number, entries: Entry[]): Need {
     const offer = this.#inbox.offer({ first, items: entries });
     if (offer.kind === "seen") return NOTHING;
     if (offer.kind === "ready") {
-      for (const entry of offer.items) this.#take(entry);
+      for (const entry of offer.items) this.#apply(entry);
       this.#headSeq = Math.max(this.#headSeq, this.#inbox.delivered);
       // More of a hole may be left than one page filled.
       return this.#inbox.hole ? { kind: "repair", after: this.#inbox.delivered } : NOTHING;
@@ -222,12 +217,10 @@ export class Follower {
     return { kind: "repair", after: this.#inbox.delivered };
   }
 
-  #take(entry: Entry): void {
+  #apply(entry: Entry): void {
     this.timeline.apply(entry);
     this.#headMseq = Math.max(this.#headMseq, entry.mseq);
-    const kind = entry.kind;
-    if (kind.case === "consultationChanged" && entry.seq > (this.#rules?.seq ?? 0)) {
-      this.#rules = { state: kind.state, version: kind.version, slowModeS: kind.slowModeS, seq: entry.seq };
-    }
+    const rules = entry.seq > (this.#rules?.seq ?? 0) ? findRoomRules(entry) : undefined;
+    if (rules) this.#rules = { ...rules, seq: entry.seq };
   }
 }

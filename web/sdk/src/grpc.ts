@@ -35,7 +35,7 @@ export interface Status {
 }
 
 /** Frames of an answer's body. Throws where it is cut off. */
-export function framesOf(body: Uint8Array): { message: Uint8Array | undefined; trailers: string } {
+export function splitFrames(body: Uint8Array): { message: Uint8Array | undefined; trailers: string } {
   let message: Uint8Array | undefined;
   let trailers = "";
   for (let at = 0; at < body.length; ) {
@@ -52,15 +52,15 @@ export function framesOf(body: Uint8Array): { message: Uint8Array | undefined; t
 }
 
 /** The status that trailers (or headers) tell; undefined: none. */
-export function statusOf(get: (name: string) => string | null | undefined): Status | undefined {
+export function parseStatus(get: (name: string) => string | null | undefined): Status | undefined {
   const code = get("grpc-status");
   if (code === null || code === undefined || code === "") return undefined;
   return { code: Number(code), message: decodeText(get("grpc-message") ?? ""), details: get("grpc-status-details-bin") ?? "" };
 }
 
 /** A status as ours: the refusal among its details, a line that broke, or a plain "no". */
-export function errorOf(status: Status): Error {
-  const refusal = refusalIn(status.details);
+export function toError(status: Status): Error {
+  const refusal = parseRefusal(status.details);
   if (refusal) return refusal;
   if (status.code === UNAUTHENTICATED) return new RefusalError(RefusalCode.UNAUTHENTICATED, "请先登录。", "Please sign in.");
   if (LOST.has(status.code)) return new ConnectionLost(status.message);
@@ -76,7 +76,7 @@ function decodeText(text: string): string {
 }
 
 /** google.rpc.Status holds details (3), each an Any: a type's address (1) and its bytes (2). */
-function refusalIn(details: string): RefusalError | undefined {
+function parseRefusal(details: string): RefusalError | undefined {
   if (details === "") return undefined;
   try {
     const reader = new BinaryReader(base64Decode(details));
@@ -86,7 +86,7 @@ function refusalIn(details: string): RefusalError | undefined {
         reader.skip(wire, field);
         continue;
       }
-      const { type, value } = anyOf(reader.bytes());
+      const { type, value } = parseAny(reader.bytes());
       if (type.endsWith(`/${RefusalSchema.typeName}`)) return RefusalError.of(fromBinary(RefusalSchema, value));
     }
   } catch {
@@ -94,7 +94,7 @@ function refusalIn(details: string): RefusalError | undefined {
   }
   return undefined;
 }
-function anyOf(bytes: Uint8Array): { type: string; value: Uint8Array } {
+function parseAny(bytes: Uint8Array): { type: string; value: Uint8Array } {
   const reader = new BinaryReader(bytes);
   let type = "";
   let value = new Uint8Array();
@@ -107,7 +107,7 @@ function anyOf(bytes: Uint8Array): { type: string; value: Uint8Array } {
   return { type, value };
 }
 
-function headersOf(trailers: string): (name: string) => string | undefined {
+function parseHeaders(trailers: string): (name: string) => string | undefined {
   const all = new Map<string, string>();
   for (const line of trailers.split(/\r?\n/)) {
     const colon = line.indexOf(":");
@@ -138,21 +138,21 @@ async function call(options: HttpOptions, method: DescMethod, request: object): 
     clearTimeout(timer);
   }
   if (!response.ok || !(response.headers.get("content-type") ?? "").startsWith("application/grpc-web")) {
-    if (response.status === 401) throw errorOf({ code: UNAUTHENTICATED, message: "", details: "" });
+    if (response.status === 401) throw toError({ code: UNAUTHENTICATED, message: "", details: "" });
     if (response.ok || response.status >= 500 || response.status === 429) throw new ConnectionLost(`the service answered ${response.status}`);
-    throw errorOf({ code: 3, message: `The service refused (${response.status}).`, details: "" });
+    throw toError({ code: 3, message: `The service refused (${response.status}).`, details: "" });
   }
   if (answer.length > ANSWER_BYTES) throw new ConnectionLost("the answer is too long");
-  const { message, trailers } = framesOf(answer);
-  const status = statusOf(headersOf(trailers)) ?? statusOf((name) => response.headers.get(name));
+  const { message, trailers } = splitFrames(answer);
+  const status = parseStatus(parseHeaders(trailers)) ?? parseStatus((name) => response.headers.get(name));
   if (!status) throw new ConnectionLost("the answer was cut off");
-  if (status.code !== 0) throw errorOf(status);
+  if (status.code !== 0) throw toError(status);
   if (!message) throw new ConnectionLost("the answer has no message");
   return fromBinary(method.output, message);
 }
 
 /** A service's methods, each a call. Refusals are thrown as RefusalError, a line that breaks as ConnectionLost. */
-export function clientOf<S extends DescService>(service: S, options: HttpOptions): ServiceClient<S> {
+export function createServiceClient<S extends DescService>(service: S, options: HttpOptions): ServiceClient<S> {
   const methods = Object.values(service.method as Record<string, DescMethod>).filter((method) => method.methodKind === "unary");
   return Object.fromEntries(methods.map((method) => [method.localName, (request: object) => call(options, method, request)])) as ServiceClient<S>;
 }

@@ -48,12 +48,12 @@ export class Inbox<T> {
     const first = this.at + 1;
     const items = run.items.slice(first - run.first);
     this.at = last;
-    this.#takeWaiting(items);
+    this.#drainWaiting(items);
     return { kind: "ready", first, items };
   }
 
   #keep(run: Run<T>): Offer<T> {
-    const place = this.#placeOf(run.first);
+    const place = this.#findPlace(run.first);
     const there = this.#waiting[place];
     const kept = there?.first === run.first ? there : undefined;
     const more = run.items.length - (kept?.items.length ?? 0);
@@ -69,7 +69,7 @@ export class Inbox<T> {
     return { kind: "hole", ...(this.hole ?? { from: this.at + 1, to: run.first - 1 }) };
   }
 
-  #takeWaiting(items: T[]): void {
+  #drainWaiting(items: T[]): void {
     let taken = 0;
     for (const run of this.#waiting) {
       if (run.first > this.at + 1) break;
@@ -84,7 +84,7 @@ export class Inbox<T> {
   }
 
   /** Where a run that starts at `first` stands, or would. */
-  #placeOf(first: number): number {
+  #findPlace(first: number): number {
     let low = 0;
     let high = this.#waiting.length;
     while (low < high) {

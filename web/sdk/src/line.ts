@@ -20,18 +20,18 @@ export interface Connection {
 export const IDLE: Connection = { phase: "idle", retryAtMs: 0, tries: 0, gateway: "" };
 
 /** Where a conversation stands when the line is made anew. */
-export type Standing = Pick<Position, "conversation" | "epoch" | "seq">;
+export type ResumePosition = Pick<Position, "conversation" | "epoch" | "seq">;
 
 /** What a line wants of the client, and tells it. */
 export interface LineHost {
   /** Positions to go on from, asked for at each sign-in; each is answered by a `subscribed` or `refusal` frame. */
-  positions(): Standing[];
-  onConnection(connection: Connection): void;
+  listPositions(): ResumePosition[];
+  handleConnection(connection: Connection): void;
   /** A frame that answers nothing. */
-  onFrame(frame: ServerFrameBody): void;
-  onBatch(batch: LiveBatch): void;
+  handleFrame(frame: ServerFrameBody): void;
+  handleBatch(batch: LiveBatch): void;
   /** Server's clock less this device's, milliseconds. */
-  onClock(offsetMs: number): void;
+  handleClock(offsetMs: number): void;
 }
 
 export interface Line {
@@ -42,7 +42,7 @@ export interface Line {
   /** Throws RefusalError, or ConnectionLost where no answer comes. */
   request(frame: ClientFrameBody, inOrder?: InOrder): Promise<ServerFrameBody>;
   /** The network or the page came back: try now, or ask whether the line still lives. */
-  nudge(): void;
+  wake(): void;
   /** An answer that was due did not come: do not believe this line any more. */
-  distrust(): void;
+  reportTimeout(): void;
 }

@@ -1,7 +1,7 @@
 // One socket, from the upgrade to its end: signing in, answers matched to requests, and a line that is known dead
 // when nothing comes.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { BINARY, JSON_TEXT, type Subprotocol, decode, encode, eventsOf } from "./codec.js";
+import { BINARY, JSON_TEXT, type Subprotocol, decode, encode, decodeEvents } from "./codec.js";
 import { ConnectionLost, RefusalError } from "./errors.js";
 import type { Event } from "./gen/event_pb.js";
 import { type Batch, ClientFrameSchema, type ServerFrame, type SignInSchema, type Welcome } from "./gen/socket_pb.js";
@@ -94,7 +94,7 @@ export class Link {
   #welcome: Welcome | undefined;
   #lastRefusal: RefusalError | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
-  #heard = performance.now();
+  #receivedMs = performance.now();
   /** Frames behind a batch that is being inflated wait here, so that order holds. */
   #behind: Promise<void> | undefined;
   #queued = 0;
@@ -104,8 +104,8 @@ export class Link {
     this.#socket = new options.socket(options.url, options.subprotocols);
     this.#socket.binaryType = "arraybuffer";
     this.#expect(options.connectMs);
-    this.#socket.onopen = () => this.#opened();
-    this.#socket.onmessage = (event: { data: unknown }) => this.#received(event.data);
+    this.#socket.onopen = () => this.#handleOpen();
+    this.#socket.onmessage = (event: { data: unknown }) => this.#handleData(event.data);
     this.#socket.onclose = (event: { code: number; reason: string }) => this.#end(event.code || ABNORMAL, String(event.reason ?? ""));
     this.#socket.onerror = () => undefined;
   }
@@ -116,7 +116,7 @@ export class Link {
 
   /** Milliseconds since the last frame. */
   get silentMs(): number {
-    return performance.now() - this.#heard;
+    return performance.now() - this.#receivedMs;
   }
 
   /** Sends a frame and gives its answer. Throws RefusalError, or ConnectionLost where none comes. */
@@ -134,7 +134,7 @@ export class Link {
     });
   }
 
-  /** Asks whether anyone is there; without an answer within so long, the line is dead. */
+  /** Asks whether anyone is there; without an answer within `withinMs` the line is dead. */
   probe(withinMs: number): void {
     if (this.#over) return;
     this.#expect(withinMs);
@@ -152,7 +152,7 @@ export class Link {
     this.#end(code, reason);
   }
 
-  #opened(): void {
+  #handleOpen(): void {
     this.#open = true;
     this.#send(++this.#id, { case: "signIn", value: this.options.signIn });
   }
@@ -171,9 +171,9 @@ export class Link {
     this.#silence = setTimeout(() => this.close(SILENT, "silence"), withinMs);
   }
 
-  #received(data: unknown): void {
+  #handleData(data: unknown): void {
     if (this.#over) return;
-    this.#heard = performance.now();
+    this.#receivedMs = performance.now();
     let frame: ServerFrame;
     try {
       frame = decode(data);
@@ -207,12 +207,12 @@ export class Link {
     if (this.#over) return undefined;
     if (frame.case === "batch") {
       const batch = frame.value;
-      const events = eventsOf(batch);
-      if (events instanceof Promise) return events.then((inflated) => this.#batch(batch, inflated));
-      this.#batch(batch, events);
+      const events = decodeEvents(batch);
+      if (events instanceof Promise) return events.then((inflated) => this.#emitBatch(batch, inflated));
+      this.#emitBatch(batch, events);
       return undefined;
     }
-    if (frame.case === "welcome") this.#welcomed(frame.value);
+    if (frame.case === "welcome") this.#handleWelcome(frame.value);
     const waiting = re === 0 ? undefined : this.#waiting.get(re);
     if (waiting) {
       this.#waiting.delete(re);
@@ -230,12 +230,12 @@ export class Link {
     return undefined;
   }
 
-  #batch({ conversation, epoch, firstSeq, count }: Batch, events: Event[] | undefined): void {
+  #emitBatch({ conversation, epoch, firstSeq, count }: Batch, events: Event[] | undefined): void {
     if (this.#over) return;
     this.options.onBatch({ conversation, epoch, first: Number(firstSeq), count, events });
   }
 
-  #welcomed(welcome: Welcome): void {
+  #handleWelcome(welcome: Welcome): void {
     this.#welcome = welcome;
     this.#lastRefusal = undefined;
     this.#expect(2 * Math.max(welcome.heartbeatMs, 1_000));

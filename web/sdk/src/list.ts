@@ -30,15 +30,15 @@ export class EntryList implements Iterable<Entry> {
   /** The entry at an index from 0; undefined outside of the list. */
   at(index: number): Entry | undefined {
     if (index < 0 || index >= this.length) return undefined;
-    const chunk = lastAtMost(this.#starts, index, (start) => start);
+    const chunk = findLastAtMost(this.#starts, index, (start) => start);
     return this.#chunks[chunk]?.[index - (this.#starts[chunk] ?? 0)];
   }
 
   /** The index of the first entry whose seq is not below; `length` where there is none. */
   indexOf(seq: number): number {
-    const chunk = Math.max(0, lastAtMost(this.#chunks, seq, (entries) => entries[0]?.seq ?? Infinity));
+    const chunk = Math.max(0, findLastAtMost(this.#chunks, seq, (entries) => entries[0]?.seq ?? Infinity));
     const entries = this.#chunks[chunk] ?? [];
-    return (this.#starts[chunk] ?? 0) + lastAtMost(entries, seq - 1, (entry) => entry.seq) + 1;
+    return (this.#starts[chunk] ?? 0) + findLastAtMost(entries, seq - 1, (entry) => entry.seq) + 1;
   }
 
   /** The first index at which this list is not what `before` was; the lesser length where one is the other's start.
@@ -90,9 +90,9 @@ export class Entries {
       this.#chunks.push({ entries: [entry], isShared: false });
       return;
     }
-    const index = Math.max(0, lastAtMost(this.#chunks, entry.seq, (chunk) => chunk.entries[0]?.seq ?? Infinity));
-    const entries = this.#own(index);
-    const at = lastAtMost(entries, entry.seq, (other) => other.seq);
+    const index = Math.max(0, findLastAtMost(this.#chunks, entry.seq, (chunk) => chunk.entries[0]?.seq ?? Infinity));
+    const entries = this.#unshare(index);
+    const at = findLastAtMost(entries, entry.seq, (other) => other.seq);
     if (entries[at]?.seq === entry.seq) entries[at] = entry;
     else entries.splice(at + 1, 0, entry);
     if (entries.length > 2 * CHUNK) {
@@ -109,8 +109,8 @@ export class Entries {
       return;
     }
     this.#chunks.splice(0, keep);
-    const entries = this.#own(0);
-    entries.splice(0, lastAtMost(entries, seq - 1, (entry) => entry.seq) + 1);
+    const entries = this.#unshare(0);
+    entries.splice(0, findLastAtMost(entries, seq - 1, (entry) => entry.seq) + 1);
   }
 
   clear(): void {
@@ -118,7 +118,7 @@ export class Entries {
     this.#view = EMPTY;
   }
 
-  #own(index: number): Entry[] {
+  #unshare(index: number): Entry[] {
     const chunk = this.#chunks[index] as Chunk;
     if (chunk.isShared) {
       chunk.entries = chunk.entries.slice();
@@ -129,7 +129,7 @@ export class Entries {
 }
 
 /** The last index whose key is at most `most`; -1: none is. Keys ascend. */
-function lastAtMost<T>(items: readonly T[], most: number, key: (item: T) => number): number {
+function findLastAtMost<T>(items: readonly T[], most: number, key: (item: T) => number): number {
   let low = 0;
   let high = items.length;
   while (low < high) {

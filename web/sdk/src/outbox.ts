@@ -2,17 +2,12 @@
 // Pure: the clock is given, and what to send and to store is asked for.
 import type { RefusalCode } from "./errors.js";
 import { RefusalError, isForLater } from "./errors.js";
-
-export type PostContent =
-  | { case: "comment"; text: string; replyTo: number }
-  | { case: "edit"; target: number; text: string }
-  | { case: "recall"; target: number; reason: string }
-  | { case: "hide"; target: number; reason: string };
+import type { PostContent } from "./kinds/index.js";
 
 /** `waiting` to be sent (again), `sending`, `shown` on every screen, `held` for a moderator, `refused` for good. */
 export type PostState = "waiting" | "sending" | "shown" | "held" | "refused";
 
-export interface Told {
+export interface StoredRefusal {
   code: RefusalCode;
   messageZh: string;
   messageEn: string;
@@ -31,7 +26,7 @@ export interface Outgoing {
   /** Where it stands in the log, once it is there. */
   seq: number;
   /** Why it was refused, or why it waits. */
-  refusal?: Told;
+  refusal?: StoredRefusal;
   /** Not to be sent before (milliseconds, by the clock given). */
   notBeforeMs: number;
   tries: number;
@@ -97,7 +92,7 @@ export class Outbox {
 
   /** What may go out now: the first unanswered post of each conversation, so that what one person says stays in the
    * order it was said. They count as sent. */
-  take(nowMs: number): Outgoing[] {
+  takeSendable(nowMs: number): Outgoing[] {
     // An older one that was found late waits for the answer to what is on the line already.
     const seen = new Set<string>();
     for (const post of this.#posts.values()) if (post.state === "sending") seen.add(post.conversation);
@@ -112,14 +107,14 @@ export class Outbox {
   }
 
   /** When `take` may give something next, if nothing else happens; undefined: never. */
-  wakeMs(): number | undefined {
+  nextSendMs(): number | undefined {
     let wakeMs = Infinity;
     for (const post of this.#posts.values()) if (post.state === "waiting") wakeMs = Math.min(wakeMs, post.notBeforeMs);
     return wakeMs === Infinity ? undefined : wakeMs;
   }
 
   /** It is in the log, or kept for a moderator. */
-  receipt(clientId: string, seq: number, held: boolean): Outgoing | undefined {
+  applyReceipt(clientId: string, seq: number, held: boolean): Outgoing | undefined {
     const post = this.#posts.get(clientId);
     if (!post) return undefined;
     const { refusal: _, ...rest } = post;
@@ -127,24 +122,24 @@ export class Outbox {
   }
 
   /** The server said no: for good, or until later. */
-  refused(clientId: string, refusal: RefusalError, nowMs: number): Outgoing | undefined {
+  applyRefusal(clientId: string, refusal: RefusalError, nowMs: number): Outgoing | undefined {
     const post = this.#posts.get(clientId);
     if (!post) return undefined;
-    const told: Told = { code: refusal.code, messageZh: refusal.messageZh, messageEn: refusal.messageEn };
-    if (!isForLater(refusal.code)) return this.#set({ ...post, state: "refused", refusal: told });
+    const stored: StoredRefusal = { code: refusal.code, messageZh: refusal.messageZh, messageEn: refusal.messageEn };
+    if (!isForLater(refusal.code)) return this.#set({ ...post, state: "refused", refusal: stored });
     const backoff = Math.min(WAIT_MS * 2 ** Math.min(post.tries - 1, 5), WAIT_MOST_MS);
-    return this.#set({ ...post, state: "waiting", refusal: told, notBeforeMs: nowMs + Math.max(refusal.retryAfterMs, backoff) });
+    return this.#set({ ...post, state: "waiting", refusal: stored, notBeforeMs: nowMs + Math.max(refusal.retryAfterMs, backoff) });
   }
 
   /** No answer came: whether it arrived is not known, so it goes again, with the same client_id. */
-  unanswered(clientId: string): void {
+  returnUnanswered(clientId: string): void {
     const post = this.#posts.get(clientId);
     if (post?.state === "sending") this.#set({ ...post, state: "waiting", notBeforeMs: 0 });
   }
 
   /** The line broke: nothing that was on its way will be answered on it. */
-  lineLost(): void {
-    for (const post of this.#posts.values()) this.unanswered(post.clientId);
+  returnAllUnanswered(): void {
+    for (const post of this.#posts.values()) this.returnUnanswered(post.clientId);
   }
 
   /** The person asks to send a refused post again, or a waiting one at once. */

@@ -29,7 +29,7 @@ export class People {
     return person;
   }
 
-  keep(people: Person[]): void {
+  remember(people: Person[]): void {
     for (const person of people) this.#people.set(person.id, person);
     this.changed.emit();
   }
@@ -66,7 +66,7 @@ export class People {
     for (const id of ids) this.#wanted.delete(id);
     try {
       const { people } = await this.services.directory.getPeople({ ids });
-      this.keep(people);
+      this.remember(people);
     } catch {
       for (const id of ids) this.#asked.delete(id);
       setTimeout(() => this.changed.emit(), AGAIN_MS);

@@ -3,7 +3,8 @@
 import { ConnectionLost, RefusalError, endsSession } from "./errors.js";
 import { ReceiptState } from "./gen/socket_pb.js";
 import type { ClientFrameBody, ServerFrameBody } from "./link.js";
-import { Outbox, type Outgoing, type PostContent, isKept, isUnsent } from "./outbox.js";
+import { type PostContent, encodePost } from "./kinds/index.js";
+import { Outbox, type Outgoing, isKept, isUnsent } from "./outbox.js";
 import { Signal } from "./signal.js";
 import type { SafeStore } from "./store.js";
 import { uuidv7 } from "./uuid.js";
@@ -17,11 +18,11 @@ export interface PostingHost {
   /** Whether this tab is the one that sends. */
   readonly sends: boolean;
   /** The line did not answer in time. */
-  distrust(): void;
+  reportTimeout(): void;
   /** Tells the other tabs. */
-  share(change: OutboxChange): void;
+  shareChange(change: OutboxChange): void;
   /** How far a conversation has been seen; undefined: nobody looks at it here. */
-  deliveredOf(conversation: string): number | undefined;
+  findDelivered(conversation: string): number | undefined;
 }
 
 /** Looks again soon, but not in a circle. */
@@ -60,7 +61,7 @@ export class Posting {
     const post = { ...(this.outbox.get(clientId) as Outgoing), notBeforeMs: 0 };
     this.changed.emit(post);
     // A disk may take longer over an earlier one: posts are told to other tabs, and go, in the order they were written.
-    this.#written = Promise.all([this.store.put(post), this.#written]).then(() => this.#isWritten(post));
+    this.#written = Promise.all([this.store.put(post), this.#written]).then(() => this.#handleWritten(post));
     await this.#written;
     return this.outbox.get(clientId) ?? post;
   }
@@ -70,14 +71,14 @@ export class Posting {
     const post = this.outbox.retry(clientId);
     if (!post) return;
     await this.store.put(post);
-    this.#move(post);
+    this.#announce(post);
     this.flush();
   }
 
   /** Throws a post away that has not reached the log. */
   async discard(clientId: string): Promise<void> {
     this.#drop(clientId);
-    this.host.share({ drop: clientId });
+    this.host.shareChange({ drop: clientId });
     this.changed.emit(undefined);
     await this.store.remove(clientId);
     this.flush();
@@ -89,21 +90,21 @@ export class Posting {
     let last = this.outbox.get(clientId);
     if (!last) return Promise.reject(new RangeError("there is no such post"));
     return new Promise((resolve) => {
-      const look = (told: Outgoing | undefined) => {
-        const post = told?.clientId === clientId ? told : this.outbox.get(clientId);
+      const check = (moved: Outgoing | undefined) => {
+        const post = moved?.clientId === clientId ? moved : this.outbox.get(clientId);
         if (post && isUnsent(post)) last = post;
         else {
           stop();
           resolve(post ?? (last as Outgoing));
         }
       };
-      const stop = this.changed.on(look);
-      look(last);
+      const stop = this.changed.on(check);
+      check(last);
     });
   }
 
   /** What has been seen in the log needs no copy here. */
-  delivered(conversation: string, seq: number): void {
+  dropDelivered(conversation: string, seq: number): void {
     if (this.outbox.size === 0) return;
     for (const post of this.outbox.list(conversation)) {
       if (post.state === "shown" && post.seq <= seq && this.#drop(post.clientId)) this.changed.emit(post);
@@ -111,7 +112,7 @@ export class Posting {
   }
 
   /** Another tab has told of a change. */
-  take(change: OutboxChange): void {
+  applyChange(change: OutboxChange): void {
     if ("drop" in change) {
       this.#drop(change.drop);
       this.changed.emit(undefined);
@@ -128,15 +129,15 @@ export class Posting {
       this.outbox.put(put);
       this.changed.emit(put);
       if (!isKept(put)) void this.store.remove(put.clientId);
-      this.#forget(put);
+      this.#dropIfSeen(put);
     }
     this.flush();
   }
 
   /** The line broke: nothing that was on its way will be answered on it. */
-  lineLost(): void {
+  handleDisconnect(): void {
     clearTimeout(this.#timer);
-    this.outbox.lineLost();
+    this.outbox.returnAllUnanswered();
     this.changed.emit(undefined);
   }
 
@@ -144,74 +145,63 @@ export class Posting {
   flush(): void {
     clearTimeout(this.#timer);
     if (!this.host.online || !this.host.sends) return;
-    for (const post of this.outbox.take(Date.now())) {
-      this.#move(post);
+    for (const post of this.outbox.takeSendable(Date.now())) {
+      this.#announce(post);
       void this.#send(post);
     }
-    const wakeMs = this.outbox.wakeMs();
+    const wakeMs = this.outbox.nextSendMs();
     if (wakeMs !== undefined) this.#timer = setTimeout(() => this.flush(), Math.max(wakeMs - Date.now(), SOONEST_MS));
   }
 
   async #send(post: Outgoing): Promise<void> {
     const { clientId, conversation } = post;
     try {
-      const answer = await this.host.request({ case: "post", value: { conversation, clientId, content: wire(post.content) } });
+      const answer = await this.host.request({ case: "post", value: { conversation, clientId, content: encodePost(post.content) } });
       if (answer.case !== "receipt") throw new ConnectionLost("the answer to a post is no receipt", true);
       const { position, state } = answer.value;
-      const done = this.outbox.receipt(clientId, Number(position?.seq ?? 0n), state === ReceiptState.HELD);
-      if (done) this.#move(done);
+      const done = this.outbox.applyReceipt(clientId, Number(position?.seq ?? 0n), state === ReceiptState.HELD);
+      if (done) this.#announce(done);
       if (done && isKept(done)) await this.store.put(done);
       else await this.store.remove(clientId);
-      if (done) this.#forget(done);
+      if (done) this.#dropIfSeen(done);
     } catch (error) {
       if (error instanceof RefusalError && !endsSession(error)) {
-        const refused = this.outbox.refused(clientId, error, Date.now());
+        const refused = this.outbox.applyRefusal(clientId, error, Date.now());
         if (refused) await this.store.put(refused);
-        if (refused) this.#move(refused);
+        if (refused) this.#announce(refused);
       } else {
-        this.outbox.unanswered(clientId);
+        this.outbox.returnUnanswered(clientId);
         const post = this.outbox.get(clientId);
-        if (post) this.#move(post);
+        if (post) this.#announce(post);
         // No answer in time on a line that looks alive: it is not.
-        if (error instanceof ConnectionLost && error.timedOut) this.host.distrust();
+        if (error instanceof ConnectionLost && error.timedOut) this.host.reportTimeout();
       }
     }
     this.flush();
   }
 
-  async #isWritten(post: Outgoing): Promise<void> {
+  async #handleWritten(post: Outgoing): Promise<void> {
     // Thrown away while it was being written down.
     if (!this.outbox.get(post.clientId)) await this.store.remove(post.clientId);
-    else this.#move(this.outbox.put(post));
+    else this.#announce(this.outbox.put(post));
     this.flush();
   }
 
-  #move(post: Outgoing): void {
+  #announce(post: Outgoing): void {
     this.changed.emit(post);
-    this.host.share({ put: post });
+    this.host.shareChange({ put: post });
   }
 
   /** A shown post leaves when its event has been seen, or where nobody looks. */
-  #forget(post: Outgoing): void {
+  #dropIfSeen(post: Outgoing): void {
     if (post.state !== "shown") return;
-    const seq = this.host.deliveredOf(post.conversation);
+    const seq = this.host.findDelivered(post.conversation);
     if (seq === undefined) this.#drop(post.clientId);
-    else this.delivered(post.conversation, seq);
+    else this.dropDelivered(post.conversation, seq);
   }
 
   #drop(clientId: string): boolean {
     for (const left of this.#left) left.add(clientId);
     return this.outbox.drop(clientId);
-  }
-}
-
-function wire(content: PostContent) {
-  switch (content.case) {
-    case "comment":
-      return { case: "comment" as const, value: { text: content.text, replyTo: BigInt(content.replyTo) } };
-    case "edit":
-      return { case: "edit" as const, value: { target: BigInt(content.target), text: content.text } };
-    default:
-      return { case: content.case, value: { target: BigInt(content.target), reason: content.reason } };
   }
 }

@@ -1,5 +1,5 @@
 // A conversation that the page follows: the shell around Follower, with what the socket says of it.
-import { entryOf } from "./entry.js";
+import { toEntry } from "./entry.js";
 import { RefusalError, endsSession } from "./errors.js";
 import { Follower, type FollowerOptions, type Need, type VerdictName } from "./follower.js";
 import { type Page, type PostState, type RoomState, type Subscribed, type Top, Verdict } from "./gen/socket_pb.js";
@@ -17,7 +17,7 @@ const KEEP_MOST = 50_000;
 const TAIL = 50;
 const PAGE = 100;
 const REPAIR_PAGE = 200;
-/** A top that we are behind is usually followed by its batch: so long we wait, then ask. */
+/** A top that we are behind is usually followed by its batch: how long to wait for it before asking, ms. */
 const BEHIND_MS = 1_000;
 const AGAIN_MS = 1_000;
 const READ_EVERY_MS = 1_000;
@@ -26,11 +26,11 @@ const READ_EVERY_MS = 1_000;
 export interface RoomHost {
   request(frame: ClientFrameBody, inOrder?: InOrder): Promise<ServerFrameBody>;
   readonly online: boolean;
-  delivered(room: Room): void;
+  handleDelivered(room: Room): void;
 }
 
 /** People here and what they did, as told last. */
-export interface Here {
+export interface Presence {
   people: number;
   /** False while the count may be too low. */
   complete: boolean;
@@ -47,7 +47,7 @@ export class Room {
   readonly follower: Follower;
   phase: RoomPhase = "joining";
   refusal: RefusalError | undefined;
-  here: Here | undefined;
+  presence: Presence | undefined;
   typing: number[] = [];
   mayPost = false;
   mayModerate = false;
@@ -97,53 +97,53 @@ export class Room {
     try {
       // The events that follow may come right behind the answer: it is taken at its place.
       await this.host.request({ case: "subscribe", value: { conversation: this.id, tail: TAIL, ...(after ? { after } : {}) } }, (answer) => {
-        if (answer.case === "subscribed") this.onSubscribed(answer.value);
+        if (answer.case === "subscribed") this.handleSubscribed(answer.value);
       });
     } catch (error) {
       if (!(error instanceof RefusalError)) return; // The line is gone: the next one resumes.
       if (endsSession(error)) return;
-      if (error.retryAfterMs > 0) return this.#later("subscribe", error.retryAfterMs, () => void this.subscribe());
+      if (error.retryAfterMs > 0) return this.#schedule("subscribe", error.retryAfterMs, () => void this.subscribe());
       this.phase = "refused";
       this.refusal = error;
       this.changed.emit();
     }
   }
 
-  onSubscribed(facts: Subscribed): void {
+  handleSubscribed(facts: Subscribed): void {
     this.resuming = false;
     this.phase = "live";
     this.refusal = undefined;
     this.mayModerate = facts.mayModerate;
-    this.#mayPost(facts.mayPost, facts.postRefusal);
+    this.#setMayPost(facts.mayPost, facts.postRefusal);
     this.verdict = VERDICTS[facts.verdict] ?? "reset";
-    const need = this.follower.subscribed({
+    const need = this.follower.applySubscribed({
       verdict: this.verdict,
       epoch: facts.position?.epoch ?? 0,
       seq: Number(facts.position?.seq ?? 0n),
       headSeq: Number(facts.headSeq),
       headMseq: Number(facts.headMseq),
       readMseq: Number(facts.readMseq),
-      tail: (facts.tail?.events ?? []).map(entryOf),
+      tail: (facts.tail?.events ?? []).map(toEntry),
       tailCompleteBefore: facts.tail?.completeBefore ?? false,
     });
-    this.#after(need);
+    this.#finishStep(need);
     if (this.#readWanted > 0) this.markRead(this.#readWanted);
   }
 
-  onBatch({ epoch, first, count, events }: LiveBatch): void {
+  handleBatch({ epoch, first, count, events }: LiveBatch): void {
     if (this.phase !== "live" || this.resuming || this.#gone) return;
-    const need = events ? this.follower.batch(epoch, first, events.map(entryOf)) : this.follower.lost(epoch, first + count - 1);
-    this.#after(need);
+    const need = events ? this.follower.applyBatch(epoch, first, events.map(toEntry)) : this.follower.applyLostBatch(epoch, first + count - 1);
+    this.#finishStep(need);
   }
 
-  onTop(top: Top): void {
-    const need = this.follower.top(top.position?.epoch ?? 0, Number(top.position?.seq ?? 0n), Number(top.mseq));
-    if (need === "behind") this.#later("repair", BEHIND_MS, () => this.#meet(this.follower.repair()));
-    else this.#after(need);
+  handleTop(top: Top): void {
+    const need = this.follower.applyTop(top.position?.epoch ?? 0, Number(top.position?.seq ?? 0n), Number(top.mseq));
+    if (need === "behind") this.#schedule("repair", BEHIND_MS, () => this.#serveNeed(this.follower.findRepair()));
+    else this.#finishStep(need);
   }
 
-  onRoomState(state: RoomState): void {
-    this.here = {
+  handleRoomState(state: RoomState): void {
+    this.presence = {
       people: state.peopleHere,
       complete: state.complete,
       byOrganisation: state.byOrganisation.map(({ organisation, people }) => ({ organisation, people })),
@@ -153,24 +153,24 @@ export class Room {
     this.changed.emit();
   }
 
-  onPostState(state: PostState): void {
+  handlePostState(state: PostState): void {
     this.mayModerate = state.mayModerate;
-    this.#mayPost(state.mayPost, state.refusal);
+    this.#setMayPost(state.mayPost, state.refusal);
     this.changed.emit();
   }
 
-  onTyping(people: number[]): void {
+  handleTyping(people: number[]): void {
     this.typing = people;
     this.changed.emit();
   }
 
-  onReadMoved(mseq: number): void {
-    if (this.follower.read(mseq)) this.changed.emit();
+  handleReadMoved(mseq: number): void {
+    if (this.follower.markRead(mseq)) this.changed.emit();
   }
 
   /** The server ended it: the right to watch was taken away, say. */
-  onUnsubscribed(reason: RefusalError | undefined): void {
-    if (reason && reason.retryAfterMs > 0) return this.#later("subscribe", reason.retryAfterMs, () => void this.subscribe());
+  handleUnsubscribed(reason: RefusalError | undefined): void {
+    if (reason && reason.retryAfterMs > 0) return this.#schedule("subscribe", reason.retryAfterMs, () => void this.subscribe());
     this.phase = "refused";
     this.refusal = reason;
     this.changed.emit();
@@ -179,17 +179,17 @@ export class Room {
   /** Loads what stands before the oldest held. One at a time; done when it is there, or could not be had. */
   loadOlder(): Promise<void> {
     if (this.follower.completeBefore || this.phase !== "live") return Promise.resolve();
-    this.#older ??= this.#page({ case: "before", value: BigInt(this.follower.oldest) }, PAGE).finally(() => (this.#older = undefined));
+    this.#older ??= this.#loadPage({ case: "before", value: BigInt(this.follower.oldest) }, PAGE).finally(() => (this.#older = undefined));
     return this.#older;
   }
 
   /** "I have read up to here": told to the server at most once a second. */
   markRead(mseq: number): void {
     this.#readWanted = Math.max(this.#readWanted, mseq);
-    if (this.follower.read(mseq)) this.changed.emit();
+    if (this.follower.markRead(mseq)) this.changed.emit();
     this.#readTimer ??= setTimeout(() => {
       this.#readTimer = undefined;
-      void this.#tellRead();
+      void this.#sendRead();
     }, READ_EVERY_MS);
   }
 
@@ -201,7 +201,7 @@ export class Room {
     this.#readTimer = undefined;
   }
 
-  async #tellRead(): Promise<void> {
+  async #sendRead(): Promise<void> {
     const mseq = this.#readWanted;
     if (mseq === 0 || !this.host.online) return;
     try {
@@ -212,19 +212,19 @@ export class Room {
     }
   }
 
-  #mayPost(may: boolean, refusal: Parameters<typeof RefusalError.of>[0] | undefined): void {
+  #setMayPost(may: boolean, refusal: Parameters<typeof RefusalError.of>[0] | undefined): void {
     this.mayPost = may;
     this.postRefusal = may || !refusal ? undefined : RefusalError.of(refusal);
   }
 
-  #after(need: Need): void {
+  #finishStep(need: Need): void {
     if (this.follower.held > this.keepMost * 1.25) this.follower.trim(this.keepMost);
-    this.host.delivered(this);
+    this.host.handleDelivered(this);
     this.changed.emit();
-    this.#meet(need);
+    this.#serveNeed(need);
   }
 
-  #meet(need: Need): void {
+  #serveNeed(need: Need): void {
     if (need.kind === "anew") void this.subscribe();
     else if (need.kind === "older") void this.loadOlder();
     else if (need.kind === "repair") void this.#repair(need.after);
@@ -234,20 +234,20 @@ export class Room {
     if (this.#repairing) return;
     this.#repairing = true;
     try {
-      await this.#page({ case: "after", value: BigInt(after) }, REPAIR_PAGE);
+      await this.#loadPage({ case: "after", value: BigInt(after) }, REPAIR_PAGE);
     } finally {
       this.#repairing = false;
     }
     if (!this.host.online || this.phase !== "live") return;
     const moved = this.follower.delivered > after;
-    const next = this.follower.repair();
+    const next = this.follower.findRepair();
     if (next.kind !== "repair") return;
     // A chat-core that is behind gives less than the head that we know of: ask again, calmly.
     if (moved) void this.#repair(next.after);
-    else this.#later("repair", AGAIN_MS, () => this.#meet(this.follower.repair()));
+    else this.#schedule("repair", AGAIN_MS, () => this.#serveNeed(this.follower.findRepair()));
   }
 
-  async #page(where: { case: "before" | "after"; value: bigint }, limit: number): Promise<void> {
+  async #loadPage(where: { case: "before" | "after"; value: bigint }, limit: number): Promise<void> {
     const epoch = this.follower.epoch;
     let page: Page;
     try {
@@ -260,11 +260,11 @@ export class Room {
     }
     if (epoch !== this.follower.epoch) return;
     const head = { seq: Number(page.headSeq), mseq: Number(page.headMseq) };
-    this.#after(this.follower.page(page.epoch, page.events.map(entryOf), page.completeBefore, head));
+    this.#finishStep(this.follower.applyPage(page.epoch, page.events.map(toEntry), page.completeBefore, head));
   }
 
   /** What was put off first is not put off again by what comes after. */
-  #later(what: "subscribe" | "repair", ms: number, act: () => void): void {
+  #schedule(what: "subscribe" | "repair", ms: number, act: () => void): void {
     if (this.#timers.has(what)) return;
     const timer = setTimeout(() => {
       this.#timers.delete(what);

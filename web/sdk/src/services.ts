@@ -3,7 +3,7 @@ import { AccountService } from "./gen/account_pb.js";
 import { ConsultationService } from "./gen/consultation_pb.js";
 import { ConversationService } from "./gen/conversation_pb.js";
 import { DirectoryService } from "./gen/directory_pb.js";
-import { type ServiceClient, clientOf } from "./grpc.js";
+import { type ServiceClient, createServiceClient } from "./grpc.js";
 import type { HttpOptions } from "./http.js";
 
 export interface Services {
@@ -13,11 +13,11 @@ export interface Services {
   directory: ServiceClient<typeof DirectoryService>;
 }
 
-export function servicesOf(options: HttpOptions): Services {
+export function createServices(options: HttpOptions): Services {
   return {
-    account: clientOf(AccountService, options),
-    consultations: clientOf(ConsultationService, options),
-    conversations: clientOf(ConversationService, options),
-    directory: clientOf(DirectoryService, options),
+    account: createServiceClient(AccountService, options),
+    consultations: createServiceClient(ConsultationService, options),
+    conversations: createServiceClient(ConversationService, options),
+    directory: createServiceClient(DirectoryService, options),
   };
 }

@@ -7,7 +7,7 @@ export interface OutboxStore {
   load(person: number): Promise<Outgoing[]>;
   put(post: Outgoing): Promise<void>;
   remove(clientId: string): Promise<void>;
-  /** Whether what is put here outlives the page or program; where it is not told, it does. */
+  /** Whether what is put here outlives the page or program; where it is not written, it does. */
   readonly durable?: boolean;
   /** `durable` has changed, or a disk has come back and may hold more than was loaded: load again. */
   readonly changed?: Signal;
@@ -108,7 +108,7 @@ export class IndexedDbStore implements OutboxStore {
 
 /** How long a disk may take for one thing, milliseconds. Some browsers never answer an `open`. */
 const DISK_MS = 2_000;
-/** A disk that failed is tried again after so long, milliseconds. */
+/** A disk that failed is tried again after this time, ms. */
 const AGAIN_MS = 5_000;
 
 /** A disk first, memory where it fails: full, forbidden (private windows of some), deleted under the page, or without an
@@ -116,7 +116,7 @@ const AGAIN_MS = 5_000;
 export class SafeStore implements OutboxStore {
   readonly changed = new Signal();
   readonly #memory = new MemoryStore();
-  /** What the disk is yet to be told: ids of posts put or removed. */
+  /** What the disk is yet to be written: ids of posts put or removed. */
   readonly #owed = new Set<string>();
   #broken = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -160,11 +160,11 @@ export class SafeStore implements OutboxStore {
   async #settle(clientId: string): Promise<void> {
     this.#owed.add(clientId);
     const post = this.#memory.all().find((kept) => kept.clientId === clientId);
-    const told = await this.#try(async () => {
+    const written = await this.#try(async () => {
       await (post ? this.disk.put(post) : this.disk.remove(clientId));
       return true;
     });
-    if (told) this.#owed.delete(clientId);
+    if (written) this.#owed.delete(clientId);
   }
 
   async #try<T>(act: () => Promise<T>): Promise<T | undefined> {
@@ -172,17 +172,17 @@ export class SafeStore implements OutboxStore {
     const late = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(new Error("the disk does not answer")), this.diskMs)));
     try {
       const result = await Promise.race([act(), late]);
-      if (this.#broken) this.#mended();
+      if (this.#broken) this.#handleRecovery();
       return result;
     } catch {
-      this.#fails();
+      this.#handleFailure();
       return undefined;
     } finally {
       clearTimeout(timer);
     }
   }
 
-  #fails(): void {
+  #handleFailure(): void {
     const was = this.#broken;
     this.#broken = true;
     clearTimeout(this.#timer);
@@ -192,7 +192,7 @@ export class SafeStore implements OutboxStore {
     if (!was) this.changed.emit();
   }
 
-  #mended(): void {
+  #handleRecovery(): void {
     this.#broken = false;
     clearTimeout(this.#timer);
     // The disk may be a new one, and know nothing of what stands here.

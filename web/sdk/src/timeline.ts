@@ -1,16 +1,15 @@
 // A reader's view of a conversation, from events in any mixture of pages and live batches. As sequence/src/timeline.rs,
 // with the lines of a screen kept in order. Each event costs the same, however long the conversation is.
 import type { Entry } from "./entry.js";
-import { fold, targetOf } from "./fold.js";
+import { fold } from "./fold.js";
+import { drawsRow, keepChanges, outranks, removesTarget, findTarget } from "./kinds/index.js";
 import { Entries, type EntryList } from "./list.js";
 
-/** What is known to have happened to one comment: enough to fold it, and its edits, whenever they come. */
+/** What is known to have happened to one event: enough to fold it, and its changes, whenever they come. */
 interface Changes {
-  /** The edit with the highest version: the only one that may still show words. */
-  edit: Entry | undefined;
-  /** The edit whose words the comment has: the highest that was not emptied on its way. */
-  words: Entry | undefined;
-  gone: Entry | undefined;
+  /** Those that may still matter, as they were when they came. Empty where it was taken away. */
+  held: Entry[];
+  removal: Entry | undefined;
 }
 
 /** All events that a reader has, folded. What acts on a comment that has not come yet is kept until it does. */
@@ -42,8 +41,8 @@ export class Timeline {
 
   /** Takes one event in. */
   apply(incoming: Entry): void {
-    const target = targetOf(incoming);
-    const entry = target === 0 ? this.#folded(incoming, this.#changes.get(incoming.seq)) : this.#change(target, incoming);
+    const target = findTarget(incoming);
+    const entry = target === 0 ? this.#foldChanges(incoming, this.#changes.get(incoming.seq)) : this.#applyChange(target, incoming);
     this.#set(entry);
     this.#newest = Math.max(this.#newest, entry.seq);
     this.#version += 1;
@@ -55,8 +54,8 @@ export class Timeline {
     return [...this.#entries.values()].sort((a, b) => a.seq - b.seq);
   }
 
-  /** What a screen shows a line for, by seq: comments (those taken back keep their place) and changes of the
-   * consultation. A list that can be held on to; cheap to ask for at every frame. */
+  /** What a screen shows a row for, by seq; comments that were taken back keep their place. A list that can be held on
+   * to; cheap to ask for at every frame. */
   list(): EntryList {
     return this.#lines.view();
   }
@@ -89,30 +88,26 @@ export class Timeline {
     this.#shown = undefined;
   }
 
-  /** An edit, recall or hide: it acts on its comment and on the edits before it, and they on it. */
-  #change(target: number, change: Entry): Entry {
+  /** A change acts on its target and on the other changes of it, and they on it. */
+  #applyChange(target: number, change: Entry): Entry {
     let changes = this.#changes.get(target);
-    if (!changes) this.#changes.set(target, (changes = { edit: undefined, words: undefined, gone: undefined }));
+    if (!changes) this.#changes.set(target, (changes = { held: [], removal: undefined }));
     this.#refold(target, change);
-    if (changes.edit) this.#refold(changes.edit.seq, change);
-    const entry = this.#folded(change, changes);
-    if (entry.kind.case === "edit") {
-      const { version, text } = entry.kind;
-      if (version >= versionOf(changes.edit)) changes.edit = entry;
-      if (text !== "" && version >= versionOf(changes.words)) changes.words = entry;
-    } else {
-      if (!changes.gone || (entry.kind.case === "recall" && changes.gone.kind.case === "hide")) changes.gone = entry;
-      // Its words are nowhere any more.
-      changes.words = undefined;
-      if (changes.edit) changes.edit = this.#entries.get(changes.edit.seq) ?? fold(changes.edit, entry);
-    }
+    for (const { seq } of changes.held) this.#refold(seq, change);
+    const entry = this.#foldChanges(change, changes);
+    if (removesTarget(entry)) {
+      if (!changes.removal || outranks(entry, changes.removal)) changes.removal = entry;
+      // Their words are nowhere any more.
+      changes.held = [];
+    } else if (!changes.removal) changes.held = keepChanges(changes.held, entry) as Entry[];
     return entry;
   }
 
-  #folded(entry: Entry, changes: Changes | undefined): Entry {
+  #foldChanges(entry: Entry, changes: Changes | undefined): Entry {
+    if (!changes) return entry;
     let folded = entry;
-    for (const change of [changes?.words, changes?.edit, changes?.gone]) if (change) folded = fold(folded, change);
-    return folded;
+    for (const change of changes.held) folded = fold(folded, change);
+    return changes.removal ? fold(folded, changes.removal) : folded;
   }
 
   #refold(seq: number, change: Entry): void {
@@ -124,10 +119,6 @@ export class Timeline {
 
   #set(entry: Entry): void {
     this.#entries.set(entry.seq, entry);
-    if (entry.kind.case === "comment" || entry.kind.case === "consultationChanged") this.#lines.set(entry);
+    if (drawsRow(entry)) this.#lines.set(entry);
   }
-}
-
-function versionOf(edit: Entry | undefined): number {
-  return edit?.kind.case === "edit" ? edit.kind.version : 0;
 }

@@ -231,7 +231,7 @@ describe("Client", () => {
     service.breakLines(3000);
     await settle(1_000);
     const retryAt = client.connection.retryAtMs;
-    client.nudge();
+    client.wake();
     await settle(3_000);
     expect(client.connection).toMatchObject({ phase: "waiting", retryAtMs: retryAt });
     await settle(2_000);

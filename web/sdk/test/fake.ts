@@ -1,13 +1,13 @@
 // A service in memory, as seen through a socket: a log, receipts, verdicts, pages, tops. It can lose frames and lines.
 import { type MessageInitShape, create } from "@bufbuild/protobuf";
-import { decodeClient, encodeServer, learnJson, type Subprotocol } from "../src/codec.js";
+import { decodeClient, encodeServer, loadJson, type Subprotocol } from "../src/codec.js";
 import { type Event, EventSchema } from "../src/gen/event_pb.js";
 import { type RefusalCode, RefusalSchema } from "../src/gen/common_pb.js";
 import { type ClientFrame, type Page, PageSchema, ReceiptState, type ServerFrame, ServerFrameSchema, Verdict } from "../src/gen/socket_pb.js";
 import type { SocketConstructor, SocketLike } from "../src/index.js";
 
 // By the clock of these tests nothing is ever loaded: it is learnt before.
-await learnJson();
+await loadJson();
 
 export const ROOM = "0198a7a0-0000-7000-8000-000000000001";
 

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { type WebSocket as ServerSocket, WebSocketServer } from "ws";
 import { Client, MemoryStore, RefusalCode } from "../src/index.js";
-import { Dialect } from "../src/dialect.js";
+import { SubprotocolChoice } from "../src/subprotocol.js";
 import { WebSocket } from "../src/node/index.js";
 import { FakeService, FakeSocket, ROOM } from "./fake.js";
 
@@ -94,29 +94,29 @@ describe("a socket", () => {
   });
 });
 
-describe("Dialect", () => {
+describe("SubprotocolChoice", () => {
   const mute = { code: 1006, opened: true, answered: false, undecodable: false };
   it("one socket that died young, or a service that says why, is no reason to change", () => {
-    const dialect = new Dialect();
-    dialect.ended(mute, 0);
-    dialect.ended({ ...mute, code: 3003 }, 0);
-    dialect.ended(mute, 0);
-    dialect.ended({ ...mute, answered: true }, 0);
-    dialect.ended({ ...mute, opened: false }, 0);
-    expect(dialect.offer(0)[0]).toBe("yitang.v1.proto");
+    const choice = new SubprotocolChoice();
+    choice.handleEnding(mute, 0);
+    choice.handleEnding({ ...mute, code: 3003 }, 0);
+    choice.handleEnding(mute, 0);
+    choice.handleEnding({ ...mute, answered: true }, 0);
+    choice.handleEnding({ ...mute, opened: false }, 0);
+    expect(choice.offer(0)[0]).toBe("yitang.v1.proto");
   });
   it("binary is tried again later, and at once where JSON does not get through either", () => {
-    const dialect = new Dialect();
-    dialect.ended({ ...mute, undecodable: true, answered: true }, 0);
-    expect(dialect.offer(1_000)).toEqual(["yitang.v1.json"]);
-    expect(dialect.offer(601_000)[0]).toBe("yitang.v1.proto");
-    for (let time = 0; time < 2; time += 1) dialect.ended(mute, 1_000);
-    expect(dialect.offer(1_000)[0]).toBe("yitang.v1.proto");
+    const choice = new SubprotocolChoice();
+    choice.handleEnding({ ...mute, undecodable: true, answered: true }, 0);
+    expect(choice.offer(1_000)).toEqual(["yitang.v1.json"]);
+    expect(choice.offer(601_000)[0]).toBe("yitang.v1.proto");
+    for (let time = 0; time < 2; time += 1) choice.handleEnding(mute, 1_000);
+    expect(choice.offer(1_000)[0]).toBe("yitang.v1.proto");
   });
   it("who speaks one subprotocol only goes on with it", () => {
-    const dialect = new Dialect(["yitang.v1.proto"]);
-    for (let time = 0; time < 5; time += 1) dialect.ended(mute, 0);
-    expect(dialect.offer(0)).toEqual(["yitang.v1.proto"]);
+    const choice = new SubprotocolChoice(["yitang.v1.proto"]);
+    for (let time = 0; time < 5; time += 1) choice.handleEnding(mute, 0);
+    expect(choice.offer(0)).toEqual(["yitang.v1.proto"]);
   });
 });
 

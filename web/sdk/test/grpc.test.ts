@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { ConnectionLost, RefusalCode, RefusalError } from "../src/errors.js";
 import { RefusalSchema } from "../src/gen/common_pb.js";
 import { ConsultationSchema, ConsultationService } from "../src/gen/consultation_pb.js";
-import { clientOf, framesOf } from "../src/grpc.js";
+import { createServiceClient, splitFrames } from "../src/grpc.js";
 
 function frame(flag: number, inside: Uint8Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(5 + inside.length);
@@ -42,7 +42,7 @@ function services(answer: () => Response | Promise<Response>, token?: string) {
     asked.push({ url: String(input), headers: new Headers(init?.headers), body: new Uint8Array(init?.body as ArrayBuffer) });
     return answer();
   };
-  return { asked, consultations: clientOf(ConsultationService, { url: "http://hall.test", token, fetch: call, timeoutMs: 1_000 }) };
+  return { asked, consultations: createServiceClient(ConsultationService, { url: "http://hall.test", token, fetch: call, timeoutMs: 1_000 }) };
 }
 const ask = (answer: () => Response | Promise<Response>) => services(answer).consultations.getConsultation({ id: "a" });
 const answer = (body: Uint8Array<ArrayBuffer>, init: ResponseInit = {}) => () => new Response(body, { headers: HEADERS, ...init });
@@ -84,7 +84,7 @@ describe("a call over gRPC-Web", () => {
   });
 
   it("a frame says how long it is, and is believed only as far as the body goes", () => {
-    expect(framesOf(joined(message, trailers("a: b"))).trailers).toBe("a: b");
-    expect(() => framesOf(new Uint8Array([0, 255, 255, 255, 255, 1]))).toThrow(ConnectionLost);
+    expect(splitFrames(joined(message, trailers("a: b"))).trailers).toBe("a: b");
+    expect(() => splitFrames(new Uint8Array([0, 255, 255, 255, 255, 1]))).toThrow(ConnectionLost);
   });
 });

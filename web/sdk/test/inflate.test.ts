@@ -1,7 +1,7 @@
 import { deflateRawSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, describe, expect, it } from "vitest";
-import { INFLATED_BYTES, canInflate, eventsOf, inflate } from "../src/codec.js";
+import { INFLATED_BYTES, canInflate, decodeEvents, inflate } from "../src/codec.js";
 import type { Event } from "../src/gen/event_pb.js";
 import { BatchSchema, EventsSchema } from "../src/gen/socket_pb.js";
 import { Client, MemoryStore, type Room } from "../src/index.js";
@@ -87,8 +87,8 @@ describe("compressed batches", () => {
     const service = new FakeService();
     const event = service.append(9, "one");
     const batch = (count: number, firstSeq: bigint) => create(BatchSchema, { firstSeq, count, body: { case: "events", value: { events: [event] } } });
-    expect(await eventsOf(batch(1, 1n))).toHaveLength(1);
-    expect(await eventsOf(batch(2, 1n))).toBeUndefined();
-    expect(await eventsOf(batch(1, 5n))).toBeUndefined();
+    expect(await decodeEvents(batch(1, 1n))).toHaveLength(1);
+    expect(await decodeEvents(batch(2, 1n))).toBeUndefined();
+    expect(await decodeEvents(batch(1, 5n))).toBeUndefined();
   });
 });

@@ -90,20 +90,20 @@ describe("a follower that trims", () => {
 
   it("holds the newest, goes on where it stands, and takes the rest again in pages", () => {
     const follower = new Follower();
-    follower.subscribed({ ...facts, seq: 0 });
-    for (let first = 1; first < 30_000; first += 50) follower.batch(1, first, stretch(first, first + 49));
+    follower.applySubscribed({ ...facts, seq: 0 });
+    for (let first = 1; first < 30_000; first += 50) follower.applyBatch(1, first, stretch(first, first + 49));
     expect(follower.trim(2_000)).toBe(true);
     expect(follower.held).toBe(2_000);
     expect(follower.timeline.size).toBe(2_000);
     expect(follower.completeBefore).toBe(false);
-    follower.batch(1, 30_001, [comment(30_001)]);
+    follower.applyBatch(1, 30_001, [comment(30_001)]);
     expect(follower.delivered).toBe(30_001);
     // A page asked for before the trim fits no more, and is passed over; one from here fits.
-    follower.page(1, stretch(1, 100), true, { seq: 30_001, mseq: 30_001 });
+    follower.applyPage(1, stretch(1, 100), true, { seq: 30_001, mseq: 30_001 });
     expect(follower.oldest).toBe(28_001);
     while (!follower.completeBefore) {
       const last = follower.oldest - 1;
-      follower.page(1, stretch(Math.max(1, last - 199), last), last <= 200, { seq: 30_001, mseq: 30_001 });
+      follower.applyPage(1, stretch(Math.max(1, last - 199), last), last <= 200, { seq: 30_001, mseq: 30_001 });
     }
     expect(follower.timeline.list().length).toBe(30_001);
     expect([...follower.timeline.list()].map(({ seq }) => seq)).toEqual(stretch(1, 30_001).map(({ seq }) => seq));

@@ -16,9 +16,9 @@ const kept = (one: ReturnType<typeof post>): Outgoing => ({ ...one, state: "wait
 /** The order in which all of one conversation goes out, where each is answered at once. */
 function goesOut(outbox: Outbox): string[] {
   const order: string[] = [];
-  for (let [sent] = outbox.take(0); sent; [sent] = outbox.take(0)) {
+  for (let [sent] = outbox.takeSendable(0); sent; [sent] = outbox.takeSendable(0)) {
     order.push(sent.clientId);
-    outbox.receipt(sent.clientId, order.length, false);
+    outbox.applyReceipt(sent.clientId, order.length, false);
   }
   return order;
 }
@@ -27,34 +27,34 @@ describe("Outbox", () => {
   it("what one person says in a conversation stays in the order it was said", () => {
     const outbox = new Outbox();
     for (const [id, conversation] of [["1", "a"], ["2", "a"], ["3", "b"]] as const) outbox.add(post(id, conversation));
-    expect(outbox.take(0).map((sent) => sent.clientId)).toEqual(["1", "3"]);
-    expect(outbox.take(0)).toEqual([]);
-    outbox.receipt("1", 10, false);
-    expect(outbox.take(0).map((sent) => sent.clientId)).toEqual(["2"]);
+    expect(outbox.takeSendable(0).map((sent) => sent.clientId)).toEqual(["1", "3"]);
+    expect(outbox.takeSendable(0)).toEqual([]);
+    outbox.applyReceipt("1", 10, false);
+    expect(outbox.takeSendable(0).map((sent) => sent.clientId)).toEqual(["2"]);
   });
 
   it("a post that must wait holds back those after it", () => {
     const outbox = new Outbox();
     outbox.add(post("1"));
     outbox.add(post("2"));
-    outbox.take(0);
-    outbox.refused("1", refusal(RefusalCode.SLOW_MODE, 7_000), 100);
+    outbox.takeSendable(0);
+    outbox.applyRefusal("1", refusal(RefusalCode.SLOW_MODE, 7_000), 100);
     expect(outbox.get("1")).toMatchObject({ state: "waiting", notBeforeMs: 7_100 });
-    expect(outbox.take(5_000)).toEqual([]);
-    expect(outbox.take(7_100).map((sent) => sent.clientId)).toEqual(["1"]);
+    expect(outbox.takeSendable(5_000)).toEqual([]);
+    expect(outbox.takeSendable(7_100).map((sent) => sent.clientId)).toEqual(["1"]);
   });
 
   it("a refusal for good is kept with its reason, and does not hold back the next", () => {
     const outbox = new Outbox();
     outbox.add(post("1"));
     outbox.add(post("2"));
-    outbox.take(0);
-    outbox.refused("1", refusal(RefusalCode.CLOSED), 0);
+    outbox.takeSendable(0);
+    outbox.applyRefusal("1", refusal(RefusalCode.CLOSED), 0);
     expect(outbox.get("1")).toMatchObject({ state: "refused", refusal: { messageZh: "不行。" } });
-    expect(outbox.take(0).map((sent) => sent.clientId)).toEqual(["2"]);
+    expect(outbox.takeSendable(0).map((sent) => sent.clientId)).toEqual(["2"]);
     outbox.retry("1");
-    outbox.receipt("2", 4, false);
-    expect(outbox.take(0)[0]).toMatchObject({ clientId: "1", state: "sending", tries: 2 });
+    outbox.applyReceipt("2", 4, false);
+    expect(outbox.takeSendable(0)[0]).toMatchObject({ clientId: "1", state: "sending", tries: 2 });
   });
 
   it("what a store had kept goes in its place among what is here: the newest of another tab never before older ones", () => {
@@ -77,12 +77,12 @@ describe("Outbox", () => {
     const outbox = new Outbox();
     outbox.add(post("new", "a", 20));
     outbox.add(post("elsewhere", "b", 20));
-    outbox.take(0);
+    outbox.takeSendable(0);
     outbox.load([kept(post("old", "a", 10))]);
     expect(outbox.get("new")).toMatchObject({ state: "sending", tries: 1 });
-    expect(outbox.take(0)).toEqual([]);
-    outbox.receipt("new", 1, false);
-    expect(outbox.take(0).map(({ clientId }) => clientId)).toEqual(["old"]);
+    expect(outbox.takeSendable(0)).toEqual([]);
+    outbox.applyReceipt("new", 1, false);
+    expect(outbox.takeSendable(0).map(({ clientId }) => clientId)).toEqual(["old"]);
   });
 
   it("a clock that is put back changes no order, over a reload neither", () => {
@@ -104,14 +104,14 @@ describe("Outbox", () => {
         let now = 0;
         for (const what of [...happened, "receipt", "receipt", "receipt"]) {
           now += 60_000;
-          const [sent] = outbox.take(now);
+          const [sent] = outbox.takeSendable(now);
           if (!sent) continue;
-          if (what === "line") outbox.lineLost();
-          else if (what === "later") outbox.refused(sent.clientId, refusal(RefusalCode.OVERLOADED, 1_000), now);
-          else if (what === "refuse") outbox.refused(sent.clientId, refusal(RefusalCode.MUTED), now);
+          if (what === "line") outbox.returnAllUnanswered();
+          else if (what === "later") outbox.applyRefusal(sent.clientId, refusal(RefusalCode.OVERLOADED, 1_000), now);
+          else if (what === "refuse") outbox.applyRefusal(sent.clientId, refusal(RefusalCode.MUTED), now);
           else {
             receipts.set(sent.clientId, (receipts.get(sent.clientId) ?? 0) + 1);
-            outbox.receipt(sent.clientId, 1, false);
+            outbox.applyReceipt(sent.clientId, 1, false);
           }
         }
         for (const id of ids) {
@@ -129,9 +129,9 @@ describe("the store", () => {
     const store = new IndexedDbStore();
     const outbox = new Outbox();
     for (const [id, conversation] of [["4", "a"], ["3", "b"], ["2", "c"], ["1", "d"]] as const) outbox.add(post(id, conversation));
-    outbox.take(0);
-    outbox.refused("3", refusal(RefusalCode.CLOSED), 0);
-    outbox.receipt("2", 0, true);
+    outbox.takeSendable(0);
+    outbox.applyRefusal("3", refusal(RefusalCode.CLOSED), 0);
+    outbox.applyReceipt("2", 0, true);
     for (const one of outbox.list()) await store.put(one);
     await store.put({ ...outbox.add(post("x")), person: 8 });
 

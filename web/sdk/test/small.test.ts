@@ -7,7 +7,7 @@ describe("Backoff", () => {
     const backoff = new Backoff({ minMs: 100, jitterMs: 100, maxMs: 1_000 }, () => 0.5);
     expect([1, 2, 3, 4, 5].map(() => backoff.next())).toEqual([150, 300, 600, 1_000, 1_000]);
     backoff.reset();
-    backoff.take({ minMs: 2_000, jitterMs: 0, maxMs: 60_000 });
+    backoff.setRule({ minMs: 2_000, jitterMs: 0, maxMs: 60_000 });
     expect(backoff.next()).toBe(2_000);
   });
   it("never waits longer than the most, nor less than nothing", () => {

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Client, MemoryStore, Outbox, type Room } from "../src/index.js";
-import { Switchboard } from "../src/tabs/switchboard.js";
-import { Vigil } from "../src/tabs/vigil.js";
+import { SharedRequests } from "../src/tabs/shared_requests.js";
+import { LeaderWatch } from "../src/tabs/leader_watch.js";
 import { FakeBrowser, type FakeTab } from "./browser.js";
 import { FakeService, ROOM } from "./fake.js";
 
@@ -151,7 +151,7 @@ describe("tabs of one browser", () => {
     const first = await world.tab();
     const second = await world.tab();
     world.freeze(first);
-    second.client.nudge();
+    second.client.wake();
     world.service.append(9, "unseen so far");
     await settle(2_000);
     expect(texts(second.room)).toEqual(["unseen so far"]);
@@ -352,27 +352,27 @@ describe("the outbox of several tabs", () => {
   });
 });
 
-describe("Vigil", () => {
+describe("LeaderWatch", () => {
   it("a leader that answers is left alone, and one that does not is deposed", () => {
-    const vigil = new Vigil(0);
-    for (const at of [2_000, 4_000]) expect(vigil.look(at)).toBe("ping");
-    vigil.heard(4_100);
-    for (const at of [6_000, 8_000]) expect(vigil.look(at)).toBe("ping");
-    expect(vigil.look(10_000)).toBe("depose");
+    const watch = new LeaderWatch(0);
+    for (const at of [2_000, 4_000]) expect(watch.check(at)).toBe("ping");
+    watch.handleMessage(4_100);
+    for (const at of [6_000, 8_000]) expect(watch.check(at)).toBe("ping");
+    expect(watch.check(10_000)).toBe("depose");
   });
 
   it("a tab that was itself held still gives the leader time to be heard", () => {
-    const vigil = new Vigil(0);
-    vigil.look(2_000);
-    expect(vigil.look(600_000)).toBe("ping");
-    expect(vigil.look(602_000)).toBe("ping");
+    const watch = new LeaderWatch(0);
+    watch.check(2_000);
+    expect(watch.check(600_000)).toBe("ping");
+    expect(watch.check(602_000)).toBe("ping");
   });
 });
 
-describe("Switchboard", () => {
+describe("SharedRequests", () => {
   it("passes subscriptions on, and only the last one's end", async () => {
     const asked: string[] = [];
-    const board = new Switchboard(
+    const requests = new SharedRequests(
       async (frame) => {
         asked.push(frame.case as string);
         return { case: "pong", value: {} } as never;
@@ -380,13 +380,13 @@ describe("Switchboard", () => {
       () => undefined,
     );
     const about = { conversation: ROOM };
-    await board.request("a", { case: "subscribe", value: about });
-    await board.request("b", { case: "subscribe", value: about });
-    expect(board.othersFollow("a", ROOM)).toBe(true);
-    expect(await board.request("a", { case: "unsubscribe", value: about })).toMatchObject({ case: "unsubscribed" });
+    await requests.request("a", { case: "subscribe", value: about });
+    await requests.request("b", { case: "subscribe", value: about });
+    expect(requests.hasOtherFollowers("a", ROOM)).toBe(true);
+    expect(await requests.request("a", { case: "unsubscribe", value: about })).toMatchObject({ case: "unsubscribed" });
     expect(asked).toEqual(["subscribe", "subscribe"]);
-    board.left("b");
+    requests.removeTab("b");
     expect(asked).toEqual(["subscribe", "subscribe", "unsubscribe"]);
-    expect(board.othersFollow("a", ROOM)).toBe(false);
+    expect(requests.hasOtherFollowers("a", ROOM)).toBe(false);
   });
 });

@@ -4,7 +4,7 @@ import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { EventSchema } from "../src/gen/event_pb.js";
 import { ServerFrameSchema, Verdict } from "../src/gen/socket_pb.js";
-import { Inbox, Timeline, entryOf } from "../src/index.js";
+import { Inbox, Timeline, countsAsUnread, toEntry } from "../src/index.js";
 
 interface Vectors {
   cases: { name: string; log: JsonValue[]; frames: JsonValue[]; state: JsonValue[]; comments: number[] }[];
@@ -12,7 +12,7 @@ interface Vectors {
 }
 const vectors = JSON.parse(readFileSync(new URL("vectors.json", import.meta.url), "utf8")) as Vectors;
 
-const entry = (json: JsonValue) => entryOf(fromJson(EventSchema, json));
+const entry = (json: JsonValue) => toEntry(fromJson(EventSchema, json));
 
 /** Holds what comes, as a client does. */
 function read(frames: JsonValue[]): Timeline {
@@ -21,11 +21,11 @@ function read(frames: JsonValue[]): Timeline {
     const { frame } = fromJson(ServerFrameSchema, json);
     if (frame.case === "subscribed") {
       if (frame.value.verdict === Verdict.RESET) timeline.clear();
-      for (const event of frame.value.tail?.events ?? []) timeline.apply(entryOf(event));
+      for (const event of frame.value.tail?.events ?? []) timeline.apply(toEntry(event));
     } else if (frame.case === "batch" && frame.value.body.case === "events") {
-      for (const event of frame.value.body.value.events) timeline.apply(entryOf(event));
+      for (const event of frame.value.body.value.events) timeline.apply(toEntry(event));
     } else if (frame.case === "page") {
-      for (const event of frame.value.events) timeline.apply(entryOf(event));
+      for (const event of frame.value.events) timeline.apply(toEntry(event));
     } else throw new Error(`the vectors hold a frame that this test does not know: ${frame.case}`);
   }
   return timeline;
@@ -43,6 +43,12 @@ describe("the vectors shared with the server", () => {
     expect(timeline.entries()).toEqual(state.map(entry));
     const standing = timeline.comments().filter(({ kind }) => kind.case === "comment" && !kind.gone);
     expect(standing.map(({ seq }) => seq)).toEqual(comments);
+  });
+
+  it.each(vectors.cases)("count as unread what the server counts: $name", ({ log }) => {
+    const events = log.map(entry);
+    const counted = events.filter((event, index) => event.mseq > (events[index - 1]?.mseq ?? 0));
+    expect(events.filter(countsAsUnread)).toEqual(counted);
   });
 
   it.each(vectors.order)("order: $name", ({ delivered, most, steps }) => {

@@ -6,9 +6,9 @@ import type { Outgoing } from "../outbox.js";
 import type { OutboxChange } from "../posting.js";
 
 /** An error as it passes from tab to tab. */
-export type Trouble = { refusal: ReturnType<typeof plain> } | { lost: string; timedOut: boolean };
+export type PlainError = { refusal: ReturnType<typeof toPlainRefusal> } | { lost: string; timedOut: boolean };
 
-export type PlainConnection = Omit<Connection, "refusal"> & { refusal?: ReturnType<typeof plain> };
+export type PlainConnection = Omit<Connection, "refusal"> & { refusal?: ReturnType<typeof toPlainRefusal> };
 
 /** From the tab that holds the line. */
 export type FromLeader =
@@ -17,7 +17,7 @@ export type FromLeader =
   | { t: "frame"; frame: ServerFrameBody }
   | { t: "batch"; batch: LiveBatch }
   | { t: "answer"; to: string; id: number; frame: ServerFrameBody }
-  | { t: "trouble"; to: string; id: number; trouble: Trouble }
+  | { t: "trouble"; to: string; id: number; trouble: PlainError }
   | { t: "pong" }
   | { t: "resigns" };
 
@@ -27,26 +27,26 @@ export type ToLeader = { t: "hello" } | { t: "ping"; nudge: boolean } | { t: "as
 /** From any tab to all. */
 export type ToAll = { t: "outbox"; change: OutboxChange } | { t: "signedOut" };
 
-export type Said = FromLeader | ToLeader | ToAll;
-export type Message = Said & { from: string };
+export type Content = FromLeader | ToLeader | ToAll;
+export type Message = Content & { from: string };
 
-function plain({ code, messageZh, messageEn, retryAfterMs, field }: RefusalError) {
+function toPlainRefusal({ code, messageZh, messageEn, retryAfterMs, field }: RefusalError) {
   return { code, messageZh, messageEn, retryAfterMs, field };
 }
 
-export function troubleOf(error: unknown): Trouble {
-  if (error instanceof RefusalError) return { refusal: plain(error) };
+export function toPlainError(error: unknown): PlainError {
+  if (error instanceof RefusalError) return { refusal: toPlainRefusal(error) };
   return { lost: error instanceof Error ? error.message : String(error), timedOut: error instanceof ConnectionLost && error.timedOut };
 }
 
-export function errorOf(trouble: Trouble): Error {
+export function fromPlainError(trouble: PlainError): Error {
   return "refusal" in trouble ? RefusalError.of(trouble.refusal) : new ConnectionLost(trouble.lost, trouble.timedOut);
 }
 
-export function plainConnection({ refusal, ...rest }: Connection): PlainConnection {
-  return refusal ? { ...rest, refusal: plain(refusal) } : rest;
+export function toPlainConnection({ refusal, ...rest }: Connection): PlainConnection {
+  return refusal ? { ...rest, refusal: toPlainRefusal(refusal) } : rest;
 }
 
-export function connectionOf({ refusal, ...rest }: PlainConnection): Connection {
+export function fromPlainConnection({ refusal, ...rest }: PlainConnection): Connection {
   return refusal ? { ...rest, refusal: RefusalError.of(refusal) } : rest;
 }

@@ -9,25 +9,25 @@ import { Verdict } from "../gen/socket_pb.js";
 import type { Outgoing } from "../outbox.js";
 import type { OutboxChange } from "../posting.js";
 import { uuidv7 } from "../uuid.js";
-import { Asks } from "./asks.js";
-import { type FromLeader, type Message, type Said, type ToLeader, connectionOf, errorOf, plainConnection, troubleOf } from "./messages.js";
+import { PendingRequests } from "./pending_requests.js";
+import { type FromLeader, type Message, type Content, type ToLeader, fromPlainConnection, fromPlainError, toPlainConnection, toPlainError } from "./messages.js";
 import type { TabChannel, Tabs } from "./platform.js";
-import { Switchboard } from "./switchboard.js";
-import { PING_MS, Vigil } from "./vigil.js";
+import { SharedRequests } from "./shared_requests.js";
+import { PING_MS, LeaderWatch } from "./leader_watch.js";
 
 /** What the tabs share beside the line. */
 export interface SharedHost {
   /** Another tab has changed its outbox. */
-  changed(change: OutboxChange): void;
-  all(): Outgoing[];
+  applyChange(change: OutboxChange): void;
+  listOutbox(): Outgoing[];
   /** This tab has become the one that sends. */
-  leads(): void;
-  signedOut(): void;
+  handleLead(): void;
+  handleSignedOut(): void;
 }
 
 export class SharedLine implements Line {
   connection: Connection = IDLE;
-  readonly #asks: Asks;
+  readonly #pending: PendingRequests;
   #started = false;
   #id = "";
   #channel: TabChannel | undefined;
@@ -37,11 +37,11 @@ export class SharedLine implements Line {
   #release: (() => void) | undefined;
   #present: (() => void) | undefined;
   #direct: Line | undefined;
-  #board: Switchboard | undefined;
+  #requests: SharedRequests | undefined;
   /** Tabs whose end will be heard of. */
   readonly #watched = new Set<string>();
   #leader: string | undefined;
-  #vigil: Vigil | undefined;
+  #leaderWatch: LeaderWatch | undefined;
   #beat: ReturnType<typeof setInterval> | undefined;
   #offsetMs = 0;
 
@@ -54,7 +54,7 @@ export class SharedLine implements Line {
     private readonly makeDirect: (host: LineHost) => Line,
     private readonly shared: SharedHost,
   ) {
-    this.#asks = new Asks(answerMs);
+    this.#pending = new PendingRequests(answerMs);
   }
 
   /** Whether this tab holds the line. */
@@ -75,34 +75,34 @@ export class SharedLine implements Line {
     for (const name of ["pagehide", "freeze"]) this.tabs.events.removeEventListener(name, this.#away);
     for (const name of ["pageshow", "resume"]) this.tabs.events.removeEventListener(name, this.#back);
     await this.#withdraw(IDLE);
-    if (this.connection.phase !== "idle") this.#set(IDLE);
+    if (this.connection.phase !== "idle") this.#setConnection(IDLE);
   }
 
   request(frame: ClientFrameBody, inOrder?: InOrder): Promise<ServerFrameBody> {
-    if (this.#board) return this.#board.request(this.#id, frame, inOrder);
+    if (this.#requests) return this.#requests.request(this.#id, frame, inOrder);
     if (!this.#leader) return Promise.reject(new ConnectionLost("not connected"));
-    return this.#asks.ask((id) => this.#say({ t: "ask", id, frame }), inOrder);
+    return this.#pending.send((id) => this.#send({ t: "ask", id, frame }), inOrder);
   }
 
-  nudge(): void {
-    if (this.#direct) return this.#direct.nudge();
-    if (!this.#vigil) return;
-    this.#say({ t: "ping", nudge: true });
-    const waitMs = this.#vigil.hurry(performance.now());
-    setTimeout(() => this.#look(), waitMs + 10);
+  wake(): void {
+    if (this.#direct) return this.#direct.wake();
+    if (!this.#leaderWatch) return;
+    this.#send({ t: "ping", nudge: true });
+    const waitMs = this.#leaderWatch.hurry(performance.now());
+    setTimeout(() => this.#checkLeader(), waitMs + 10);
   }
 
-  distrust(): void {
-    if (this.#direct) this.#direct.distrust();
-    else this.nudge();
+  reportTimeout(): void {
+    if (this.#direct) this.#direct.reportTimeout();
+    else this.wake();
   }
 
-  share(change: OutboxChange): void {
-    this.#say({ t: "outbox", change });
+  shareChange(change: OutboxChange): void {
+    this.#send({ t: "outbox", change });
   }
 
-  tellSignedOut(): void {
-    this.#say({ t: "signedOut" });
+  sendSignedOut(): void {
+    this.#send({ t: "signedOut" });
   }
 
   // ---- coming and going
@@ -123,34 +123,34 @@ export class SharedLine implements Line {
     const channel = this.tabs.channel(this.#name);
     this.#channel = channel;
     channel.onmessage = ({ data }) => {
-      if (channel === this.#channel) this.#heard(data as Message);
+      if (channel === this.#channel) this.#handleMessage(data as Message);
     };
-    this.#hold(this.#presence(this.#id), (release) => (this.#present = release)).catch(() => undefined);
-    this.#set({ ...IDLE, phase: "connecting" });
-    this.#seek(false);
-    this.#say({ t: "hello" });
-    this.#vigil = new Vigil(performance.now());
-    this.#beat = setInterval(() => this.#look(), PING_MS);
+    this.#hold(this.#presenceLock(this.#id), (release) => (this.#present = release)).catch(() => undefined);
+    this.#setConnection({ ...IDLE, phase: "connecting" });
+    this.#requestLead(false);
+    this.#send({ t: "hello" });
+    this.#leaderWatch = new LeaderWatch(performance.now());
+    this.#beat = setInterval(() => this.#checkLeader(), PING_MS);
   }
 
   async #withdraw(standing: Connection): Promise<void> {
     const channel = this.#channel;
     if (!channel) return;
-    if (this.leads) this.#say({ t: "resigns" });
+    if (this.leads) this.#send({ t: "resigns" });
     clearInterval(this.#beat);
-    this.#vigil = undefined;
+    this.#leaderWatch = undefined;
     this.#channel = undefined;
     channel.onmessage = null;
     channel.close();
     this.#leader = undefined;
     this.#seeking?.abort();
     this.#present?.();
-    const losing = this.#lose();
-    if (this.connection.phase !== standing.phase) this.#set(standing);
+    const losing = this.#stopLeading();
+    if (this.connection.phase !== standing.phase) this.#setConnection(standing);
     await losing;
   }
 
-  #presence(tab: string): string {
+  #presenceLock(tab: string): string {
     return `${this.#name} ${tab}`;
   }
 
@@ -161,7 +161,7 @@ export class SharedLine implements Line {
 
   // ---- leading
 
-  #seek(steal: boolean): void {
+  #requestLead(steal: boolean): void {
     this.#seeking?.abort();
     const seeking = new AbortController();
     this.#seeking = seeking;
@@ -174,7 +174,7 @@ export class SharedLine implements Line {
         if (seeking.signal.aborted) return release();
         held = true;
         this.#release = release;
-        this.#lead();
+        this.#startLeading();
       },
       options,
     ).then(
@@ -182,79 +182,79 @@ export class SharedLine implements Line {
       (error: unknown) => {
         if (seeking.signal.aborted || this.#seeking !== seeking) return;
         // Another tab took it, this one having been still for too long; or locks are forbidden here: then a line of its own.
-        if (held) void this.#deposed();
-        else if ((error as { name?: string } | null)?.name !== "AbortError") this.#lead();
+        if (held) void this.#handleDeposed();
+        else if ((error as { name?: string } | null)?.name !== "AbortError") this.#startLeading();
       },
     );
   }
 
-  #lead(): void {
+  #startLeading(): void {
     this.#leader = undefined;
-    this.#asks.failAll();
+    this.#pending.rejectAll();
     const direct = this.makeDirect({
-      positions: () => {
+      listPositions: () => {
         // A new socket follows nothing yet: each tab subscribes again when it hears that the line stands.
-        this.#board?.clear();
-        const standings = this.host.positions();
-        for (const { conversation } of standings) this.#board?.follows(this.#id, conversation);
+        this.#requests?.clear();
+        const standings = this.host.listPositions();
+        for (const { conversation } of standings) this.#requests?.addFollower(this.#id, conversation);
         return standings;
       },
-      onConnection: (connection) => {
+      handleConnection: (connection) => {
         if (direct !== this.#direct) return;
-        this.#set(connection);
-        this.#say({ t: "line", connection: plainConnection(connection), offsetMs: this.#offsetMs });
+        this.#setConnection(connection);
+        this.#send({ t: "line", connection: toPlainConnection(connection), offsetMs: this.#offsetMs });
         // Each tab learns from the service itself that it is over.
         if (connection.phase === "ended" || connection.phase === "refused") void this.#retire();
       },
-      onFrame: (frame) => {
-        this.host.onFrame(frame);
-        if (concernsAll(frame)) this.#say({ t: "frame", frame });
+      handleFrame: (frame) => {
+        this.host.handleFrame(frame);
+        if (concernsAll(frame)) this.#send({ t: "frame", frame });
       },
-      onBatch: (batch) => {
-        this.host.onBatch(batch);
-        if (this.#board?.othersFollow(this.#id, batch.conversation)) this.#say({ t: "batch", batch });
+      handleBatch: (batch) => {
+        this.host.handleBatch(batch);
+        if (this.#requests?.hasOtherFollowers(this.#id, batch.conversation)) this.#send({ t: "batch", batch });
       },
-      onClock: (offsetMs) => {
+      handleClock: (offsetMs) => {
         this.#offsetMs = offsetMs;
-        this.host.onClock(offsetMs);
+        this.host.handleClock(offsetMs);
       },
     });
     this.#direct = direct;
-    this.#board = new Switchboard(
+    this.#requests = new SharedRequests(
       (frame, inOrder) => direct.request(frame, inOrder),
       (frame) => {
-        this.host.onFrame(frame);
-        this.#say({ t: "frame", frame });
+        this.host.handleFrame(frame);
+        this.#send({ t: "frame", frame });
       },
     );
     this.#introduce();
-    this.shared.leads();
+    this.shared.handleLead();
     direct.start();
   }
 
   #introduce(): void {
-    this.#say({ t: "leads", connection: plainConnection(this.connection), offsetMs: this.#offsetMs, outbox: this.shared.all() });
+    this.#send({ t: "leads", connection: toPlainConnection(this.connection), offsetMs: this.#offsetMs, outbox: this.shared.listOutbox() });
   }
 
   /** Ends this tab's leading, if it leads. */
-  async #lose(): Promise<void> {
+  async #stopLeading(): Promise<void> {
     const direct = this.#direct;
     this.#direct = undefined;
-    this.#board = undefined;
+    this.#requests = undefined;
     this.#watched.clear();
     this.#release?.();
     this.#release = undefined;
-    this.#asks.failAll();
+    this.#pending.rejectAll();
     await direct?.stop();
   }
 
-  async #deposed(): Promise<void> {
-    const losing = this.#lose();
-    this.#set({ ...IDLE, phase: "connecting" });
+  async #handleDeposed(): Promise<void> {
+    const losing = this.#stopLeading();
+    this.#setConnection({ ...IDLE, phase: "connecting" });
     await losing;
     if (!this.#channel) return;
-    this.#seek(false);
-    this.#say({ t: "hello" });
+    this.#requestLead(false);
+    this.#send({ t: "hello" });
   }
 
   /** The service will not have this tab: it stops here, and the next one tries. */
@@ -263,88 +263,88 @@ export class SharedLine implements Line {
     await this.#withdraw(this.connection);
   }
 
-  #look(): void {
-    if (!this.#vigil || this.#direct) return;
-    if (this.#vigil.look(performance.now()) === "ping") return this.#say({ t: "ping", nudge: false });
-    this.#vigil.heard(performance.now());
-    this.#seek(true);
+  #checkLeader(): void {
+    if (!this.#leaderWatch || this.#direct) return;
+    if (this.#leaderWatch.check(performance.now()) === "ping") return this.#send({ t: "ping", nudge: false });
+    this.#leaderWatch.handleMessage(performance.now());
+    this.#requestLead(true);
   }
 
   // ---- speaking
 
-  #say(said: Said): void {
+  #send(said: Content): void {
     try {
       this.#channel?.postMessage({ ...said, from: this.#id });
     } catch {
-      // A channel that was closed under the page: the vigil finds that nobody answers.
+      // A channel that was closed under the page: the watch of the leader finds that nobody answers.
     }
   }
 
-  #heard(message: Message): void {
-    if (message.t === "outbox") return this.shared.changed(message.change);
-    if (message.t === "signedOut") return this.shared.signedOut();
+  #handleMessage(message: Message): void {
+    if (message.t === "outbox") return this.shared.applyChange(message.change);
+    if (message.t === "signedOut") return this.shared.handleSignedOut();
     if (message.t === "hello" || message.t === "ping" || message.t === "ask") {
-      if (this.#direct) this.#asked(message.from, message);
+      if (this.#direct) this.#handleToLeader(message.from, message);
       return;
     }
-    if (!this.#direct) this.#told(message.from, message);
+    if (!this.#direct) this.#handleFromLeader(message.from, message);
   }
 
   /** As the one who leads. */
-  #asked(tab: string, message: ToLeader): void {
+  #handleToLeader(tab: string, message: ToLeader): void {
     if (message.t === "hello") return this.#introduce();
     if (message.t === "ping") {
-      if (message.nudge) this.#direct?.nudge();
-      return this.#say({ t: "pong" });
+      if (message.nudge) this.#direct?.wake();
+      return this.#send({ t: "pong" });
     }
-    const board = this.#board;
-    if (!board) return;
+    const requests = this.#requests;
+    if (!requests) return;
     this.#watch(tab);
     const { id } = message;
     let answered = false;
     const answer = (frame: ServerFrameBody) => {
-      if (!answered) this.#say({ t: "answer", to: tab, id, frame });
+      if (!answered) this.#send({ t: "answer", to: tab, id, frame });
       answered = true;
     };
-    board.request(tab, message.frame, answer).then(answer, (error: unknown) => this.#say({ t: "trouble", to: tab, id, trouble: troubleOf(error) }));
+    requests.request(tab, message.frame, answer).then(answer, (error: unknown) => this.#send({ t: "trouble", to: tab, id, trouble: toPlainError(error) }));
   }
 
   /** Hears of a tab's end by the lock that it holds as long as it lives. */
   #watch(tab: string): void {
-    const board = this.#board;
-    if (this.#watched.has(tab) || !board) return;
+    const requests = this.#requests;
+    if (this.#watched.has(tab) || !requests) return;
     this.#watched.add(tab);
-    this.tabs.locks.request(this.#presence(tab), () => {
+    this.tabs.locks.request(this.#presenceLock(tab), () => {
       this.#watched.delete(tab);
-      if (board === this.#board) board.left(tab);
+      if (requests === this.#requests) requests.removeTab(tab);
     }).catch(() => undefined);
   }
 
   /** As one who follows. */
-  #told(from: string, message: FromLeader): void {
+  #handleFromLeader(from: string, message: FromLeader): void {
     if (message.t === "leads") return this.#follow(from, message);
     if (from !== this.#leader) return;
-    this.#vigil?.heard(performance.now());
+    this.#leaderWatch?.handleMessage(performance.now());
     switch (message.t) {
       case "line":
-        this.host.onClock(message.offsetMs);
+        this.host.handleClock(message.offsetMs);
         // That it is over, each tab learns from the service itself.
-        if (message.connection.phase !== "ended" && message.connection.phase !== "refused") this.#set(connectionOf(message.connection));
+        if (message.connection.phase !== "ended" && message.connection.phase !== "refused") this.#setConnection(fromPlainConnection(message.connection));
         return;
       case "frame":
-        return this.host.onFrame(message.frame);
+        return this.host.handleFrame(message.frame);
       case "batch":
-        return this.host.onBatch(message.batch);
+        return this.host.handleBatch(message.batch);
       case "answer":
-        if (message.to === this.#id) this.#asks.answer(message.id, message.frame);
+        if (message.to === this.#id) this.#pending.resolve(message.id, message.frame);
         return;
       case "trouble":
-        if (message.to === this.#id) this.#asks.fail(message.id, errorOf(message.trouble));
+        if (message.to === this.#id) this.#pending.reject(message.id, fromPlainError(message.trouble));
         return;
       case "resigns":
         this.#leader = undefined;
-        this.#set({ ...IDLE, phase: "connecting" });
-        this.#asks.failAll();
+        this.#setConnection({ ...IDLE, phase: "connecting" });
+        this.#pending.rejectAll();
         return;
       default:
         return;
@@ -352,22 +352,22 @@ export class SharedLine implements Line {
   }
 
   #follow(leader: string, { connection, offsetMs, outbox }: FromLeader & { t: "leads" }): void {
-    this.#vigil?.heard(performance.now());
+    this.#leaderWatch?.handleMessage(performance.now());
     if (leader === this.#leader) return;
     // Another holds the line: whatever was asked of the one before, nobody will answer.
-    this.#set({ ...IDLE, phase: "connecting" });
-    this.#asks.failAll();
+    this.#setConnection({ ...IDLE, phase: "connecting" });
+    this.#pending.rejectAll();
     this.#leader = leader;
     const known = new Set(outbox.map((post) => post.clientId));
-    for (const post of outbox) this.shared.changed({ put: post });
-    for (const post of this.shared.all()) if (post.state === "waiting" && !known.has(post.clientId)) this.share({ put: post });
-    this.host.onClock(offsetMs);
-    this.#set(connectionOf(connection));
+    for (const post of outbox) this.shared.applyChange({ put: post });
+    for (const post of this.shared.listOutbox()) if (post.state === "waiting" && !known.has(post.clientId)) this.shareChange({ put: post });
+    this.host.handleClock(offsetMs);
+    this.#setConnection(fromPlainConnection(connection));
   }
 
-  #set(connection: Connection): void {
+  #setConnection(connection: Connection): void {
     this.connection = connection;
-    this.host.onConnection(connection);
+    this.host.handleConnection(connection);
   }
 }
 
