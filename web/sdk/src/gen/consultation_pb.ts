@@ -8,7 +8,7 @@ import type { Refusal } from "./common_pb.js";
 import { file_yitang_v1_common } from "./common_pb.js";
 import type { ConsultationState } from "./event_pb.js";
 import { file_yitang_v1_event } from "./event_pb.js";
-import type { Role } from "./directory_pb.js";
+import type { Audience } from "./directory_pb.js";
 import { file_yitang_v1_directory } from "./directory_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file yitang/v1/consultation.proto.
  */
 export const file_yitang_v1_consultation: GenFile = /*@__PURE__*/
-  fileDesc("Chx5aXRhbmcvdjEvY29uc3VsdGF0aW9uLnByb3RvEgl5aXRhbmcudjEiggQKDENvbnN1bHRhdGlvbhIKCgJpZBgBIAEoCRIUCgxvcmdhbmlzYXRpb24YAiABKA0SDQoFdGl0bGUYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkSKwoFc3RhdGUYBSABKA4yHC55aXRhbmcudjEuQ29uc3VsdGF0aW9uU3RhdGUSEAoIb3BlbnNfbXMYBiABKAMSEQoJY2xvc2VzX21zGAcgASgDEiIKBXdhdGNoGAggASgLMhMueWl0YW5nLnYxLkF1ZGllbmNlEiEKBHBvc3QYCSABKAsyEy55aXRhbmcudjEuQXVkaWVuY2USEgoKbW9kZXJhdG9ycxgKIAMoDRITCgtzbG93X21vZGVfcxgLIAEoDRIPCgd2ZXJzaW9uGAwgASgNEhIKCmNyZWF0ZWRfYnkYDSABKA0SEAoIY29tbWVudHMYDiABKAQSFAoMcGVvcGxlX3Nwb2tlGA8gASgNEhAKCG1heV9wb3N0GBAgASgIEigKDHBvc3RfcmVmdXNhbBgRIAEoCzISLnlpdGFuZy52MS5SZWZ1c2FsEhQKDG1heV9tb2RlcmF0ZRgSIAEoCBISCgptYXlfbWFuYWdlGBMgASgIEhEKCWhlYWRfbXNlcRgUIAEoBBIRCglyZWFkX21zZXEYFSABKAQSEQoJY2FsbGVkX21zGBYgASgDIroBChFDb25zdWx0YXRpb25CcmllZhIKCgJpZBgBIAEoCRIUCgxvcmdhbmlzYXRpb24YAiABKA0SDQoFdGl0bGUYAyABKAkSKwoFc3RhdGUYBCABKA4yHC55aXRhbmcudjEuQ29uc3VsdGF0aW9uU3RhdGUSEAoIb3BlbnNfbXMYBSABKAMSEQoJY2xvc2VzX21zGAYgASgDEg8KB3ZlcnNpb24YByABKA0SEQoJY2FsbGVkX21zGAggASgDIm8KCEF1ZGllbmNlEjMKDW9yZ2FuaXNhdGlvbnMYASADKAsyHC55aXRhbmcudjEuT3JnYW5pc2F0aW9uU2NvcGUSHgoFcm9sZXMYAiADKA4yDy55aXRhbmcudjEuUm9sZRIOCgZwZW9wbGUYAyADKA0iPQoRT3JnYW5pc2F0aW9uU2NvcGUSFAoMb3JnYW5pc2F0aW9uGAEgASgNEhIKCndpdGhfYmVsb3cYAiABKAgieAoYTGlzdENvbnN1bHRhdGlvbnNSZXF1ZXN0EiwKBnN0YXRlcxgBIAMoDjIcLnlpdGFuZy52MS5Db25zdWx0YXRpb25TdGF0ZRIPCgdtYW5hZ2VkGAIgASgIEg0KBWxpbWl0GAMgASgNEg4KBmN1cnNvchgEIAEoCSJZChlMaXN0Q29uc3VsdGF0aW9uc1Jlc3BvbnNlEi4KDWNvbnN1bHRhdGlvbnMYASADKAsyFy55aXRhbmcudjEuQ29uc3VsdGF0aW9uEgwKBG5leHQYAiABKAkiJAoWR2V0Q29uc3VsdGF0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCSL9AQoZQ3JlYXRlQ29uc3VsdGF0aW9uUmVxdWVzdBIRCgljbGllbnRfaWQYASABKAkSFAoMb3JnYW5pc2F0aW9uGAIgASgNEg0KBXRpdGxlGAMgASgJEhMKC2Rlc2NyaXB0aW9uGAQgASgJEhAKCG9wZW5zX21zGAUgASgDEhEKCWNsb3Nlc19tcxgGIAEoAxIiCgV3YXRjaBgHIAEoCzITLnlpdGFuZy52MS5BdWRpZW5jZRIhCgRwb3N0GAggASgLMhMueWl0YW5nLnYxLkF1ZGllbmNlEhIKCm1vZGVyYXRvcnMYCSADKA0SEwoLc2xvd19tb2RlX3MYCiABKA0i8QEKGVVwZGF0ZUNvbnN1bHRhdGlvblJlcXVlc3QSCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRINCgV0aXRsZRgDIAEoCRITCgtkZXNjcmlwdGlvbhgEIAEoCRIQCghvcGVuc19tcxgFIAEoAxIRCgljbG9zZXNfbXMYBiABKAMSIgoFd2F0Y2gYByABKAsyEy55aXRhbmcudjEuQXVkaWVuY2USIQoEcG9zdBgIIAEoCzITLnlpdGFuZy52MS5BdWRpZW5jZRISCgptb2RlcmF0b3JzGAkgAygNEhMKC3Nsb3dfbW9kZV9zGAogASgNIlYKG1NldENvbnN1bHRhdGlvblN0YXRlUmVxdWVzdBIKCgJpZBgBIAEoCRIrCgVzdGF0ZRgCIAEoDjIcLnlpdGFuZy52MS5Db25zdWx0YXRpb25TdGF0ZSJRChFNdXRlUGVyc29uUmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZwZXJzb24YAiABKA0SEAoIdW50aWxfbXMYAyABKAMSDgoGcmVhc29uGAQgASgJIhQKEk11dGVQZXJzb25SZXNwb25zZSIlChdDYWxsQ29uc3VsdGF0aW9uUmVxdWVzdBIKCgJpZBgBIAEoCSLCAQoLRGlzcGxheUxpbmsSCgoCaWQYASABKAkSFAoMY29uc3VsdGF0aW9uGAIgASgJEg0KBWxhYmVsGAMgASgJEgwKBHBhdGgYBCABKAkSEgoKY3JlYXRlZF9tcxgFIAEoAxISCgpleHBpcmVzX21zGAYgASgDEhIKCmNyZWF0ZWRfYnkYByABKA0SFAoMbGFzdF9zZWVuX21zGAggASgDEhAKCGVuZGVkX21zGAkgASgDEhAKCGVuZGVkX2J5GAogASgNIkkKGENyZWF0ZURpc3BsYXlMaW5rUmVxdWVzdBIKCgJpZBgBIAEoCRINCgVsYWJlbBgCIAEoCRISCgpleHBpcmVzX21zGAMgASgDIiUKF0xpc3REaXNwbGF5TGlua3NSZXF1ZXN0EgoKAmlkGAEgASgJIkEKGExpc3REaXNwbGF5TGlua3NSZXNwb25zZRIlCgVsaW5rcxgBIAMoCzIWLnlpdGFuZy52MS5EaXNwbGF5TGluayIjChVFbmREaXNwbGF5TGlua1JlcXVlc3QSCgoCaWQYASABKAky3gYKE0NvbnN1bHRhdGlvblNlcnZpY2USXgoRTGlzdENvbnN1bHRhdGlvbnMSIy55aXRhbmcudjEuTGlzdENvbnN1bHRhdGlvbnNSZXF1ZXN0GiQueWl0YW5nLnYxLkxpc3RDb25zdWx0YXRpb25zUmVzcG9uc2USTQoPR2V0Q29uc3VsdGF0aW9uEiEueWl0YW5nLnYxLkdldENvbnN1bHRhdGlvblJlcXVlc3QaFy55aXRhbmcudjEuQ29uc3VsdGF0aW9uElMKEkNyZWF0ZUNvbnN1bHRhdGlvbhIkLnlpdGFuZy52MS5DcmVhdGVDb25zdWx0YXRpb25SZXF1ZXN0GhcueWl0YW5nLnYxLkNvbnN1bHRhdGlvbhJTChJVcGRhdGVDb25zdWx0YXRpb24SJC55aXRhbmcudjEuVXBkYXRlQ29uc3VsdGF0aW9uUmVxdWVzdBoXLnlpdGFuZy52MS5Db25zdWx0YXRpb24SVwoUU2V0Q29uc3VsdGF0aW9uU3RhdGUSJi55aXRhbmcudjEuU2V0Q29uc3VsdGF0aW9uU3RhdGVSZXF1ZXN0GhcueWl0YW5nLnYxLkNvbnN1bHRhdGlvbhJJCgpNdXRlUGVyc29uEhwueWl0YW5nLnYxLk11dGVQZXJzb25SZXF1ZXN0Gh0ueWl0YW5nLnYxLk11dGVQZXJzb25SZXNwb25zZRJPChBDYWxsQ29uc3VsdGF0aW9uEiIueWl0YW5nLnYxLkNhbGxDb25zdWx0YXRpb25SZXF1ZXN0GhcueWl0YW5nLnYxLkNvbnN1bHRhdGlvbhJQChFDcmVhdGVEaXNwbGF5TGluaxIjLnlpdGFuZy52MS5DcmVhdGVEaXNwbGF5TGlua1JlcXVlc3QaFi55aXRhbmcudjEuRGlzcGxheUxpbmsSWwoQTGlzdERpc3BsYXlMaW5rcxIiLnlpdGFuZy52MS5MaXN0RGlzcGxheUxpbmtzUmVxdWVzdBojLnlpdGFuZy52MS5MaXN0RGlzcGxheUxpbmtzUmVzcG9uc2USSgoORW5kRGlzcGxheUxpbmsSIC55aXRhbmcudjEuRW5kRGlzcGxheUxpbmtSZXF1ZXN0GhYueWl0YW5nLnYxLkRpc3BsYXlMaW5rYgZwcm90bzM", [file_yitang_v1_common, file_yitang_v1_event, file_yitang_v1_directory]);
+  fileDesc("Chx5aXRhbmcvdjEvY29uc3VsdGF0aW9uLnByb3RvEgl5aXRhbmcudjEiggQKDENvbnN1bHRhdGlvbhIKCgJpZBgBIAEoCRIUCgxvcmdhbmlzYXRpb24YAiABKA0SDQoFdGl0bGUYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkSKwoFc3RhdGUYBSABKA4yHC55aXRhbmcudjEuQ29uc3VsdGF0aW9uU3RhdGUSEAoIb3BlbnNfbXMYBiABKAMSEQoJY2xvc2VzX21zGAcgASgDEiIKBXdhdGNoGAggASgLMhMueWl0YW5nLnYxLkF1ZGllbmNlEiEKBHBvc3QYCSABKAsyEy55aXRhbmcudjEuQXVkaWVuY2USEgoKbW9kZXJhdG9ycxgKIAMoDRITCgtzbG93X21vZGVfcxgLIAEoDRIPCgd2ZXJzaW9uGAwgASgNEhIKCmNyZWF0ZWRfYnkYDSABKA0SEAoIY29tbWVudHMYDiABKAQSFAoMcGVvcGxlX3Nwb2tlGA8gASgNEhAKCG1heV9wb3N0GBAgASgIEigKDHBvc3RfcmVmdXNhbBgRIAEoCzISLnlpdGFuZy52MS5SZWZ1c2FsEhQKDG1heV9tb2RlcmF0ZRgSIAEoCBISCgptYXlfbWFuYWdlGBMgASgIEhEKCWhlYWRfbXNlcRgUIAEoBBIRCglyZWFkX21zZXEYFSABKAQSEQoJY2FsbGVkX21zGBYgASgDIroBChFDb25zdWx0YXRpb25CcmllZhIKCgJpZBgBIAEoCRIUCgxvcmdhbmlzYXRpb24YAiABKA0SDQoFdGl0bGUYAyABKAkSKwoFc3RhdGUYBCABKA4yHC55aXRhbmcudjEuQ29uc3VsdGF0aW9uU3RhdGUSEAoIb3BlbnNfbXMYBSABKAMSEQoJY2xvc2VzX21zGAYgASgDEg8KB3ZlcnNpb24YByABKA0SEQoJY2FsbGVkX21zGAggASgDIngKGExpc3RDb25zdWx0YXRpb25zUmVxdWVzdBIsCgZzdGF0ZXMYASADKA4yHC55aXRhbmcudjEuQ29uc3VsdGF0aW9uU3RhdGUSDwoHbWFuYWdlZBgCIAEoCBINCgVsaW1pdBgDIAEoDRIOCgZjdXJzb3IYBCABKAkiWQoZTGlzdENvbnN1bHRhdGlvbnNSZXNwb25zZRIuCg1jb25zdWx0YXRpb25zGAEgAygLMhcueWl0YW5nLnYxLkNvbnN1bHRhdGlvbhIMCgRuZXh0GAIgASgJIiQKFkdldENvbnN1bHRhdGlvblJlcXVlc3QSCgoCaWQYASABKAki/QEKGUNyZWF0ZUNvbnN1bHRhdGlvblJlcXVlc3QSEQoJY2xpZW50X2lkGAEgASgJEhQKDG9yZ2FuaXNhdGlvbhgCIAEoDRINCgV0aXRsZRgDIAEoCRITCgtkZXNjcmlwdGlvbhgEIAEoCRIQCghvcGVuc19tcxgFIAEoAxIRCgljbG9zZXNfbXMYBiABKAMSIgoFd2F0Y2gYByABKAsyEy55aXRhbmcudjEuQXVkaWVuY2USIQoEcG9zdBgIIAEoCzITLnlpdGFuZy52MS5BdWRpZW5jZRISCgptb2RlcmF0b3JzGAkgAygNEhMKC3Nsb3dfbW9kZV9zGAogASgNIvEBChlVcGRhdGVDb25zdWx0YXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0SDQoFdGl0bGUYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkSEAoIb3BlbnNfbXMYBSABKAMSEQoJY2xvc2VzX21zGAYgASgDEiIKBXdhdGNoGAcgASgLMhMueWl0YW5nLnYxLkF1ZGllbmNlEiEKBHBvc3QYCCABKAsyEy55aXRhbmcudjEuQXVkaWVuY2USEgoKbW9kZXJhdG9ycxgJIAMoDRITCgtzbG93X21vZGVfcxgKIAEoDSJmChtTZXRDb25zdWx0YXRpb25TdGF0ZVJlcXVlc3QSCgoCaWQYASABKAkSKwoFc3RhdGUYAiABKA4yHC55aXRhbmcudjEuQ29uc3VsdGF0aW9uU3RhdGUSDgoGcmVhc29uGAMgASgJIiUKF0NhbGxDb25zdWx0YXRpb25SZXF1ZXN0EgoKAmlkGAEgASgJMpgEChNDb25zdWx0YXRpb25TZXJ2aWNlEl4KEUxpc3RDb25zdWx0YXRpb25zEiMueWl0YW5nLnYxLkxpc3RDb25zdWx0YXRpb25zUmVxdWVzdBokLnlpdGFuZy52MS5MaXN0Q29uc3VsdGF0aW9uc1Jlc3BvbnNlEk0KD0dldENvbnN1bHRhdGlvbhIhLnlpdGFuZy52MS5HZXRDb25zdWx0YXRpb25SZXF1ZXN0GhcueWl0YW5nLnYxLkNvbnN1bHRhdGlvbhJTChJDcmVhdGVDb25zdWx0YXRpb24SJC55aXRhbmcudjEuQ3JlYXRlQ29uc3VsdGF0aW9uUmVxdWVzdBoXLnlpdGFuZy52MS5Db25zdWx0YXRpb24SUwoSVXBkYXRlQ29uc3VsdGF0aW9uEiQueWl0YW5nLnYxLlVwZGF0ZUNvbnN1bHRhdGlvblJlcXVlc3QaFy55aXRhbmcudjEuQ29uc3VsdGF0aW9uElcKFFNldENvbnN1bHRhdGlvblN0YXRlEiYueWl0YW5nLnYxLlNldENvbnN1bHRhdGlvblN0YXRlUmVxdWVzdBoXLnlpdGFuZy52MS5Db25zdWx0YXRpb24STwoQQ2FsbENvbnN1bHRhdGlvbhIiLnlpdGFuZy52MS5DYWxsQ29uc3VsdGF0aW9uUmVxdWVzdBoXLnlpdGFuZy52MS5Db25zdWx0YXRpb25iBnByb3RvMw", [file_yitang_v1_common, file_yitang_v1_event, file_yitang_v1_directory]);
 
 /**
  * @generated from message yitang.v1.Consultation
@@ -207,59 +207,6 @@ export const ConsultationBriefSchema: GenMessage<ConsultationBrief> = /*@__PURE_
   messageDesc(file_yitang_v1_consultation, 1);
 
 /**
- * Who: the people named, and those of the organisations named who have one of the roles (any role, if none is named).
- *
- * @generated from message yitang.v1.Audience
- */
-export type Audience = Message<"yitang.v1.Audience"> & {
-  /**
-   * @generated from field: repeated yitang.v1.OrganisationScope organisations = 1;
-   */
-  organisations: OrganisationScope[];
-
-  /**
-   * @generated from field: repeated yitang.v1.Role roles = 2;
-   */
-  roles: Role[];
-
-  /**
-   * @generated from field: repeated uint32 people = 3;
-   */
-  people: number[];
-};
-
-/**
- * Describes the message yitang.v1.Audience.
- * Use `create(AudienceSchema)` to create a new message.
- */
-export const AudienceSchema: GenMessage<Audience> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 2);
-
-/**
- * @generated from message yitang.v1.OrganisationScope
- */
-export type OrganisationScope = Message<"yitang.v1.OrganisationScope"> & {
-  /**
-   * @generated from field: uint32 organisation = 1;
-   */
-  organisation: number;
-
-  /**
-   * With every organisation below it.
-   *
-   * @generated from field: bool with_below = 2;
-   */
-  withBelow: boolean;
-};
-
-/**
- * Describes the message yitang.v1.OrganisationScope.
- * Use `create(OrganisationScopeSchema)` to create a new message.
- */
-export const OrganisationScopeSchema: GenMessage<OrganisationScope> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 3);
-
-/**
  * @generated from message yitang.v1.ListConsultationsRequest
  */
 export type ListConsultationsRequest = Message<"yitang.v1.ListConsultationsRequest"> & {
@@ -293,7 +240,7 @@ export type ListConsultationsRequest = Message<"yitang.v1.ListConsultationsReque
  * Use `create(ListConsultationsRequestSchema)` to create a new message.
  */
 export const ListConsultationsRequestSchema: GenMessage<ListConsultationsRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 4);
+  messageDesc(file_yitang_v1_consultation, 2);
 
 /**
  * @generated from message yitang.v1.ListConsultationsResponse
@@ -315,7 +262,7 @@ export type ListConsultationsResponse = Message<"yitang.v1.ListConsultationsResp
  * Use `create(ListConsultationsResponseSchema)` to create a new message.
  */
 export const ListConsultationsResponseSchema: GenMessage<ListConsultationsResponse> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 5);
+  messageDesc(file_yitang_v1_consultation, 3);
 
 /**
  * @generated from message yitang.v1.GetConsultationRequest
@@ -332,7 +279,7 @@ export type GetConsultationRequest = Message<"yitang.v1.GetConsultationRequest">
  * Use `create(GetConsultationRequestSchema)` to create a new message.
  */
 export const GetConsultationRequestSchema: GenMessage<GetConsultationRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 6);
+  messageDesc(file_yitang_v1_consultation, 4);
 
 /**
  * @generated from message yitang.v1.CreateConsultationRequest
@@ -400,7 +347,7 @@ export type CreateConsultationRequest = Message<"yitang.v1.CreateConsultationReq
  * Use `create(CreateConsultationRequestSchema)` to create a new message.
  */
 export const CreateConsultationRequestSchema: GenMessage<CreateConsultationRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 7);
+  messageDesc(file_yitang_v1_consultation, 5);
 
 /**
  * @generated from message yitang.v1.UpdateConsultationRequest
@@ -462,7 +409,7 @@ export type UpdateConsultationRequest = Message<"yitang.v1.UpdateConsultationReq
  * Use `create(UpdateConsultationRequestSchema)` to create a new message.
  */
 export const UpdateConsultationRequestSchema: GenMessage<UpdateConsultationRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 8);
+  messageDesc(file_yitang_v1_consultation, 6);
 
 /**
  * @generated from message yitang.v1.SetConsultationStateRequest
@@ -477,6 +424,13 @@ export type SetConsultationStateRequest = Message<"yitang.v1.SetConsultationStat
    * @generated from field: yitang.v1.ConsultationState state = 2;
    */
   state: ConsultationState;
+
+  /**
+   * Why; stands in the log. At most 1 KiB; may be empty.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
 };
 
 /**
@@ -484,54 +438,7 @@ export type SetConsultationStateRequest = Message<"yitang.v1.SetConsultationStat
  * Use `create(SetConsultationStateRequestSchema)` to create a new message.
  */
 export const SetConsultationStateRequestSchema: GenMessage<SetConsultationStateRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 9);
-
-/**
- * @generated from message yitang.v1.MutePersonRequest
- */
-export type MutePersonRequest = Message<"yitang.v1.MutePersonRequest"> & {
-  /**
-   * @generated from field: string id = 1;
-   */
-  id: string;
-
-  /**
-   * @generated from field: uint32 person = 2;
-   */
-  person: number;
-
-  /**
-   * Milliseconds since 1970; 0: not muted any more.
-   *
-   * @generated from field: int64 until_ms = 3;
-   */
-  untilMs: bigint;
-
-  /**
-   * @generated from field: string reason = 4;
-   */
-  reason: string;
-};
-
-/**
- * Describes the message yitang.v1.MutePersonRequest.
- * Use `create(MutePersonRequestSchema)` to create a new message.
- */
-export const MutePersonRequestSchema: GenMessage<MutePersonRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 10);
-
-/**
- * @generated from message yitang.v1.MutePersonResponse
- */
-export type MutePersonResponse = Message<"yitang.v1.MutePersonResponse"> & {
-};
-
-/**
- * Describes the message yitang.v1.MutePersonResponse.
- * Use `create(MutePersonResponseSchema)` to create a new message.
- */
-export const MutePersonResponseSchema: GenMessage<MutePersonResponse> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 11);
+  messageDesc(file_yitang_v1_consultation, 7);
 
 /**
  * @generated from message yitang.v1.CallConsultationRequest
@@ -548,167 +455,7 @@ export type CallConsultationRequest = Message<"yitang.v1.CallConsultationRequest
  * Use `create(CallConsultationRequestSchema)` to create a new message.
  */
 export const CallConsultationRequestSchema: GenMessage<CallConsultationRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 12);
-
-/**
- * @generated from message yitang.v1.DisplayLink
- */
-export type DisplayLink = Message<"yitang.v1.DisplayLink"> & {
-  /**
-   * @generated from field: string id = 1;
-   */
-  id: string;
-
-  /**
-   * @generated from field: string consultation = 2;
-   */
-  consultation: string;
-
-  /**
-   * Which screen, as staff call it.
-   *
-   * @generated from field: string label = 3;
-   */
-  label: string;
-
-  /**
-   * What the screen opens, to be put after the service's address: /hall/<consultation>#<secret>. Only in the answer to
-   * CreateDisplayLink: no server keeps the secret.
-   *
-   * @generated from field: string path = 4;
-   */
-  path: string;
-
-  /**
-   * @generated from field: int64 created_ms = 5;
-   */
-  createdMs: bigint;
-
-  /**
-   * @generated from field: int64 expires_ms = 6;
-   */
-  expiresMs: bigint;
-
-  /**
-   * @generated from field: uint32 created_by = 7;
-   */
-  createdBy: number;
-
-  /**
-   * When a screen last showed it, to about a minute; 0: none did yet.
-   *
-   * @generated from field: int64 last_seen_ms = 8;
-   */
-  lastSeenMs: bigint;
-
-  /**
-   * When it was ended, and by whom; 0: it was not.
-   *
-   * @generated from field: int64 ended_ms = 9;
-   */
-  endedMs: bigint;
-
-  /**
-   * @generated from field: uint32 ended_by = 10;
-   */
-  endedBy: number;
-};
-
-/**
- * Describes the message yitang.v1.DisplayLink.
- * Use `create(DisplayLinkSchema)` to create a new message.
- */
-export const DisplayLinkSchema: GenMessage<DisplayLink> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 13);
-
-/**
- * @generated from message yitang.v1.CreateDisplayLinkRequest
- */
-export type CreateDisplayLinkRequest = Message<"yitang.v1.CreateDisplayLinkRequest"> & {
-  /**
-   * The consultation.
-   *
-   * @generated from field: string id = 1;
-   */
-  id: string;
-
-  /**
-   * At most 80 characters; may be empty.
-   *
-   * @generated from field: string label = 2;
-   */
-  label: string;
-
-  /**
-   * Until when it is good, milliseconds since 1970; 0: for as long as the service's settings say (36 hours). Refused as
-   * INVALID in the past or beyond what the settings allow.
-   *
-   * @generated from field: int64 expires_ms = 3;
-   */
-  expiresMs: bigint;
-};
-
-/**
- * Describes the message yitang.v1.CreateDisplayLinkRequest.
- * Use `create(CreateDisplayLinkRequestSchema)` to create a new message.
- */
-export const CreateDisplayLinkRequestSchema: GenMessage<CreateDisplayLinkRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 14);
-
-/**
- * @generated from message yitang.v1.ListDisplayLinksRequest
- */
-export type ListDisplayLinksRequest = Message<"yitang.v1.ListDisplayLinksRequest"> & {
-  /**
-   * The consultation.
-   *
-   * @generated from field: string id = 1;
-   */
-  id: string;
-};
-
-/**
- * Describes the message yitang.v1.ListDisplayLinksRequest.
- * Use `create(ListDisplayLinksRequestSchema)` to create a new message.
- */
-export const ListDisplayLinksRequestSchema: GenMessage<ListDisplayLinksRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 15);
-
-/**
- * @generated from message yitang.v1.ListDisplayLinksResponse
- */
-export type ListDisplayLinksResponse = Message<"yitang.v1.ListDisplayLinksResponse"> & {
-  /**
-   * @generated from field: repeated yitang.v1.DisplayLink links = 1;
-   */
-  links: DisplayLink[];
-};
-
-/**
- * Describes the message yitang.v1.ListDisplayLinksResponse.
- * Use `create(ListDisplayLinksResponseSchema)` to create a new message.
- */
-export const ListDisplayLinksResponseSchema: GenMessage<ListDisplayLinksResponse> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 16);
-
-/**
- * @generated from message yitang.v1.EndDisplayLinkRequest
- */
-export type EndDisplayLinkRequest = Message<"yitang.v1.EndDisplayLinkRequest"> & {
-  /**
-   * The link.
-   *
-   * @generated from field: string id = 1;
-   */
-  id: string;
-};
-
-/**
- * Describes the message yitang.v1.EndDisplayLinkRequest.
- * Use `create(EndDisplayLinkRequestSchema)` to create a new message.
- */
-export const EndDisplayLinkRequestSchema: GenMessage<EndDisplayLinkRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_consultation, 17);
+  messageDesc(file_yitang_v1_consultation, 8);
 
 /**
  * Live consultations (请你来协商): made and run by the staff of an organisation, watched and joined by whom its rules name.
@@ -755,7 +502,7 @@ export const ConsultationService: GenService<{
     output: typeof ConsultationSchema;
   },
   /**
-   * Open, pause, close, or put back on the schedule, now.
+   * Open, pause, close, reopen, put on the schedule or withdraw (back to draft), now.
    *
    * @generated from rpc yitang.v1.ConsultationService.SetConsultationState
    */
@@ -763,16 +510,6 @@ export const ConsultationService: GenService<{
     methodKind: "unary";
     input: typeof SetConsultationStateRequestSchema;
     output: typeof ConsultationSchema;
-  },
-  /**
-   * A moderator stops one person from posting here for a while, or lets them post again.
-   *
-   * @generated from rpc yitang.v1.ConsultationService.MutePerson
-   */
-  mutePerson: {
-    methodKind: "unary";
-    input: typeof MutePersonRequestSchema;
-    output: typeof MutePersonResponseSchema;
   },
   /**
    * The call: tells everybody who may watch, on every device that is signed in, that this consultation is about to begin
@@ -785,37 +522,6 @@ export const ConsultationService: GenService<{
     methodKind: "unary";
     input: typeof CallConsultationRequestSchema;
     output: typeof ConsultationSchema;
-  },
-  /**
-   * A link that lets a screen in a hall show this consultation and nothing else, again and again until it expires or is
-   * ended. These three are for those who may manage the consultation.
-   *
-   * @generated from rpc yitang.v1.ConsultationService.CreateDisplayLink
-   */
-  createDisplayLink: {
-    methodKind: "unary";
-    input: typeof CreateDisplayLinkRequestSchema;
-    output: typeof DisplayLinkSchema;
-  },
-  /**
-   * The newest first, also those that were ended or have expired; at most 100.
-   *
-   * @generated from rpc yitang.v1.ConsultationService.ListDisplayLinks
-   */
-  listDisplayLinks: {
-    methodKind: "unary";
-    input: typeof ListDisplayLinksRequestSchema;
-    output: typeof ListDisplayLinksResponseSchema;
-  },
-  /**
-   * Its screens go dark within a second. Ending it again changes nothing.
-   *
-   * @generated from rpc yitang.v1.ConsultationService.EndDisplayLink
-   */
-  endDisplayLink: {
-    methodKind: "unary";
-    input: typeof EndDisplayLinkRequestSchema;
-    output: typeof DisplayLinkSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_yitang_v1_consultation, 0);

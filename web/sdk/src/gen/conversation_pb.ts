@@ -6,9 +6,9 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Position, Refusal } from "./common_pb.js";
 import { file_yitang_v1_common } from "./common_pb.js";
-import type { ConversationKind, Event } from "./event_pb.js";
+import type { ConversationKind, Event, PostSchema } from "./event_pb.js";
 import { file_yitang_v1_event } from "./event_pb.js";
-import type { BatchSchema, MarkReadSchema, PageRequestSchema, PageSchema, PostSchema, ReadMovedSchema, ReceiptSchema } from "./socket_pb.js";
+import type { BatchSchema, MarkReadSchema, PageRequestSchema, PageSchema, ReadMovedSchema, ReceiptSchema } from "./socket_pb.js";
 import { file_yitang_v1_socket } from "./socket_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 

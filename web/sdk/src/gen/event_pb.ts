@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file yitang/v1/event.proto.
  */
 export const file_yitang_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChV5aXRhbmcvdjEvZXZlbnQucHJvdG8SCXlpdGFuZy52MSKPAwoFRXZlbnQSCwoDc2VxGAEgASgEEgwKBG1zZXEYAiABKAQSDwoHdGltZV9tcxgDIAEoAxIOCgZhdXRob3IYBCABKA0SJQoHY29tbWVudBgKIAEoCzISLnlpdGFuZy52MS5Db21tZW50SAASHwoEZWRpdBgLIAEoCzIPLnlpdGFuZy52MS5FZGl0SAASIwoGcmVjYWxsGAwgASgLMhEueWl0YW5nLnYxLlJlY2FsbEgAEh8KBGhpZGUYDSABKAsyDy55aXRhbmcudjEuSGlkZUgAEj4KFGNvbnN1bHRhdGlvbl9jaGFuZ2VkGBQgASgLMh4ueWl0YW5nLnYxLkNvbnN1bHRhdGlvbkNoYW5nZWRIABI0Cg9tZW1iZXJzX2NoYW5nZWQYFSABKAsyGS55aXRhbmcudjEuTWVtYmVyc0NoYW5nZWRIABI+ChRjb252ZXJzYXRpb25fY3JlYXRlZBgWIAEoCzIeLnlpdGFuZy52MS5Db252ZXJzYXRpb25DcmVhdGVkSABCBgoEa2luZCJeCgdDb21tZW50EgwKBHRleHQYASABKAkSEAoIcmVwbHlfdG8YAiABKAQSDwoHdmVyc2lvbhgDIAEoDRIiCgRnb25lGAQgASgLMhQueWl0YW5nLnYxLlRvbWJzdG9uZSKMAQoJVG9tYnN0b25lEiUKA3doeRgBIAEoDjIYLnlpdGFuZy52MS5Ub21ic3RvbmUuV2h5EgoKAmJ5GAIgASgNEg4KBnJlYXNvbhgDIAEoCSI8CgNXaHkSEwoPV0hZX1VOU1BFQ0lGSUVEEAASEAoMV0hZX1JFQ0FMTEVEEAESDgoKV0hZX0hJRERFThACIjUKBEVkaXQSDgoGdGFyZ2V0GAEgASgEEg8KB3ZlcnNpb24YAiABKA0SDAoEdGV4dBgDIAEoCSIoCgZSZWNhbGwSDgoGdGFyZ2V0GAEgASgEEg4KBnJlYXNvbhgCIAEoCSImCgRIaWRlEg4KBnRhcmdldBgBIAEoBBIOCgZyZWFzb24YAiABKAkiaAoTQ29uc3VsdGF0aW9uQ2hhbmdlZBIrCgVzdGF0ZRgBIAEoDjIcLnlpdGFuZy52MS5Db25zdWx0YXRpb25TdGF0ZRIPCgd2ZXJzaW9uGAIgASgNEhMKC3Nsb3dfbW9kZV9zGAMgASgNIjAKDk1lbWJlcnNDaGFuZ2VkEg0KBWFkZGVkGAEgAygNEg8KB3JlbW92ZWQYAiADKA0iTwoTQ29udmVyc2F0aW9uQ3JlYXRlZBIpCgRraW5kGAEgASgOMhsueWl0YW5nLnYxLkNvbnZlcnNhdGlvbktpbmQSDQoFdGl0bGUYAiABKAkq0gEKEUNvbnN1bHRhdGlvblN0YXRlEiIKHkNPTlNVTFRBVElPTl9TVEFURV9VTlNQRUNJRklFRBAAEhwKGENPTlNVTFRBVElPTl9TVEFURV9EUkFGVBABEiAKHENPTlNVTFRBVElPTl9TVEFURV9TQ0hFRFVMRUQQAhIbChdDT05TVUxUQVRJT05fU1RBVEVfT1BFThADEh0KGUNPTlNVTFRBVElPTl9TVEFURV9QQVVTRUQQBBIdChlDT05TVUxUQVRJT05fU1RBVEVfQ0xPU0VEEAUqlAEKEENvbnZlcnNhdGlvbktpbmQSIQodQ09OVkVSU0FUSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIiCh5DT05WRVJTQVRJT05fS0lORF9DT05TVUxUQVRJT04QARIcChhDT05WRVJTQVRJT05fS0lORF9ESVJFQ1QQAhIbChdDT05WRVJTQVRJT05fS0lORF9HUk9VUBADYgZwcm90bzM");
+  fileDesc("ChV5aXRhbmcvdjEvZXZlbnQucHJvdG8SCXlpdGFuZy52MSLpBAoFRXZlbnQSCwoDc2VxGAEgASgEEgwKBG1zZXEYAiABKAQSDwoHdGltZV9tcxgDIAEoAxIOCgZhdXRob3IYBCABKA0SHwoFbWFya3MYBSABKAsyEC55aXRhbmcudjEuTWFya3MSIgoGbGVhdmVzGAYgASgLMhIueWl0YW5nLnYxLk1hcmtTZXQSJQoHY29tbWVudBgKIAEoCzISLnlpdGFuZy52MS5Db21tZW50SAASHwoEZWRpdBgLIAEoCzIPLnlpdGFuZy52MS5FZGl0SAASIwoGcmVjYWxsGAwgASgLMhEueWl0YW5nLnYxLlJlY2FsbEgAEh8KBGhpZGUYDSABKAsyDy55aXRhbmcudjEuSGlkZUgAEiMKBnVuaGlkZRgOIAEoCzIRLnlpdGFuZy52MS5VbmhpZGVIABIfCgRwb2xsGA8gASgLMg8ueWl0YW5nLnYxLlBvbGxIABIfCgR2b3RlGBAgASgLMg8ueWl0YW5nLnYxLlZvdGVIABIsCgtwb2xsX2Nsb3NlZBgRIAEoCzIVLnlpdGFuZy52MS5Qb2xsQ2xvc2VkSAASPgoUY29uc3VsdGF0aW9uX2NoYW5nZWQYFCABKAsyHi55aXRhbmcudjEuQ29uc3VsdGF0aW9uQ2hhbmdlZEgAEjQKD21lbWJlcnNfY2hhbmdlZBgVIAEoCzIZLnlpdGFuZy52MS5NZW1iZXJzQ2hhbmdlZEgAEj4KFGNvbnZlcnNhdGlvbl9jcmVhdGVkGBYgASgLMh4ueWl0YW5nLnYxLkNvbnZlcnNhdGlvbkNyZWF0ZWRIAEIGCgRraW5kIt0CCgRQb3N0EhQKDGNvbnZlcnNhdGlvbhgBIAEoCRIRCgljbGllbnRfaWQYAiABKAkSJQoHY29tbWVudBgDIAEoCzISLnlpdGFuZy52MS5Db21tZW50SAASHwoEZWRpdBgEIAEoCzIPLnlpdGFuZy52MS5FZGl0SAASIwoGcmVjYWxsGAUgASgLMhEueWl0YW5nLnYxLlJlY2FsbEgAEh8KBGhpZGUYBiABKAsyDy55aXRhbmcudjEuSGlkZUgAEiMKBnVuaGlkZRgHIAEoCzIRLnlpdGFuZy52MS5VbmhpZGVIABIfCgRwb2xsGAggASgLMg8ueWl0YW5nLnYxLlBvbGxIABIfCgR2b3RlGAkgASgLMg8ueWl0YW5nLnYxLlZvdGVIABIsCgtwb2xsX2Nsb3NlZBgKIAEoCzIVLnlpdGFuZy52MS5Qb2xsQ2xvc2VkSABCCQoHY29udGVudCJwCgdDb21tZW50EgwKBHRleHQYASABKAkSEAoIcmVwbHlfdG8YAiABKAQSDwoHdmVyc2lvbhgDIAEoDRIiCgRnb25lGAQgASgLMhQueWl0YW5nLnYxLlRvbWJzdG9uZRIQCghyZXN0b3JlZBgFIAEoBCKZAQoJVG9tYnN0b25lEiUKA3doeRgBIAEoDjIYLnlpdGFuZy52MS5Ub21ic3RvbmUuV2h5EgoKAmJ5GAIgASgNEg4KBnJlYXNvbhgDIAEoCRILCgNzZXEYBCABKAQiPAoDV2h5EhMKD1dIWV9VTlNQRUNJRklFRBAAEhAKDFdIWV9SRUNBTExFRBABEg4KCldIWV9ISURERU4QAiI1CgRFZGl0Eg4KBnRhcmdldBgBIAEoBBIPCgd2ZXJzaW9uGAIgASgNEgwKBHRleHQYAyABKAkiKAoGUmVjYWxsEg4KBnRhcmdldBgBIAEoBBIOCgZyZWFzb24YAiABKAkiJgoESGlkZRIOCgZ0YXJnZXQYASABKAQSDgoGcmVhc29uGAIgASgJIkcKBlVuaGlkZRIOCgZ0YXJnZXQYASABKAQSDgoGcmVhc29uGAIgASgJEgwKBHRleHQYAyABKAkSDwoHdmVyc2lvbhgEIAEoDSJdCgdNYXJrU2V0Eg4KBnRhcmdldBgBIAEoBBIhCgRtYXJrGAIgASgOMhMueWl0YW5nLnYxLk1hcmtLaW5kEg0KBXZhbHVlGAMgASgJEhAKCHJlcGxhY2VzGAQgASgJIjwKBU1hcmtzEg0KBWFzX29mGAEgASgEEiQKBmNvdW50cxgCIAMoCzIULnlpdGFuZy52MS5NYXJrQ291bnQiTAoJTWFya0NvdW50EiEKBG1hcmsYASABKA4yEy55aXRhbmcudjEuTWFya0tpbmQSDQoFdmFsdWUYAiABKAkSDQoFY291bnQYAyABKA0iKQoEUG9sbBIQCghxdWVzdGlvbhgBIAEoCRIPCgdvcHRpb25zGAIgAygJIiYKBFZvdGUSDgoGdGFyZ2V0GAEgASgEEg4KBm9wdGlvbhgCIAEoDSIcCgpQb2xsQ2xvc2VkEg4KBnRhcmdldBgBIAEoBCJ4ChNDb25zdWx0YXRpb25DaGFuZ2VkEisKBXN0YXRlGAEgASgOMhwueWl0YW5nLnYxLkNvbnN1bHRhdGlvblN0YXRlEg8KB3ZlcnNpb24YAiABKA0SEwoLc2xvd19tb2RlX3MYAyABKA0SDgoGcmVhc29uGAQgASgJIjAKDk1lbWJlcnNDaGFuZ2VkEg0KBWFkZGVkGAEgAygNEg8KB3JlbW92ZWQYAiADKA0iTwoTQ29udmVyc2F0aW9uQ3JlYXRlZBIpCgRraW5kGAEgASgOMhsueWl0YW5nLnYxLkNvbnZlcnNhdGlvbktpbmQSDQoFdGl0bGUYAiABKAkqTwoITWFya0tpbmQSGQoVTUFSS19LSU5EX1VOU1BFQ0lGSUVEEAASEgoOTUFSS19LSU5EX1ZPVEUQARIUChBNQVJLX0tJTkRfQ0xPU0VEEAIq0gEKEUNvbnN1bHRhdGlvblN0YXRlEiIKHkNPTlNVTFRBVElPTl9TVEFURV9VTlNQRUNJRklFRBAAEhwKGENPTlNVTFRBVElPTl9TVEFURV9EUkFGVBABEiAKHENPTlNVTFRBVElPTl9TVEFURV9TQ0hFRFVMRUQQAhIbChdDT05TVUxUQVRJT05fU1RBVEVfT1BFThADEh0KGUNPTlNVTFRBVElPTl9TVEFURV9QQVVTRUQQBBIdChlDT05TVUxUQVRJT05fU1RBVEVfQ0xPU0VEEAUqlAEKEENvbnZlcnNhdGlvbktpbmQSIQodQ09OVkVSU0FUSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIiCh5DT05WRVJTQVRJT05fS0lORF9DT05TVUxUQVRJT04QARIcChhDT05WRVJTQVRJT05fS0lORF9ESVJFQ1QQAhIbChdDT05WRVJTQVRJT05fS0lORF9HUk9VUBADYgZwcm90bzM");
 
 /**
  * One entry of a conversation's log. Whoever may read the conversation sees every event of it.
@@ -47,6 +47,20 @@ export type Event = Message<"yitang.v1.Event"> & {
   author: number;
 
   /**
+   * What later events left on this one, folded. Absent: nothing.
+   *
+   * @generated from field: yitang.v1.Marks marks = 5;
+   */
+  marks?: Marks | undefined;
+
+  /**
+   * The mark that this event leaves on an earlier one. Set by the server.
+   *
+   * @generated from field: yitang.v1.MarkSet leaves = 6;
+   */
+  leaves?: MarkSet | undefined;
+
+  /**
    * @generated from oneof yitang.v1.Event.kind
    */
   kind: {
@@ -75,6 +89,30 @@ export type Event = Message<"yitang.v1.Event"> & {
     case: "hide";
   } | {
     /**
+     * @generated from field: yitang.v1.Unhide unhide = 14;
+     */
+    value: Unhide;
+    case: "unhide";
+  } | {
+    /**
+     * @generated from field: yitang.v1.Poll poll = 15;
+     */
+    value: Poll;
+    case: "poll";
+  } | {
+    /**
+     * @generated from field: yitang.v1.Vote vote = 16;
+     */
+    value: Vote;
+    case: "vote";
+  } | {
+    /**
+     * @generated from field: yitang.v1.PollClosed poll_closed = 17;
+     */
+    value: PollClosed;
+    case: "pollClosed";
+  } | {
+    /**
      * @generated from field: yitang.v1.ConsultationChanged consultation_changed = 20;
      */
     value: ConsultationChanged;
@@ -100,6 +138,86 @@ export type Event = Message<"yitang.v1.Event"> & {
  */
 export const EventSchema: GenMessage<Event> = /*@__PURE__*/
   messageDesc(file_yitang_v1_event, 0);
+
+/**
+ * Append to a conversation. Send it again, with the same client_id and content, until it is answered: it is
+ * appended once however often it is sent, and each answer is the first one's.
+ *
+ * @generated from message yitang.v1.Post
+ */
+export type Post = Message<"yitang.v1.Post"> & {
+  /**
+   * @generated from field: string conversation = 1;
+   */
+  conversation: string;
+
+  /**
+   * A UUID that the author never uses again in this conversation for something else (UUIDv7 advised; never judged).
+   *
+   * @generated from field: string client_id = 2;
+   */
+  clientId: string;
+
+  /**
+   * @generated from oneof yitang.v1.Post.content
+   */
+  content: {
+    /**
+     * @generated from field: yitang.v1.Comment comment = 3;
+     */
+    value: Comment;
+    case: "comment";
+  } | {
+    /**
+     * @generated from field: yitang.v1.Edit edit = 4;
+     */
+    value: Edit;
+    case: "edit";
+  } | {
+    /**
+     * @generated from field: yitang.v1.Recall recall = 5;
+     */
+    value: Recall;
+    case: "recall";
+  } | {
+    /**
+     * @generated from field: yitang.v1.Hide hide = 6;
+     */
+    value: Hide;
+    case: "hide";
+  } | {
+    /**
+     * @generated from field: yitang.v1.Unhide unhide = 7;
+     */
+    value: Unhide;
+    case: "unhide";
+  } | {
+    /**
+     * @generated from field: yitang.v1.Poll poll = 8;
+     */
+    value: Poll;
+    case: "poll";
+  } | {
+    /**
+     * @generated from field: yitang.v1.Vote vote = 9;
+     */
+    value: Vote;
+    case: "vote";
+  } | {
+    /**
+     * @generated from field: yitang.v1.PollClosed poll_closed = 10;
+     */
+    value: PollClosed;
+    case: "pollClosed";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message yitang.v1.Post.
+ * Use `create(PostSchema)` to create a new message.
+ */
+export const PostSchema: GenMessage<Post> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_event, 1);
 
 /**
  * Something said. In history it stands as later events left it: with the newest text, or gone.
@@ -134,6 +252,13 @@ export type Comment = Message<"yitang.v1.Comment"> & {
    * @generated from field: yitang.v1.Tombstone gone = 4;
    */
   gone?: Tombstone | undefined;
+
+  /**
+   * seq of the newest Unhide that gave it back; 0: none did. Hides before it count no more.
+   *
+   * @generated from field: uint64 restored = 5;
+   */
+  restored: bigint;
 };
 
 /**
@@ -141,7 +266,7 @@ export type Comment = Message<"yitang.v1.Comment"> & {
  * Use `create(CommentSchema)` to create a new message.
  */
 export const CommentSchema: GenMessage<Comment> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_event, 1);
+  messageDesc(file_yitang_v1_event, 2);
 
 /**
  * @generated from message yitang.v1.Tombstone
@@ -163,6 +288,13 @@ export type Tombstone = Message<"yitang.v1.Tombstone"> & {
    * @generated from field: string reason = 3;
    */
   reason: string;
+
+  /**
+   * seq of the event that took it away; 0 in what was folded before this field was known.
+   *
+   * @generated from field: uint64 seq = 4;
+   */
+  seq: bigint;
 };
 
 /**
@@ -170,7 +302,7 @@ export type Tombstone = Message<"yitang.v1.Tombstone"> & {
  * Use `create(TombstoneSchema)` to create a new message.
  */
 export const TombstoneSchema: GenMessage<Tombstone> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_event, 2);
+  messageDesc(file_yitang_v1_event, 3);
 
 /**
  * @generated from enum yitang.v1.Tombstone.Why
@@ -196,7 +328,7 @@ export enum Tombstone_Why {
  * Describes the enum yitang.v1.Tombstone.Why.
  */
 export const Tombstone_WhySchema: GenEnum<Tombstone_Why> = /*@__PURE__*/
-  enumDesc(file_yitang_v1_event, 2, 0);
+  enumDesc(file_yitang_v1_event, 3, 0);
 
 /**
  * The author's new text for a comment.
@@ -231,7 +363,7 @@ export type Edit = Message<"yitang.v1.Edit"> & {
  * Use `create(EditSchema)` to create a new message.
  */
 export const EditSchema: GenMessage<Edit> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_event, 3);
+  messageDesc(file_yitang_v1_event, 4);
 
 /**
  * The author takes a comment back.
@@ -255,7 +387,7 @@ export type Recall = Message<"yitang.v1.Recall"> & {
  * Use `create(RecallSchema)` to create a new message.
  */
 export const RecallSchema: GenMessage<Recall> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_event, 4);
+  messageDesc(file_yitang_v1_event, 5);
 
 /**
  * A moderator takes a comment away.
@@ -279,7 +411,216 @@ export type Hide = Message<"yitang.v1.Hide"> & {
  * Use `create(HideSchema)` to create a new message.
  */
 export const HideSchema: GenMessage<Hide> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_event, 5);
+  messageDesc(file_yitang_v1_event, 6);
+
+/**
+ * A moderator gives back what was hidden, by whomever. What its author recalled stays gone.
+ *
+ * @generated from message yitang.v1.Unhide
+ */
+export type Unhide = Message<"yitang.v1.Unhide"> & {
+  /**
+   * @generated from field: uint64 target = 1;
+   */
+  target: bigint;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * The comment's newest text and its version, for those who hold it as hidden. Set by the server; empty in history once a later
+   * event replaced the text or took it away.
+   *
+   * @generated from field: string text = 3;
+   */
+  text: string;
+
+  /**
+   * @generated from field: uint32 version = 4;
+   */
+  version: number;
+};
+
+/**
+ * Describes the message yitang.v1.Unhide.
+ * Use `create(UnhideSchema)` to create a new message.
+ */
+export const UnhideSchema: GenMessage<Unhide> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_event, 7);
+
+/**
+ * A mark set, replaced or (value empty) taken off.
+ *
+ * @generated from message yitang.v1.MarkSet
+ */
+export type MarkSet = Message<"yitang.v1.MarkSet"> & {
+  /**
+   * seq of the event that it is on.
+   *
+   * @generated from field: uint64 target = 1;
+   */
+  target: bigint;
+
+  /**
+   * @generated from field: yitang.v1.MarkKind mark = 2;
+   */
+  mark: MarkKind;
+
+  /**
+   * At most 64 bytes.
+   *
+   * @generated from field: string value = 3;
+   */
+  value: string;
+
+  /**
+   * The value it takes the place of: this person's own before, or the one before where the mark is nobody's. Empty: none.
+   *
+   * @generated from field: string replaces = 4;
+   */
+  replaces: string;
+};
+
+/**
+ * Describes the message yitang.v1.MarkSet.
+ * Use `create(MarkSetSchema)` to create a new message.
+ */
+export const MarkSetSchema: GenMessage<MarkSet> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_event, 8);
+
+/**
+ * The marks on an event, summed up: add up what later events leave, but for those up to `as_of`, which are counted already.
+ *
+ * @generated from message yitang.v1.Marks
+ */
+export type Marks = Message<"yitang.v1.Marks"> & {
+  /**
+   * seq of the newest event that is counted.
+   *
+   * @generated from field: uint64 as_of = 1;
+   */
+  asOf: bigint;
+
+  /**
+   * In the order of mark, then value; none with a count of 0.
+   *
+   * @generated from field: repeated yitang.v1.MarkCount counts = 2;
+   */
+  counts: MarkCount[];
+};
+
+/**
+ * Describes the message yitang.v1.Marks.
+ * Use `create(MarksSchema)` to create a new message.
+ */
+export const MarksSchema: GenMessage<Marks> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_event, 9);
+
+/**
+ * @generated from message yitang.v1.MarkCount
+ */
+export type MarkCount = Message<"yitang.v1.MarkCount"> & {
+  /**
+   * @generated from field: yitang.v1.MarkKind mark = 1;
+   */
+  mark: MarkKind;
+
+  /**
+   * @generated from field: string value = 2;
+   */
+  value: string;
+
+  /**
+   * @generated from field: uint32 count = 3;
+   */
+  count: number;
+};
+
+/**
+ * Describes the message yitang.v1.MarkCount.
+ * Use `create(MarkCountSchema)` to create a new message.
+ */
+export const MarkCountSchema: GenMessage<MarkCount> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_event, 10);
+
+/**
+ * A question to everybody who may post here, with one choice each.
+ *
+ * @generated from message yitang.v1.Poll
+ */
+export type Poll = Message<"yitang.v1.Poll"> & {
+  /**
+   * Plain text, 1 to 200 characters.
+   *
+   * @generated from field: string question = 1;
+   */
+  question: string;
+
+  /**
+   * 2 to 10, each of 1 to 80 characters, no two alike.
+   *
+   * @generated from field: repeated string options = 2;
+   */
+  options: string[];
+};
+
+/**
+ * Describes the message yitang.v1.Poll.
+ * Use `create(PollSchema)` to create a new message.
+ */
+export const PollSchema: GenMessage<Poll> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_event, 11);
+
+/**
+ * One person's choice; a later one of the same person takes its place. Votes are open: who chose what stands in the log.
+ *
+ * @generated from message yitang.v1.Vote
+ */
+export type Vote = Message<"yitang.v1.Vote"> & {
+  /**
+   * seq of the poll.
+   *
+   * @generated from field: uint64 target = 1;
+   */
+  target: bigint;
+
+  /**
+   * Its number among the options, from 0.
+   *
+   * @generated from field: uint32 option = 2;
+   */
+  option: number;
+};
+
+/**
+ * Describes the message yitang.v1.Vote.
+ * Use `create(VoteSchema)` to create a new message.
+ */
+export const VoteSchema: GenMessage<Vote> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_event, 12);
+
+/**
+ * Whoever asked, or a moderator, ends the vote.
+ *
+ * @generated from message yitang.v1.PollClosed
+ */
+export type PollClosed = Message<"yitang.v1.PollClosed"> & {
+  /**
+   * seq of the poll.
+   *
+   * @generated from field: uint64 target = 1;
+   */
+  target: bigint;
+};
+
+/**
+ * Describes the message yitang.v1.PollClosed.
+ * Use `create(PollClosedSchema)` to create a new message.
+ */
+export const PollClosedSchema: GenMessage<PollClosed> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_event, 13);
 
 /**
  * A consultation was made, scheduled, opened, paused, closed, or its rules changed.
@@ -305,6 +646,13 @@ export type ConsultationChanged = Message<"yitang.v1.ConsultationChanged"> & {
    * @generated from field: uint32 slow_mode_s = 3;
    */
   slowModeS: number;
+
+  /**
+   * Why, where whoever did it said so; at most 1 KiB.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
 };
 
 /**
@@ -312,7 +660,7 @@ export type ConsultationChanged = Message<"yitang.v1.ConsultationChanged"> & {
  * Use `create(ConsultationChangedSchema)` to create a new message.
  */
 export const ConsultationChangedSchema: GenMessage<ConsultationChanged> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_event, 6);
+  messageDesc(file_yitang_v1_event, 14);
 
 /**
  * @generated from message yitang.v1.MembersChanged
@@ -334,7 +682,7 @@ export type MembersChanged = Message<"yitang.v1.MembersChanged"> & {
  * Use `create(MembersChangedSchema)` to create a new message.
  */
 export const MembersChangedSchema: GenMessage<MembersChanged> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_event, 7);
+  messageDesc(file_yitang_v1_event, 15);
 
 /**
  * @generated from message yitang.v1.ConversationCreated
@@ -356,7 +704,39 @@ export type ConversationCreated = Message<"yitang.v1.ConversationCreated"> & {
  * Use `create(ConversationCreatedSchema)` to create a new message.
  */
 export const ConversationCreatedSchema: GenMessage<ConversationCreated> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_event, 8);
+  messageDesc(file_yitang_v1_event, 16);
+
+/**
+ * What marks on an event may say. A mark of a person counts once for each person, by their newest.
+ *
+ * @generated from enum yitang.v1.MarkKind
+ */
+export enum MarkKind {
+  /**
+   * @generated from enum value: MARK_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Of a person, on a poll: the number of the option, from 0.
+   *
+   * @generated from enum value: MARK_KIND_VOTE = 1;
+   */
+  VOTE = 1,
+
+  /**
+   * Of nobody, on a poll: "1" once no more votes are taken.
+   *
+   * @generated from enum value: MARK_KIND_CLOSED = 2;
+   */
+  CLOSED = 2,
+}
+
+/**
+ * Describes the enum yitang.v1.MarkKind.
+ */
+export const MarkKindSchema: GenEnum<MarkKind> = /*@__PURE__*/
+  enumDesc(file_yitang_v1_event, 0);
 
 /**
  * @generated from enum yitang.v1.ConsultationState
@@ -397,7 +777,7 @@ export enum ConsultationState {
  * Describes the enum yitang.v1.ConsultationState.
  */
 export const ConsultationStateSchema: GenEnum<ConsultationState> = /*@__PURE__*/
-  enumDesc(file_yitang_v1_event, 0);
+  enumDesc(file_yitang_v1_event, 1);
 
 /**
  * @generated from enum yitang.v1.ConversationKind
@@ -428,5 +808,5 @@ export enum ConversationKind {
  * Describes the enum yitang.v1.ConversationKind.
  */
 export const ConversationKindSchema: GenEnum<ConversationKind> = /*@__PURE__*/
-  enumDesc(file_yitang_v1_event, 1);
+  enumDesc(file_yitang_v1_event, 2);
 

@@ -6,7 +6,7 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Position, Refusal } from "./common_pb.js";
 import { file_yitang_v1_common } from "./common_pb.js";
-import type { Comment, ConversationKind, Edit, Event, Hide, Recall } from "./event_pb.js";
+import type { ConversationKind, Event, Post } from "./event_pb.js";
 import { file_yitang_v1_event } from "./event_pb.js";
 import type { ConsultationBrief } from "./consultation_pb.js";
 import { file_yitang_v1_consultation } from "./consultation_pb.js";
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file yitang/v1/socket.proto.
  */
 export const file_yitang_v1_socket: GenFile = /*@__PURE__*/
-  fileDesc("ChZ5aXRhbmcvdjEvc29ja2V0LnByb3RvEgl5aXRhbmcudjEiggMKC0NsaWVudEZyYW1lEgoKAmlkGAEgASgNEiQKB3NpZ25faW4YAiABKAsyES55aXRhbmcudjEuU2lnbkluSAASKQoJc3Vic2NyaWJlGAMgASgLMhQueWl0YW5nLnYxLlN1YnNjcmliZUgAEi0KC3Vuc3Vic2NyaWJlGAQgASgLMhYueWl0YW5nLnYxLlVuc3Vic2NyaWJlSAASHwoEcG9zdBgFIAEoCzIPLnlpdGFuZy52MS5Qb3N0SAASKAoJbWFya19yZWFkGAYgASgLMhMueWl0YW5nLnYxLk1hcmtSZWFkSAASJgoEcGFnZRgHIAEoCzIWLnlpdGFuZy52MS5QYWdlUmVxdWVzdEgAEiMKBnR5cGluZxgIIAEoCzIRLnlpdGFuZy52MS5UeXBpbmdIABIlCgdyZWZyZXNoGAkgASgLMhIueWl0YW5nLnYxLlJlZnJlc2hIABIfCgRwaW5nGAogASgLMg8ueWl0YW5nLnYxLlBpbmdIAEIHCgVmcmFtZSKpBQoLU2VydmVyRnJhbWUSCgoCcmUYASABKA0SJQoHd2VsY29tZRgCIAEoCzISLnlpdGFuZy52MS5XZWxjb21lSAASKwoKc3Vic2NyaWJlZBgDIAEoCzIVLnlpdGFuZy52MS5TdWJzY3JpYmVkSAASLwoMdW5zdWJzY3JpYmVkGAQgASgLMhcueWl0YW5nLnYxLlVuc3Vic2NyaWJlZEgAEiUKB3JlY2VpcHQYBSABKAsyEi55aXRhbmcudjEuUmVjZWlwdEgAEiUKB3JlZnVzYWwYBiABKAsyEi55aXRhbmcudjEuUmVmdXNhbEgAEh8KBHBhZ2UYByABKAsyDy55aXRhbmcudjEuUGFnZUgAEiEKBWJhdGNoGAggASgLMhAueWl0YW5nLnYxLkJhdGNoSAASIQoFc3RhdGUYCSABKAsyEC55aXRhbmcudjEuU3RhdGVIABIfCgR0b3BzGAogASgLMg8ueWl0YW5nLnYxLlRvcHNIABIhCgVyZXRyeRgLIAEoCzIQLnlpdGFuZy52MS5SZXRyeUgAEioKCnJlYWRfbW92ZWQYDCABKAsyFC55aXRhbmcudjEuUmVhZE1vdmVkSAASHwoEcG9uZxgNIAEoCzIPLnlpdGFuZy52MS5Qb25nSAASOgoSY29udmVyc2F0aW9uX2FkZGVkGA4gASgLMhwueWl0YW5nLnYxLkNvbnZlcnNhdGlvbkFkZGVkSAASPAoTY29uc3VsdGF0aW9uX2NhbGxlZBgPIAEoCzIdLnlpdGFuZy52MS5Db25zdWx0YXRpb25DYWxsZWRIABJAChVjb25zdWx0YXRpb25zX2NoYW5nZWQYECABKAsyHy55aXRhbmcudjEuQ29uc3VsdGF0aW9uc0NoYW5nZWRIAEIHCgVmcmFtZSKiAQoGU2lnbkluEhAKBnRpY2tldBgBIAEoCUgAEhYKDHJlc3VtZV90b2tlbhgCIAEoCUgAEg4KBmNsaWVudBgDIAEoCRIrCgxjYXBhYmlsaXRpZXMYBCADKA4yFS55aXRhbmcudjEuQ2FwYWJpbGl0eRIjCgZyZXN1bWUYBSADKAsyEy55aXRhbmcudjEuUG9zaXRpb25CDAoKY3JlZGVudGlhbCKHAgoHV2VsY29tZRIOCgZwZXJzb24YASABKA0SDwoHc2Vzc2lvbhgCIAEoCRIUCgxyZXN1bWVfdG9rZW4YAyABKAkSHwoXcmVzdW1lX3Rva2VuX2V4cGlyZXNfbXMYBCABKAMSDwoHdGltZV9tcxgFIAEoAxIUCgxoZWFydGJlYXRfbXMYBiABKA0SDwoHZ2F0ZXdheRgHIAEoCRIhCgZsaW1pdHMYCCABKAsyES55aXRhbmcudjEuTGltaXRzEh8KBXJldHJ5GAkgASgLMhAueWl0YW5nLnYxLlJldHJ5EigKB2Rpc3BsYXkYCiABKAsyFy55aXRhbmcudjEuRGlzcGxheVNjb3BlIjIKDERpc3BsYXlTY29wZRIMCgRsaW5rGAEgASgJEhQKDGNvbnZlcnNhdGlvbhgCIAEoCSJdCgZMaW1pdHMSEgoKdGV4dF9ieXRlcxgBIAEoDRITCgtmcmFtZV9ieXRlcxgCIAEoDRITCgtwYWdlX2V2ZW50cxgDIAEoDRIVCg1zdWJzY3JpcHRpb25zGAQgASgNIlMKCVN1YnNjcmliZRIUCgxjb252ZXJzYXRpb24YASABKAkSIgoFYWZ0ZXIYAiABKAsyEy55aXRhbmcudjEuUG9zaXRpb24SDAoEdGFpbBgDIAEoDSLQAgoKU3Vic2NyaWJlZBIjCgd2ZXJkaWN0GAEgASgOMhIueWl0YW5nLnYxLlZlcmRpY3QSJQoIcG9zaXRpb24YAiABKAsyEy55aXRhbmcudjEuUG9zaXRpb24SEAoIaGVhZF9zZXEYAyABKAQSEQoJaGVhZF9tc2VxGAQgASgEEhEKCXJlYWRfbXNlcRgFIAEoBBIdCgR0YWlsGAYgASgLMg8ueWl0YW5nLnYxLlBhZ2USIgoGcmVhc29uGAcgASgLMhIueWl0YW5nLnYxLlJlZnVzYWwSKQoEa2luZBgIIAEoDjIbLnlpdGFuZy52MS5Db252ZXJzYXRpb25LaW5kEhAKCG1heV9wb3N0GAkgASgIEigKDHBvc3RfcmVmdXNhbBgKIAEoCzISLnlpdGFuZy52MS5SZWZ1c2FsEhQKDG1heV9tb2RlcmF0ZRgLIAEoCCIjCgtVbnN1YnNjcmliZRIUCgxjb252ZXJzYXRpb24YASABKAkiSAoMVW5zdWJzY3JpYmVkEhQKDGNvbnZlcnNhdGlvbhgBIAEoCRIiCgZyZWFzb24YAiABKAsyEi55aXRhbmcudjEuUmVmdXNhbCLIAQoEUG9zdBIUCgxjb252ZXJzYXRpb24YASABKAkSEQoJY2xpZW50X2lkGAIgASgJEiUKB2NvbW1lbnQYAyABKAsyEi55aXRhbmcudjEuQ29tbWVudEgAEh8KBGVkaXQYBCABKAsyDy55aXRhbmcudjEuRWRpdEgAEiMKBnJlY2FsbBgFIAEoCzIRLnlpdGFuZy52MS5SZWNhbGxIABIfCgRoaWRlGAYgASgLMg8ueWl0YW5nLnYxLkhpZGVIAEIJCgdjb250ZW50IooBCgdSZWNlaXB0EhEKCWNsaWVudF9pZBgBIAEoCRIlCghwb3NpdGlvbhgCIAEoCzITLnlpdGFuZy52MS5Qb3NpdGlvbhIMCgRtc2VxGAMgASgEEg8KB3RpbWVfbXMYBCABKAMSJgoFc3RhdGUYBSABKA4yFy55aXRhbmcudjEuUmVjZWlwdFN0YXRlIi4KCE1hcmtSZWFkEhQKDGNvbnZlcnNhdGlvbhgBIAEoCRIMCgRtc2VxGAIgASgEIi8KCVJlYWRNb3ZlZBIUCgxjb252ZXJzYXRpb24YASABKAkSDAoEbXNlcRgCIAEoBCKtAQoLUGFnZVJlcXVlc3QSFAoMY29udmVyc2F0aW9uGAEgASgJEg0KBWVwb2NoGAIgASgNEhAKBmJlZm9yZRgDIAEoBEgAEg8KBWFmdGVyGAQgASgESAASEAoGYXJvdW5kGAUgASgESAASFgoMZmlyc3RfdW5yZWFkGAYgASgISAASFAoKYXRfdGltZV9tcxgHIAEoA0gAEg0KBWxpbWl0GAggASgNQgcKBXdoZXJlIrMBCgRQYWdlEhQKDGNvbnZlcnNhdGlvbhgBIAEoCRINCgVlcG9jaBgCIAEoDRIgCgZldmVudHMYAyADKAsyEC55aXRhbmcudjEuRXZlbnQSFwoPY29tcGxldGVfYmVmb3JlGAQgASgIEhYKDmNvbXBsZXRlX2FmdGVyGAUgASgIEhAKCGhlYWRfc2VxGAYgASgEEhEKCWhlYWRfbXNlcRgHIAEoBBIOCgZhcm91bmQYCCABKAQiKgoGRXZlbnRzEiAKBmV2ZW50cxgBIAMoCzIQLnlpdGFuZy52MS5FdmVudCKiAQoFQmF0Y2gSFAoMY29udmVyc2F0aW9uGAEgASgJEg0KBWVwb2NoGAIgASgNEhEKCWZpcnN0X3NlcRgDIAEoBBINCgVjb3VudBgEIAEoDRIjCgZldmVudHMYBSABKAsyES55aXRhbmcudjEuRXZlbnRzSAASEgoIZGVmbGF0ZWQYBiABKAxIABIRCgl3aW5kb3dfbXMYByABKA1CBgoEYm9keSKcAQoFU3RhdGUSFAoMY29udmVyc2F0aW9uGAEgASgJEiQKBHJvb20YAiABKAsyFC55aXRhbmcudjEuUm9vbVN0YXRlSAASKAoGdHlwaW5nGAMgASgLMhYueWl0YW5nLnYxLlR5cGluZ1N0YXRlSAASJAoEcG9zdBgEIAEoCzIULnlpdGFuZy52MS5Qb3N0U3RhdGVIAEIHCgVzdGF0ZSKRAQoJUm9vbVN0YXRlEhMKC3Blb3BsZV9oZXJlGAEgASgNEhAKCGNvbXBsZXRlGAIgASgIEjUKD2J5X29yZ2FuaXNhdGlvbhgDIAMoCzIcLnlpdGFuZy52MS5PcmdhbmlzYXRpb25Db3VudBIUCgxwZW9wbGVfc3Bva2UYBCABKA0SEAoIY29tbWVudHMYBSABKAQiOQoRT3JnYW5pc2F0aW9uQ291bnQSFAoMb3JnYW5pc2F0aW9uGAEgASgNEg4KBnBlb3BsZRgCIAEoDSIdCgtUeXBpbmdTdGF0ZRIOCgZwZW9wbGUYASADKA0iWAoJUG9zdFN0YXRlEhAKCG1heV9wb3N0GAEgASgIEiMKB3JlZnVzYWwYAiABKAsyEi55aXRhbmcudjEuUmVmdXNhbBIUCgxtYXlfbW9kZXJhdGUYAyABKAgiNQoEVG9wcxIcCgR0b3BzGAEgAygLMg4ueWl0YW5nLnYxLlRvcBIPCgd0aW1lX21zGAIgASgDIjoKA1RvcBIlCghwb3NpdGlvbhgBIAEoCzITLnlpdGFuZy52MS5Qb3NpdGlvbhIMCgRtc2VxGAIgASgEIjoKBVJldHJ5Eg4KBm1pbl9tcxgBIAEoDRIRCglqaXR0ZXJfbXMYAiABKA0SDgoGbWF4X21zGAMgASgNIh4KBlR5cGluZxIUCgxjb252ZXJzYXRpb24YASABKAkiCQoHUmVmcmVzaCIGCgRQaW5nIhcKBFBvbmcSDwoHdGltZV9tcxgBIAEoAyJUChFDb252ZXJzYXRpb25BZGRlZBIUCgxjb252ZXJzYXRpb24YASABKAkSKQoEa2luZBgCIAEoDjIbLnlpdGFuZy52MS5Db252ZXJzYXRpb25LaW5kIkgKEkNvbnN1bHRhdGlvbkNhbGxlZBIyCgxjb25zdWx0YXRpb24YASABKAsyHC55aXRhbmcudjEuQ29uc3VsdGF0aW9uQnJpZWYiegoUQ29uc3VsdGF0aW9uc0NoYW5nZWQSLQoHY2hhbmdlZBgBIAMoCzIcLnlpdGFuZy52MS5Db25zdWx0YXRpb25CcmllZhIMCgRnb25lGAIgAygJEhIKCmxpc3RfYWdhaW4YAyABKAgSEQoJc3ByZWFkX21zGAQgASgNKkQKCkNhcGFiaWxpdHkSGgoWQ0FQQUJJTElUWV9VTlNQRUNJRklFRBAAEhoKFkNBUEFCSUxJVFlfREVGTEFURV9SQVcQASpuCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIRCg1WRVJESUNUX0ZSRVNIEAESEwoPVkVSRElDVF9SRVNVTUVEEAISDwoLVkVSRElDVF9HQVAQAxIRCg1WRVJESUNUX1JFU0VUEAQqXgoMUmVjZWlwdFN0YXRlEh0KGVJFQ0VJUFRfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNSRUNFSVBUX1NUQVRFX1NIT1dOEAESFgoSUkVDRUlQVF9TVEFURV9IRUxEEAJiBnByb3RvMw", [file_yitang_v1_common, file_yitang_v1_event, file_yitang_v1_consultation]);
+  fileDesc("ChZ5aXRhbmcvdjEvc29ja2V0LnByb3RvEgl5aXRhbmcudjEiggMKC0NsaWVudEZyYW1lEgoKAmlkGAEgASgNEiQKB3NpZ25faW4YAiABKAsyES55aXRhbmcudjEuU2lnbkluSAASKQoJc3Vic2NyaWJlGAMgASgLMhQueWl0YW5nLnYxLlN1YnNjcmliZUgAEi0KC3Vuc3Vic2NyaWJlGAQgASgLMhYueWl0YW5nLnYxLlVuc3Vic2NyaWJlSAASHwoEcG9zdBgFIAEoCzIPLnlpdGFuZy52MS5Qb3N0SAASKAoJbWFya19yZWFkGAYgASgLMhMueWl0YW5nLnYxLk1hcmtSZWFkSAASJgoEcGFnZRgHIAEoCzIWLnlpdGFuZy52MS5QYWdlUmVxdWVzdEgAEiMKBnR5cGluZxgIIAEoCzIRLnlpdGFuZy52MS5UeXBpbmdIABIlCgdyZWZyZXNoGAkgASgLMhIueWl0YW5nLnYxLlJlZnJlc2hIABIfCgRwaW5nGAogASgLMg8ueWl0YW5nLnYxLlBpbmdIAEIHCgVmcmFtZSKmBAoLU2VydmVyRnJhbWUSCgoCcmUYASABKA0SJQoHd2VsY29tZRgCIAEoCzISLnlpdGFuZy52MS5XZWxjb21lSAASKwoKc3Vic2NyaWJlZBgDIAEoCzIVLnlpdGFuZy52MS5TdWJzY3JpYmVkSAASLwoMdW5zdWJzY3JpYmVkGAQgASgLMhcueWl0YW5nLnYxLlVuc3Vic2NyaWJlZEgAEiUKB3JlY2VpcHQYBSABKAsyEi55aXRhbmcudjEuUmVjZWlwdEgAEiUKB3JlZnVzYWwYBiABKAsyEi55aXRhbmcudjEuUmVmdXNhbEgAEh8KBHBhZ2UYByABKAsyDy55aXRhbmcudjEuUGFnZUgAEiEKBWJhdGNoGAggASgLMhAueWl0YW5nLnYxLkJhdGNoSAASIQoFc3RhdGUYCSABKAsyEC55aXRhbmcudjEuU3RhdGVIABIfCgR0b3BzGAogASgLMg8ueWl0YW5nLnYxLlRvcHNIABIhCgVyZXRyeRgLIAEoCzIQLnlpdGFuZy52MS5SZXRyeUgAEioKCnJlYWRfbW92ZWQYDCABKAsyFC55aXRhbmcudjEuUmVhZE1vdmVkSAASHwoEcG9uZxgNIAEoCzIPLnlpdGFuZy52MS5Qb25nSAASJQoHY2hhbmdlcxgRIAEoCzISLnlpdGFuZy52MS5DaGFuZ2VzSABCBwoFZnJhbWVKBAgOEA9KBAgPEBBKBAgQEBEiogEKBlNpZ25JbhIQCgZ0aWNrZXQYASABKAlIABIWCgxyZXN1bWVfdG9rZW4YAiABKAlIABIOCgZjbGllbnQYAyABKAkSKwoMY2FwYWJpbGl0aWVzGAQgAygOMhUueWl0YW5nLnYxLkNhcGFiaWxpdHkSIwoGcmVzdW1lGAUgAygLMhMueWl0YW5nLnYxLlBvc2l0aW9uQgwKCmNyZWRlbnRpYWwihwIKB1dlbGNvbWUSDgoGcGVyc29uGAEgASgNEg8KB3Nlc3Npb24YAiABKAkSFAoMcmVzdW1lX3Rva2VuGAMgASgJEh8KF3Jlc3VtZV90b2tlbl9leHBpcmVzX21zGAQgASgDEg8KB3RpbWVfbXMYBSABKAMSFAoMaGVhcnRiZWF0X21zGAYgASgNEg8KB2dhdGV3YXkYByABKAkSIQoGbGltaXRzGAggASgLMhEueWl0YW5nLnYxLkxpbWl0cxIfCgVyZXRyeRgJIAEoCzIQLnlpdGFuZy52MS5SZXRyeRIoCgdkaXNwbGF5GAogASgLMhcueWl0YW5nLnYxLkRpc3BsYXlTY29wZSIyCgxEaXNwbGF5U2NvcGUSDAoEbGluaxgBIAEoCRIUCgxjb252ZXJzYXRpb24YAiABKAkiXQoGTGltaXRzEhIKCnRleHRfYnl0ZXMYASABKA0SEwoLZnJhbWVfYnl0ZXMYAiABKA0SEwoLcGFnZV9ldmVudHMYAyABKA0SFQoNc3Vic2NyaXB0aW9ucxgEIAEoDSJTCglTdWJzY3JpYmUSFAoMY29udmVyc2F0aW9uGAEgASgJEiIKBWFmdGVyGAIgASgLMhMueWl0YW5nLnYxLlBvc2l0aW9uEgwKBHRhaWwYAyABKA0i0AIKClN1YnNjcmliZWQSIwoHdmVyZGljdBgBIAEoDjISLnlpdGFuZy52MS5WZXJkaWN0EiUKCHBvc2l0aW9uGAIgASgLMhMueWl0YW5nLnYxLlBvc2l0aW9uEhAKCGhlYWRfc2VxGAMgASgEEhEKCWhlYWRfbXNlcRgEIAEoBBIRCglyZWFkX21zZXEYBSABKAQSHQoEdGFpbBgGIAEoCzIPLnlpdGFuZy52MS5QYWdlEiIKBnJlYXNvbhgHIAEoCzISLnlpdGFuZy52MS5SZWZ1c2FsEikKBGtpbmQYCCABKA4yGy55aXRhbmcudjEuQ29udmVyc2F0aW9uS2luZBIQCghtYXlfcG9zdBgJIAEoCBIoCgxwb3N0X3JlZnVzYWwYCiABKAsyEi55aXRhbmcudjEuUmVmdXNhbBIUCgxtYXlfbW9kZXJhdGUYCyABKAgiIwoLVW5zdWJzY3JpYmUSFAoMY29udmVyc2F0aW9uGAEgASgJIkgKDFVuc3Vic2NyaWJlZBIUCgxjb252ZXJzYXRpb24YASABKAkSIgoGcmVhc29uGAIgASgLMhIueWl0YW5nLnYxLlJlZnVzYWwiigEKB1JlY2VpcHQSEQoJY2xpZW50X2lkGAEgASgJEiUKCHBvc2l0aW9uGAIgASgLMhMueWl0YW5nLnYxLlBvc2l0aW9uEgwKBG1zZXEYAyABKAQSDwoHdGltZV9tcxgEIAEoAxImCgVzdGF0ZRgFIAEoDjIXLnlpdGFuZy52MS5SZWNlaXB0U3RhdGUiLgoITWFya1JlYWQSFAoMY29udmVyc2F0aW9uGAEgASgJEgwKBG1zZXEYAiABKAQiLwoJUmVhZE1vdmVkEhQKDGNvbnZlcnNhdGlvbhgBIAEoCRIMCgRtc2VxGAIgASgEIq0BCgtQYWdlUmVxdWVzdBIUCgxjb252ZXJzYXRpb24YASABKAkSDQoFZXBvY2gYAiABKA0SEAoGYmVmb3JlGAMgASgESAASDwoFYWZ0ZXIYBCABKARIABIQCgZhcm91bmQYBSABKARIABIWCgxmaXJzdF91bnJlYWQYBiABKAhIABIUCgphdF90aW1lX21zGAcgASgDSAASDQoFbGltaXQYCCABKA1CBwoFd2hlcmUiswEKBFBhZ2USFAoMY29udmVyc2F0aW9uGAEgASgJEg0KBWVwb2NoGAIgASgNEiAKBmV2ZW50cxgDIAMoCzIQLnlpdGFuZy52MS5FdmVudBIXCg9jb21wbGV0ZV9iZWZvcmUYBCABKAgSFgoOY29tcGxldGVfYWZ0ZXIYBSABKAgSEAoIaGVhZF9zZXEYBiABKAQSEQoJaGVhZF9tc2VxGAcgASgEEg4KBmFyb3VuZBgIIAEoBCIqCgZFdmVudHMSIAoGZXZlbnRzGAEgAygLMhAueWl0YW5nLnYxLkV2ZW50IqIBCgVCYXRjaBIUCgxjb252ZXJzYXRpb24YASABKAkSDQoFZXBvY2gYAiABKA0SEQoJZmlyc3Rfc2VxGAMgASgEEg0KBWNvdW50GAQgASgNEiMKBmV2ZW50cxgFIAEoCzIRLnlpdGFuZy52MS5FdmVudHNIABISCghkZWZsYXRlZBgGIAEoDEgAEhEKCXdpbmRvd19tcxgHIAEoDUIGCgRib2R5IpwBCgVTdGF0ZRIUCgxjb252ZXJzYXRpb24YASABKAkSJAoEcm9vbRgCIAEoCzIULnlpdGFuZy52MS5Sb29tU3RhdGVIABIoCgZ0eXBpbmcYAyABKAsyFi55aXRhbmcudjEuVHlwaW5nU3RhdGVIABIkCgRwb3N0GAQgASgLMhQueWl0YW5nLnYxLlBvc3RTdGF0ZUgAQgcKBXN0YXRlIpEBCglSb29tU3RhdGUSEwoLcGVvcGxlX2hlcmUYASABKA0SEAoIY29tcGxldGUYAiABKAgSNQoPYnlfb3JnYW5pc2F0aW9uGAMgAygLMhwueWl0YW5nLnYxLk9yZ2FuaXNhdGlvbkNvdW50EhQKDHBlb3BsZV9zcG9rZRgEIAEoDRIQCghjb21tZW50cxgFIAEoBCI5ChFPcmdhbmlzYXRpb25Db3VudBIUCgxvcmdhbmlzYXRpb24YASABKA0SDgoGcGVvcGxlGAIgASgNIh0KC1R5cGluZ1N0YXRlEg4KBnBlb3BsZRgBIAMoDSJYCglQb3N0U3RhdGUSEAoIbWF5X3Bvc3QYASABKAgSIwoHcmVmdXNhbBgCIAEoCzISLnlpdGFuZy52MS5SZWZ1c2FsEhQKDG1heV9tb2RlcmF0ZRgDIAEoCCI1CgRUb3BzEhwKBHRvcHMYASADKAsyDi55aXRhbmcudjEuVG9wEg8KB3RpbWVfbXMYAiABKAMiOgoDVG9wEiUKCHBvc2l0aW9uGAEgASgLMhMueWl0YW5nLnYxLlBvc2l0aW9uEgwKBG1zZXEYAiABKAQiOgoFUmV0cnkSDgoGbWluX21zGAEgASgNEhEKCWppdHRlcl9tcxgCIAEoDRIOCgZtYXhfbXMYAyABKA0iHgoGVHlwaW5nEhQKDGNvbnZlcnNhdGlvbhgBIAEoCSIJCgdSZWZyZXNoIgYKBFBpbmciFwoEUG9uZxIPCgd0aW1lX21zGAEgASgDIlQKB0NoYW5nZXMSIgoHY2hhbmdlZBgBIAMoCzIRLnlpdGFuZy52MS5DaGFuZ2USEgoKbGlzdF9hZ2FpbhgCIAEoCBIRCglzcHJlYWRfbXMYAyABKA0iyQEKBkNoYW5nZRIPCgdzdWJqZWN0GAEgASgJEgoKAmlkGAIgASgJEg8KB3ZlcnNpb24YAyABKAQSDAoEZ29uZRgEIAEoCBIOCgZ1cmdlbnQYBSABKAgSNAoMY29uc3VsdGF0aW9uGAogASgLMhwueWl0YW5nLnYxLkNvbnN1bHRhdGlvbkJyaWVmSAASNAoMY29udmVyc2F0aW9uGAsgASgLMhwueWl0YW5nLnYxLkNvbnZlcnNhdGlvbkJyaWVmSABCBwoFYnJpZWYiPgoRQ29udmVyc2F0aW9uQnJpZWYSKQoEa2luZBgBIAEoDjIbLnlpdGFuZy52MS5Db252ZXJzYXRpb25LaW5kKkQKCkNhcGFiaWxpdHkSGgoWQ0FQQUJJTElUWV9VTlNQRUNJRklFRBAAEhoKFkNBUEFCSUxJVFlfREVGTEFURV9SQVcQASpuCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIRCg1WRVJESUNUX0ZSRVNIEAESEwoPVkVSRElDVF9SRVNVTUVEEAISDwoLVkVSRElDVF9HQVAQAxIRCg1WRVJESUNUX1JFU0VUEAQqXgoMUmVjZWlwdFN0YXRlEh0KGVJFQ0VJUFRfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNSRUNFSVBUX1NUQVRFX1NIT1dOEAESFgoSUkVDRUlQVF9TVEFURV9IRUxEEAJiBnByb3RvMw", [file_yitang_v1_common, file_yitang_v1_event, file_yitang_v1_consultation]);
 
 /**
  * What a client sends. At most 64 KiB encoded.
@@ -188,22 +188,10 @@ export type ServerFrame = Message<"yitang.v1.ServerFrame"> & {
     case: "pong";
   } | {
     /**
-     * @generated from field: yitang.v1.ConversationAdded conversation_added = 14;
+     * @generated from field: yitang.v1.Changes changes = 17;
      */
-    value: ConversationAdded;
-    case: "conversationAdded";
-  } | {
-    /**
-     * @generated from field: yitang.v1.ConsultationCalled consultation_called = 15;
-     */
-    value: ConsultationCalled;
-    case: "consultationCalled";
-  } | {
-    /**
-     * @generated from field: yitang.v1.ConsultationsChanged consultations_changed = 16;
-     */
-    value: ConsultationsChanged;
-    case: "consultationsChanged";
+    value: Changes;
+    case: "changes";
   } | { case: undefined; value?: undefined };
 };
 
@@ -552,62 +540,6 @@ export const UnsubscribedSchema: GenMessage<Unsubscribed> = /*@__PURE__*/
   messageDesc(file_yitang_v1_socket, 9);
 
 /**
- * Append to a conversation. Send it again, with the same client_id and content, until it is answered: it is
- * appended once however often it is sent, and each answer is the first one's.
- *
- * @generated from message yitang.v1.Post
- */
-export type Post = Message<"yitang.v1.Post"> & {
-  /**
-   * @generated from field: string conversation = 1;
-   */
-  conversation: string;
-
-  /**
-   * A UUID that the author never uses again in this conversation for something else (UUIDv7 advised; never judged).
-   *
-   * @generated from field: string client_id = 2;
-   */
-  clientId: string;
-
-  /**
-   * @generated from oneof yitang.v1.Post.content
-   */
-  content: {
-    /**
-     * @generated from field: yitang.v1.Comment comment = 3;
-     */
-    value: Comment;
-    case: "comment";
-  } | {
-    /**
-     * @generated from field: yitang.v1.Edit edit = 4;
-     */
-    value: Edit;
-    case: "edit";
-  } | {
-    /**
-     * @generated from field: yitang.v1.Recall recall = 5;
-     */
-    value: Recall;
-    case: "recall";
-  } | {
-    /**
-     * @generated from field: yitang.v1.Hide hide = 6;
-     */
-    value: Hide;
-    case: "hide";
-  } | { case: undefined; value?: undefined };
-};
-
-/**
- * Describes the message yitang.v1.Post.
- * Use `create(PostSchema)` to create a new message.
- */
-export const PostSchema: GenMessage<Post> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 10);
-
-/**
  * The post is committed: it survives whatever dies next.
  *
  * @generated from message yitang.v1.Receipt
@@ -644,7 +576,7 @@ export type Receipt = Message<"yitang.v1.Receipt"> & {
  * Use `create(ReceiptSchema)` to create a new message.
  */
 export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 11);
+  messageDesc(file_yitang_v1_socket, 10);
 
 /**
  * "I have read up to here." The mark only moves forward, and never past the newest.
@@ -668,7 +600,7 @@ export type MarkRead = Message<"yitang.v1.MarkRead"> & {
  * Use `create(MarkReadSchema)` to create a new message.
  */
 export const MarkReadSchema: GenMessage<MarkRead> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 12);
+  messageDesc(file_yitang_v1_socket, 11);
 
 /**
  * The answer to MarkRead (re set); or this person read on another device (re = 0).
@@ -692,7 +624,7 @@ export type ReadMoved = Message<"yitang.v1.ReadMoved"> & {
  * Use `create(ReadMovedSchema)` to create a new message.
  */
 export const ReadMovedSchema: GenMessage<ReadMoved> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 13);
+  messageDesc(file_yitang_v1_socket, 12);
 
 /**
  * @generated from message yitang.v1.PageRequest
@@ -768,7 +700,7 @@ export type PageRequest = Message<"yitang.v1.PageRequest"> & {
  * Use `create(PageRequestSchema)` to create a new message.
  */
 export const PageRequestSchema: GenMessage<PageRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 14);
+  messageDesc(file_yitang_v1_socket, 13);
 
 /**
  * A stretch of history in ascending seq without a gap, as later events left it.
@@ -827,7 +759,7 @@ export type Page = Message<"yitang.v1.Page"> & {
  * Use `create(PageSchema)` to create a new message.
  */
 export const PageSchema: GenMessage<Page> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 15);
+  messageDesc(file_yitang_v1_socket, 14);
 
 /**
  * @generated from message yitang.v1.Events
@@ -844,7 +776,7 @@ export type Events = Message<"yitang.v1.Events"> & {
  * Use `create(EventsSchema)` to create a new message.
  */
 export const EventsSchema: GenMessage<Events> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 16);
+  messageDesc(file_yitang_v1_socket, 15);
 
 /**
  * Live events: `count` of them from `first_seq`, without a gap.
@@ -904,7 +836,7 @@ export type Batch = Message<"yitang.v1.Batch"> & {
  * Use `create(BatchSchema)` to create a new message.
  */
 export const BatchSchema: GenMessage<Batch> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 17);
+  messageDesc(file_yitang_v1_socket, 16);
 
 /**
  * Latest-only: a newer one replaces an older one of the same conversation and kind, and any may be left out.
@@ -946,7 +878,7 @@ export type State = Message<"yitang.v1.State"> & {
  * Use `create(StateSchema)` to create a new message.
  */
 export const StateSchema: GenMessage<State> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 18);
+  messageDesc(file_yitang_v1_socket, 17);
 
 /**
  * @generated from message yitang.v1.RoomState
@@ -991,7 +923,7 @@ export type RoomState = Message<"yitang.v1.RoomState"> & {
  * Use `create(RoomStateSchema)` to create a new message.
  */
 export const RoomStateSchema: GenMessage<RoomState> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 19);
+  messageDesc(file_yitang_v1_socket, 18);
 
 /**
  * @generated from message yitang.v1.OrganisationCount
@@ -1013,7 +945,7 @@ export type OrganisationCount = Message<"yitang.v1.OrganisationCount"> & {
  * Use `create(OrganisationCountSchema)` to create a new message.
  */
 export const OrganisationCountSchema: GenMessage<OrganisationCount> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 20);
+  messageDesc(file_yitang_v1_socket, 19);
 
 /**
  * @generated from message yitang.v1.TypingState
@@ -1030,7 +962,7 @@ export type TypingState = Message<"yitang.v1.TypingState"> & {
  * Use `create(TypingStateSchema)` to create a new message.
  */
 export const TypingStateSchema: GenMessage<TypingState> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 21);
+  messageDesc(file_yitang_v1_socket, 20);
 
 /**
  * May this person post here from now on.
@@ -1059,7 +991,7 @@ export type PostState = Message<"yitang.v1.PostState"> & {
  * Use `create(PostStateSchema)` to create a new message.
  */
 export const PostStateSchema: GenMessage<PostState> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 22);
+  messageDesc(file_yitang_v1_socket, 21);
 
 /**
  * The newest event of each conversation that this socket follows. A client that is behind heals itself by paging.
@@ -1083,7 +1015,7 @@ export type Tops = Message<"yitang.v1.Tops"> & {
  * Use `create(TopsSchema)` to create a new message.
  */
 export const TopsSchema: GenMessage<Tops> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 23);
+  messageDesc(file_yitang_v1_socket, 22);
 
 /**
  * @generated from message yitang.v1.Top
@@ -1105,7 +1037,7 @@ export type Top = Message<"yitang.v1.Top"> & {
  * Use `create(TopSchema)` to create a new message.
  */
 export const TopSchema: GenMessage<Top> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 24);
+  messageDesc(file_yitang_v1_socket, 23);
 
 /**
  * How to come back: wait min_ms plus a random part of jitter_ms; double the wait each time, up to max_ms.
@@ -1134,7 +1066,7 @@ export type Retry = Message<"yitang.v1.Retry"> & {
  * Use `create(RetrySchema)` to create a new message.
  */
 export const RetrySchema: GenMessage<Retry> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 25);
+  messageDesc(file_yitang_v1_socket, 24);
 
 /**
  * Somebody is writing; direct and small group conversations only.
@@ -1153,7 +1085,7 @@ export type Typing = Message<"yitang.v1.Typing"> & {
  * Use `create(TypingSchema)` to create a new message.
  */
 export const TypingSchema: GenMessage<Typing> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 26);
+  messageDesc(file_yitang_v1_socket, 25);
 
 /**
  * A new resume token; also refreshes what the gateway knows of this session. Answered by Welcome.
@@ -1168,7 +1100,7 @@ export type Refresh = Message<"yitang.v1.Refresh"> & {
  * Use `create(RefreshSchema)` to create a new message.
  */
 export const RefreshSchema: GenMessage<Refresh> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 27);
+  messageDesc(file_yitang_v1_socket, 26);
 
 /**
  * @generated from message yitang.v1.Ping
@@ -1181,7 +1113,7 @@ export type Ping = Message<"yitang.v1.Ping"> & {
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 28);
+  messageDesc(file_yitang_v1_socket, 27);
 
 /**
  * @generated from message yitang.v1.Pong
@@ -1198,92 +1130,122 @@ export type Pong = Message<"yitang.v1.Pong"> & {
  * Use `create(PongSchema)` to create a new message.
  */
 export const PongSchema: GenMessage<Pong> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 29);
+  messageDesc(file_yitang_v1_socket, 28);
 
 /**
- * This person has become part of a conversation.
+ * Something of this person's changed outside the conversations that this socket follows. Gathered for a moment, and spread; a
+ * frame may be missed over a break: list again after each Welcome.
  *
- * @generated from message yitang.v1.ConversationAdded
+ * @generated from message yitang.v1.Changes
  */
-export type ConversationAdded = Message<"yitang.v1.ConversationAdded"> & {
+export type Changes = Message<"yitang.v1.Changes"> & {
   /**
-   * @generated from field: string conversation = 1;
-   */
-  conversation: string;
-
-  /**
-   * @generated from field: yitang.v1.ConversationKind kind = 2;
-   */
-  kind: ConversationKind;
-};
-
-/**
- * Describes the message yitang.v1.ConversationAdded.
- * Use `create(ConversationAddedSchema)` to create a new message.
- */
-export const ConversationAddedSchema: GenMessage<ConversationAdded> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 30);
-
-/**
- * "It is about to begin" (or has just been opened): to everybody who may watch it, unasked. Whoever signs in later finds
- * Consultation.called_ms: list the consultations after each Welcome.
- *
- * @generated from message yitang.v1.ConsultationCalled
- */
-export type ConsultationCalled = Message<"yitang.v1.ConsultationCalled"> & {
-  /**
-   * @generated from field: yitang.v1.ConsultationBrief consultation = 1;
-   */
-  consultation?: ConsultationBrief | undefined;
-};
-
-/**
- * Describes the message yitang.v1.ConsultationCalled.
- * Use `create(ConsultationCalledSchema)` to create a new message.
- */
-export const ConsultationCalledSchema: GenMessage<ConsultationCalled> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 31);
-
-/**
- * Consultations in this person's list have changed; gathered over a few seconds. What it names needs no question:
- * put `changed` in place of what you hold (or add it), take `gone` out.
- *
- * @generated from message yitang.v1.ConsultationsChanged
- */
-export type ConsultationsChanged = Message<"yitang.v1.ConsultationsChanged"> & {
-  /**
-   * As they are now. Whether this person may post in them is told in the room, or by GetConsultation.
+   * Put each in place of what you hold (or add it); take it out where it is `gone`.
    *
-   * @generated from field: repeated yitang.v1.ConsultationBrief changed = 1;
+   * @generated from field: repeated yitang.v1.Change changed = 1;
    */
-  changed: ConsultationBrief[];
+  changed: Change[];
 
   /**
-   * Ids of those that this person may not watch any more.
+   * More has changed than can be listed: read your lists again, after a random part of spread_ms.
    *
-   * @generated from field: repeated string gone = 2;
-   */
-  gone: string[];
-
-  /**
-   * More has changed than can be told: list again, after a random part of spread_ms.
-   *
-   * @generated from field: bool list_again = 3;
+   * @generated from field: bool list_again = 2;
    */
   listAgain: boolean;
 
   /**
-   * @generated from field: uint32 spread_ms = 4;
+   * @generated from field: uint32 spread_ms = 3;
    */
   spreadMs: number;
 };
 
 /**
- * Describes the message yitang.v1.ConsultationsChanged.
- * Use `create(ConsultationsChangedSchema)` to create a new message.
+ * Describes the message yitang.v1.Changes.
+ * Use `create(ChangesSchema)` to create a new message.
  */
-export const ConsultationsChangedSchema: GenMessage<ConsultationsChanged> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_socket, 32);
+export const ChangesSchema: GenMessage<Changes> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_socket, 29);
+
+/**
+ * @generated from message yitang.v1.Change
+ */
+export type Change = Message<"yitang.v1.Change"> & {
+  /**
+   * The subject that keeps it: "consultations", "conversations" and so on.
+   *
+   * @generated from field: string subject = 1;
+   */
+  subject: string;
+
+  /**
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * Counts the changes of it; a lower one than yours is old. 0: not counted.
+   *
+   * @generated from field: uint64 version = 3;
+   */
+  version: bigint;
+
+  /**
+   * This person may not see it any more.
+   *
+   * @generated from field: bool gone = 4;
+   */
+  gone: boolean;
+
+  /**
+   * Somebody waits for this person (a call): to be shown at once, whatever is on the screen.
+   *
+   * @generated from field: bool urgent = 5;
+   */
+  urgent: boolean;
+
+  /**
+   * What a list shows of it; absent: ask its subject.
+   *
+   * @generated from oneof yitang.v1.Change.brief
+   */
+  brief: {
+    /**
+     * @generated from field: yitang.v1.ConsultationBrief consultation = 10;
+     */
+    value: ConsultationBrief;
+    case: "consultation";
+  } | {
+    /**
+     * @generated from field: yitang.v1.ConversationBrief conversation = 11;
+     */
+    value: ConversationBrief;
+    case: "conversation";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message yitang.v1.Change.
+ * Use `create(ChangeSchema)` to create a new message.
+ */
+export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_socket, 30);
+
+/**
+ * @generated from message yitang.v1.ConversationBrief
+ */
+export type ConversationBrief = Message<"yitang.v1.ConversationBrief"> & {
+  /**
+   * @generated from field: yitang.v1.ConversationKind kind = 1;
+   */
+  kind: ConversationKind;
+};
+
+/**
+ * Describes the message yitang.v1.ConversationBrief.
+ * Use `create(ConversationBriefSchema)` to create a new message.
+ */
+export const ConversationBriefSchema: GenMessage<ConversationBrief> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_socket, 31);
 
 /**
  * @generated from enum yitang.v1.Capability
