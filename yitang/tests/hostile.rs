@@ -234,7 +234,11 @@ async fn each_wrong_thing_has_its_clear_refusal() {
     }
 
     // After closing.
-    let mut close = tonic::Request::new(SetConsultationStateRequest { id: open.clone(), state: ConsultationState::Closed.into() });
+    let mut close = tonic::Request::new(SetConsultationStateRequest {
+        id: open.clone(),
+        state: ConsultationState::Closed.into(),
+        reason: String::new(),
+    });
     close.metadata_mut().insert("authorization", format!("Bearer {staff}").parse().unwrap());
     service.consultations().await.set_consultation_state(close).await.unwrap();
     assert_eq!(refused(binary.answer(comment(&open, "too late")).await), RefusalCode::Closed);

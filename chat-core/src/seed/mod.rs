@@ -127,8 +127,8 @@ pub async fn seed_demo(core: &ChatCore) -> Result<Seeded, Error> {
 }
 
 fn organisations() -> Result<Vec<Organisation>, Fault> {
-    let mut lines =
-        directory::parse_organisations(ORGANISATIONS).map_err(|errors| Fault::Corrupt(format!("the demonstration's organisations: {errors:?}")))?;
+    let mut lines = directory::parse_organisations(ORGANISATIONS)
+        .map_err(|errors| Fault::Corrupt(format!("the demonstration's organisations: {errors:?}")))?;
     lines.sort_by_key(|line| line.level);
     let mut ids = std::collections::HashMap::new();
     let mut organisations = Vec::with_capacity(lines.len());

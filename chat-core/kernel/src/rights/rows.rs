@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use proto::v1::Audience;
 use prost::Message as _;
+use proto::v1::Audience;
 use uuid::Uuid;
 
 use super::{RuleSet, Rules};
