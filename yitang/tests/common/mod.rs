@@ -50,7 +50,7 @@ impl Service {
         let folder = tempfile::tempdir().unwrap();
         let mut options = chat_core::Options::default();
         options.store.url = format!("sqlite:{}/yitang.db", folder.path().display());
-        let core = ChatCore::start(options, backbone.clone()).await.unwrap();
+        let core = ChatCore::start(options, backbone.clone(), clock::Clock::default()).await.unwrap();
         let open = seed::seed_demo(&core).await.unwrap().open;
         let presence = Presence::start(presence::Options::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
