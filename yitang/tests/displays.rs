@@ -97,7 +97,7 @@ async fn an_ended_link_darkens_its_screens_within_a_second_also_while_redis_is_a
         assert_eq!(status, 401);
         let mut back = Socket::connect(service.address, Subprotocol::Proto, None).await.unwrap();
         let resume = proto::v1::sign_in::Credential::ResumeToken(welcome.resume_token);
-        let asked = proto::v1::SignIn { credential: Some(resume), ..proto::v1::SignIn::default() };
+        let asked = proto::v1::SignIn { credential: Some(resume), contract: proto::limits::CONTRACT, ..proto::v1::SignIn::default() };
         assert_eq!(refused(&mut back, Asked::SignIn(asked)).await, RefusalCode::SessionEnded);
         let (status, answer) = sign_in(&service, &made).await;
         assert!(status == 401 && answer.contains("LINK_INVALID"), "{status} {answer}");
@@ -157,7 +157,7 @@ async fn a_screen_can_show_and_nothing_else_each_method_and_frame_tried() {
     assert_eq!(refused(&mut socket, Asked::MarkRead(mark)).await, RefusalCode::Forbidden);
     assert_eq!(refused(&mut socket, Asked::Typing(Typing { conversation: service.open.clone() })).await, RefusalCode::Forbidden);
     let credential = Some(proto::v1::sign_in::Credential::Ticket("another".into()));
-    let again = proto::v1::SignIn { credential, ..proto::v1::SignIn::default() };
+    let again = proto::v1::SignIn { credential, contract: proto::limits::CONTRACT, ..proto::v1::SignIn::default() };
     assert_eq!(refused(&mut socket, Asked::SignIn(again)).await, RefusalCode::Forbidden);
     let subscribe = Subscribe { conversation: other.clone(), ..Subscribe::default() };
     assert_eq!(refused(&mut socket, Asked::Subscribe(subscribe)).await, RefusalCode::NotFound);

@@ -185,7 +185,7 @@ impl Socket {
     }
 
     pub async fn sign_in(&mut self, credential: Credential) {
-        let asked = SignIn { credential: Some(credential), client: "test".into(), ..SignIn::default() };
+        let asked = SignIn { credential: Some(credential), client: "test".into(), contract: proto::limits::CONTRACT, ..SignIn::default() };
         self.send(client_frame::Frame::SignIn(asked)).await;
         match self.next().await.expect("an answer").frame {
             Some(server_frame::Frame::Welcome(welcome)) => self.welcome = Some(welcome),
