@@ -6,12 +6,12 @@ use kernel::{
     Context, Error,
     accounts::Caller,
     answer,
-    directory::{PersonEntry, Snapshot, rows},
+    directory::{PersonEntry, Snapshot, cards::find_cards, rows},
 };
 use proto::{
     limits,
     v1::{
-        CreateOrganisationRequest, CreatePersonRequest, CreateSignInLinkRequest, GetMeRequest, GetPeopleRequest, GetPeopleResponse,
+        CreateOrganisationRequest, CreatePersonRequest, CreateSignInLinkRequest, GetCardsRequest, GetCardsResponse, GetMeRequest, GetPeopleRequest, GetPeopleResponse,
         ImportReport, ImportRequest, ListOrganisationsRequest, ListOrganisationsResponse, Me, Organisation, Person, Refusal, RefusalCode,
         SearchPeopleRequest, SignInLink, UpdatePersonRequest, directory_service_server::DirectoryService,
     },
@@ -87,6 +87,27 @@ impl DirectoryService for Service {
                 None => ids.iter().filter_map(|id| directory.person(*id)).map(|person| to_proto(person, String::new())).collect(),
             };
             Ok(GetPeopleResponse { people })
+        })
+        .await
+    }
+
+    async fn get_cards(&self, request: Request<GetCardsRequest>) -> Result<Response<GetCardsResponse>, Status> {
+        answer("showing people as they were", async {
+            let guest = self.context.guest(request.metadata()).await?;
+            if guest.is_none() {
+                self.caller(&request)?;
+            }
+            let ids = &request.get_ref().ids;
+            if ids.len() > limits::PEOPLE_IDS {
+                return Err(Refusal::of(RefusalCode::TooLarge).field("ids").into());
+            }
+            let mut cards = find_cards(&self.context.store, ids).await?;
+            if let Some(guest) = guest {
+                let people: Vec<u32> = cards.iter().map(|card| card.person as u32).collect();
+                let spoke = self.context.log.find_speakers(guest.head.conversation, &people).await?;
+                cards.retain(|card| spoke.contains(&(card.person as u32)));
+            }
+            Ok(GetCardsResponse { cards: cards.into_iter().map(|card| card.to_proto()).collect() })
         })
         .await
     }
