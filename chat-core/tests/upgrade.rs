@@ -146,10 +146,10 @@ async fn after_an_upgrade_what_was_said_before_it_may_be_edited_recalled_and_hid
         let before = it.head("open").await;
         // Versions go on counting, and a first edit is the first.
         for is_edited in [true, false] {
-            let (target, version) = it.oldest("m2", "open", is_edited).await;
+            let (target, version) = it.oldest("m3", "open", is_edited).await;
             let edit = Content::Edit(Edit { target, text: "升级之后改定。".into(), ..Edit::default() });
             assert_eq!(it.put("m1", "open", edit.clone()).await, Err(RefusalCode::Forbidden), "another's");
-            it.put("m2", "open", edit).await.unwrap();
+            it.put("m3", "open", edit).await.unwrap();
             let folded = it.comment("open", target).await;
             assert_eq!((folded.text.as_str(), folded.version), ("升级之后改定。", version + 1));
         }

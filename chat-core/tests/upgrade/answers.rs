@@ -306,9 +306,14 @@ async fn shown(services: &mut Services, known: &Known, screen: &KnownScreen) -> 
     let consultation = services.by_screen(&screen.link, GetConsultationRequest { id: screen.consultation.clone() });
     let people = services.by_screen(&screen.link, GetPeopleRequest { ids: known.people.values().copied().collect() });
     let tree = services.by_screen(&screen.link, ListOrganisationsRequest {});
+    // In whatever order they come.
+    let mut people = services.directory.get_people(people).await;
+    if let Ok(people) = &mut people {
+        people.get_mut().people.sort_by_key(|person| person.id);
+    }
     json!({
         "consultation": to_json(services.consultations.get_consultation(consultation).await),
-        "people": to_json(services.directory.get_people(people).await),
+        "people": to_json(people),
         "organisations": to_json(services.directory.list_organisations(tree).await),
     })
 }
