@@ -15,8 +15,8 @@ use proto::v1::{
 
 use crate::{
     import::{complaint, parse_organisations, parse_people},
-    rules::{is_administrator, may_administer, may_grant},
-    service::{invalid, to_proto},
+    person::to_proto,
+    rules::{invalid, is_administrator, may_administer, may_grant},
 };
 
 fn login_taken(login: &str) -> Refusal {

@@ -6,7 +6,7 @@ use kernel::{
     Context, Error,
     accounts::Caller,
     answer,
-    directory::{PersonEntry, Snapshot, cards::find_cards, rows},
+    directory::{Snapshot, cards::find_cards, rows},
 };
 use proto::{
     limits,
@@ -18,34 +18,16 @@ use proto::{
 };
 use tonic::{Request, Response, Status};
 
-use crate::{administration, rules::may_grant};
+use crate::{
+    administration,
+    person::{to_proto, to_proto_for_guest},
+    rules::{invalid, may_grant},
+};
 
 /// Serves the directory.
 pub struct Service {
     /// The kernel.
     pub context: Context,
-}
-
-/// INVALID, naming the field.
-pub fn invalid(field: &str) -> Refusal {
-    Refusal::of(RefusalCode::Invalid).field(field)
-}
-
-/// As others see them; the login is for those who keep the directory, and for the person.
-pub fn to_proto(person: &PersonEntry, login: String) -> Person {
-    Person {
-        id: person.id,
-        name: person.name.to_string(),
-        organisation: person.organisation,
-        roles: person.roles.iter().map(Into::into).collect(),
-        disabled: person.disabled,
-        login,
-    }
-}
-
-/// As a screen shows them beside what they said.
-fn to_proto_for_guest(person: &PersonEntry) -> Person {
-    Person { id: person.id, name: person.name.to_string(), organisation: person.organisation, ..Person::default() }
 }
 
 impl Service {

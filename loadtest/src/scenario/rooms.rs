@@ -4,11 +4,11 @@ use super::{
     floor::FloorRun,
     judge,
     room::{LEAD, Room, post_part},
-    setup::{self, Person},
+    setup,
 };
 use crate::{
     args::{CrowdArgs, RoomsArgs},
-    client::{self, Session},
+    client::{self, Person, Session},
     fleet::deal,
     generator::orders::Seat,
     report::{Report, Summary},
