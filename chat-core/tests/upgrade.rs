@@ -14,7 +14,7 @@ use std::{
 };
 
 use answers::{Known, Services, ask, read};
-use common::{Core, Database, comment, post, seq};
+use common::{Core, Database, code, comment, post, seq};
 use proto::{
     internal::v1::{
         CheckSessionsRequest, EndSessionRequest, HeadsRequest, IssueTicketsRequest, RedeemTicketsRequest, SignInByDisplayRequest,
@@ -77,6 +77,8 @@ fn services(core: &Core) -> Services {
         consultations: core.consultations.clone(),
         directory: core.directory.clone(),
         accounts: core.accounts.clone(),
+        displays: core.displays.clone(),
+        moderation: core.moderation.clone(),
         key: String::new(),
     }
 }
@@ -193,7 +195,7 @@ impl Opened {
     }
 
     async fn set_state(&mut self, login: &str, conversation: &str, state: ConsultationState) -> Result<ConsultationState, RefusalCode> {
-        let asked = SetConsultationStateRequest { id: self.id(conversation), state: state.into() };
+        let asked = SetConsultationStateRequest { id: self.id(conversation), state: state.into(), reason: String::new() };
         let request = self.services.by(self.person(login), asked);
         let answer = self.services.consultations.set_consultation_state(request).await;
         answer.map(|changed| changed.into_inner().state()).map_err(code)
@@ -204,10 +206,6 @@ impl Opened {
         let asked = SignInRequest { login, password, client: "test".into(), address: "127.0.0.1".into(), loopback: true };
         whose(self.services.edge.sign_in(asked).await.unwrap().into_inner())
     }
-}
-
-fn code(status: tonic::Status) -> RefusalCode {
-    Refusal::from_status(&status).code()
 }
 
 fn whose(answer: SignInResponse) -> Result<u32, RefusalCode> {
@@ -321,7 +319,8 @@ async fn after_an_upgrade_consultations_are_run_as_before() {
         assert_eq!(it.set_state("m1", "paused", S::Open).await, Err(RefusalCode::Forbidden));
         assert_eq!(it.set_state("admin1", "paused", S::Open).await, Ok(S::Open));
         it.say("m1", "paused").await.unwrap();
-        assert_eq!(it.set_state("staff1", "closed", S::Open).await, Err(RefusalCode::Closed));
+        assert_eq!(it.set_state("staff1", "closed", S::Paused).await, Err(RefusalCode::Closed));
+        assert_eq!(it.set_state("staff1", "closed", S::Open).await, Ok(S::Open), "what was closed is reopened");
         assert_eq!(it.set_state("staff1", "scheduled", S::Open).await, Ok(S::Open));
         it.say("m1", "scheduled").await.unwrap();
         assert_eq!(it.say("m1", "scheduled").await.map(|_| ()), Err(RefusalCode::SlowMode));
@@ -331,9 +330,9 @@ async fn after_an_upgrade_consultations_are_run_as_before() {
         let (moderator, muted, open) = (it.person("mod"), it.person("muted"), it.id("open"));
         let lift = MutePersonRequest { id: open.clone(), person: muted, until_ms: 0, reason: String::new() };
         let request = it.services.by(it.person("m2"), lift.clone());
-        assert_eq!(code(it.services.consultations.mute_person(request).await.unwrap_err()), RefusalCode::Forbidden);
+        assert_eq!(code(it.services.moderation.mute_person(request).await.unwrap_err()), RefusalCode::Forbidden);
         let request = it.services.by(moderator, lift);
-        it.services.consultations.mute_person(request).await.unwrap();
+        it.services.moderation.mute_person(request).await.unwrap();
         it.say("muted", "open").await.unwrap();
 
         // Its rules are changed at the version that it had; the change keeps what it does not name.
@@ -415,11 +414,11 @@ async fn after_an_upgrade_people_and_screens_come_in_as_before() {
         let (staff, open) = (it.person("staff1"), it.id("open"));
         let good = it.known.screens.iter().find(|screen| screen.consultation == open && !screen.ended).unwrap().clone();
         let request = it.services.by(staff, EndDisplayLinkRequest { id: good.link.clone() });
-        assert_eq!(it.services.consultations.end_display_link(request).await.unwrap().into_inner().ended_by, staff);
+        assert_eq!(it.services.displays.end_display_link(request).await.unwrap().into_inner().ended_by, staff);
         let check = CheckSessionsRequest { tokens: vec![good.token] };
         assert!(it.services.edge.check_sessions(check).await.unwrap().into_inner().sessions[0].identity.is_none());
         let request = it.services.by(staff, ListDisplayLinksRequest { id: open });
-        let links = it.services.consultations.list_display_links(request).await.unwrap().into_inner().links;
+        let links = it.services.displays.list_display_links(request).await.unwrap().into_inner().links;
         assert!(links.iter().any(|link| link.id == good.link && link.ended_ms > 0), "{links:?}");
         it.core.stop().await;
     }

@@ -11,17 +11,18 @@ use proto::{
     metadata,
     v1::{
         Audience, ConsultationState, CreateConsultationRequest, CreateDisplayLinkRequest, CreateGroupRequest, CreateSignInLinkRequest,
-        GetPeopleRequest, ImportRequest, ListOrganisationsRequest, MutePersonRequest, OpenDirectRequest, OrganisationScope,
-        SetConsultationStateRequest, UpdatePersonRequest, account_service_client::AccountServiceClient,
+        GetPeopleRequest, Hide, ImportRequest, ListOrganisationsRequest, MutePersonRequest, OpenDirectRequest, OrganisationScope, Poll,
+        PollClosed, SetConsultationStateRequest, UpdatePersonRequest, account_service_client::AccountServiceClient,
         consultation_service_client::ConsultationServiceClient, conversation_service_client::ConversationServiceClient,
-        directory_service_client::DirectoryServiceClient,
+        directory_service_client::DirectoryServiceClient, display_service_client::DisplayServiceClient,
+        moderation_service_client::ModerationServiceClient, poll_service_client::PollServiceClient, post::Content,
     },
 };
 use tonic::{Request, transport::Channel};
 use uuid::Uuid;
 
 use crate::{
-    common::{Core, Database, by, comment, seq},
+    common::{Core, Database, by, comment, post, seq},
     people::{Caller, Cast, Extra, Home, Role, Tie, Who, organisations_csv, people_csv},
 };
 
@@ -71,7 +72,7 @@ impl Place {
 }
 
 /// What a command is tried on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Object {
     /// The conversation's.
     pub id: String,
@@ -81,6 +82,18 @@ pub struct Object {
     pub link: String,
     /// seq of a comment by its author.
     pub comments: BTreeMap<u32, u64>,
+    /// seq of a comment that is hidden; 1, which is no comment, where nobody hides.
+    pub hidden: u64,
+    /// seq of a poll by whoever runs the conversation, or of one of the two; 1, which is no poll, where nobody asks.
+    pub poll: u64,
+    /// seq of the same, ended.
+    pub ended_poll: u64,
+}
+
+impl Default for Object {
+    fn default() -> Self {
+        Self { id: String::new(), version: 0, link: String::new(), comments: BTreeMap::new(), hidden: 1, poll: 1, ended_poll: 1 }
+    }
 }
 
 /// Clients of every service.
@@ -90,6 +103,9 @@ pub struct Clients {
     pub consultations: ConsultationServiceClient<Channel>,
     pub directory: DirectoryServiceClient<Channel>,
     pub accounts: AccountServiceClient<Channel>,
+    pub displays: DisplayServiceClient<Channel>,
+    pub moderation: ModerationServiceClient<Channel>,
+    pub polls: PollServiceClient<Channel>,
 }
 
 /// One call to be made.
@@ -182,7 +198,7 @@ impl World {
         let database = Database::sqlite();
         let mut core = Core::start_with(&database.url(), Arc::new(MemoryBackbone::new(1_024)), |options| {
             // What was called when the world was made is still called too recently at the end.
-            options.call_every_s = 3_600;
+            options.consultations.call_every_s = 3_600;
         })
         .await;
         let cast = Arc::new(populate(&mut core).await);
@@ -205,6 +221,9 @@ impl World {
                 consultations: self.core.consultations.clone(),
                 directory: self.core.directory.clone(),
                 accounts: self.core.accounts.clone(),
+                displays: self.core.displays.clone(),
+                moderation: self.core.moderation.clone(),
+                polls: self.core.polls.clone(),
             },
             cast: self.cast.clone(),
             caller,
@@ -245,12 +264,12 @@ impl World {
         };
         let mut made = self.core.consultations.create_consultation(by(convenor, asked)).await.unwrap().into_inner();
         let link = CreateDisplayLinkRequest { id: made.id.clone(), ..CreateDisplayLinkRequest::default() };
-        let link = self.core.consultations.create_display_link(by(convenor, link)).await.unwrap().into_inner();
-        let mut comments = BTreeMap::new();
+        let link = self.core.displays.create_display_link(by(convenor, link)).await.unwrap().into_inner();
+        let mut said = Object::default();
         if place.has_comments() {
             made = self.set_state(&made.id, ConsultationState::Open).await;
             let authors = self.cast.tied(&[Tie::Author, Tie::Muted]);
-            comments = self.comment_by(&made.id, authors).await;
+            said = self.fill(&made.id, convenor, authors, true).await;
             self.mute(&made.id).await;
         }
         match place {
@@ -258,21 +277,21 @@ impl World {
             Place::Closed => made = self.set_state(&made.id, ConsultationState::Closed).await,
             _ => {}
         }
-        Object { id: made.id, version: made.version, link: link.id, comments }
+        Object { id: made.id, version: made.version, link: link.id, ..said }
     }
 
     async fn mute(&self, id: &str) {
         let convenor = self.cast.extra(Extra::Convenor);
         let mutes = self.cast.tied(&[Tie::Muted]).into_iter().map(|person| {
             let mute = MutePersonRequest { id: id.to_owned(), person, until_ms: now_ms() + HOUR_MS, reason: String::new() };
-            let mut consultations = self.core.consultations.clone();
-            async move { consultations.mute_person(by(convenor, mute)).await }
+            let mut moderation = self.core.moderation.clone();
+            async move { moderation.mute_person(by(convenor, mute)).await }
         });
         futures::future::try_join_all(mutes).await.expect("those who do not run it are muted");
     }
 
     async fn set_state(&mut self, id: &str, state: ConsultationState) -> proto::v1::Consultation {
-        let asked = SetConsultationStateRequest { id: id.to_owned(), state: state.into() };
+        let asked = SetConsultationStateRequest { id: id.to_owned(), state: state.into(), reason: String::new() };
         let convenor = self.cast.extra(Extra::Convenor);
         self.core.consultations.set_consultation_state(by(convenor, asked)).await.unwrap().into_inner()
     }
@@ -284,24 +303,37 @@ impl World {
         let asked = CreateGroupRequest { client_id: Uuid::now_v7().to_string(), title: "Group".to_owned(), people: people.clone() };
         let made = self.core.conversations.create_group(by(owner, asked)).await.unwrap().into_inner();
         people.push(owner);
-        let comments = self.comment_by(&made.id, people).await;
-        Object { id: made.id, comments, ..Object::default() }
+        let said = self.fill(&made.id, owner, people, true).await;
+        Object { id: made.id, ..said }
     }
 
     async fn open_direct(&mut self) -> Object {
         let [one, other] = Who::PARTIES.map(|who| self.cast.person(who));
         let opened = self.core.conversations.open_direct(by(one, OpenDirectRequest { person: other })).await.unwrap().into_inner();
-        let comments = self.comment_by(&opened.id, vec![one, other]).await;
-        Object { id: opened.id, comments, ..Object::default() }
+        let said = self.fill(&opened.id, one, vec![one, other], false).await;
+        Object { id: opened.id, ..said }
     }
 
-    async fn comment_by(&mut self, id: &str, mut people: Vec<u32>) -> BTreeMap<u32, u64> {
+    /// Comments by these people and two polls by `asker`, the second of which is ended. `hides`: they also hide a comment.
+    async fn fill(&mut self, id: &str, asker: u32, mut people: Vec<u32>, hides: bool) -> Object {
         if !people.contains(&self.cast.extra(Extra::Witness)) && people.len() > 2 {
             people.push(self.cast.extra(Extra::Witness));
         }
-        let posts = people.iter().map(|person| (*person, comment(id, "一条发言"))).collect();
-        let receipts = self.core.submit_all(posts).await;
-        people.into_iter().zip(receipts).map(|(person, receipt)| (person, seq(&receipt.expect("a comment")))).collect()
+        let poll = || {
+            let options = ["赞成", "反对"].map(str::to_owned).to_vec();
+            post(id, Content::Poll(Poll { question: "是否赞成".to_owned(), options }))
+        };
+        let mut posts: Vec<_> = people.iter().map(|person| (*person, comment(id, "一条发言"))).collect();
+        posts.extend([(asker, poll()), (asker, poll()), (asker, comment(id, "一条离题的发言"))]);
+        let mut seqs: Vec<u64> = self.core.submit_all(posts).await.into_iter().map(|receipt| seq(&receipt.expect("a post"))).collect();
+        let [poll, ended_poll, off_topic] = seqs.split_off(people.len())[..] else { panic!("three more posts") };
+        let mut posts = vec![(asker, post(id, Content::PollClosed(PollClosed { target: ended_poll })))];
+        if hides {
+            posts.push((asker, post(id, Content::Hide(Hide { target: off_topic, ..Hide::default() }))));
+        }
+        self.core.submit_all(posts).await.into_iter().for_each(|receipt| drop(receipt.expect("whoever runs it may")));
+        let hidden = if hides { off_topic } else { 1 };
+        Object { comments: people.into_iter().zip(seqs).collect(), hidden, poll, ended_poll, ..Object::default() }
     }
 }
 
