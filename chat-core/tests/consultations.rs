@@ -85,7 +85,8 @@ async fn staff_run_a_consultation_and_others_do_not() {
         // A draft is not there for others.
         let get = GetConsultationRequest { id: draft.id.clone() };
         assert_eq!(code(core.consultations.get_consultation(by(member, get.clone())).await.unwrap_err()), RefusalCode::NotFound);
-        let set = |state: ConsultationState| SetConsultationStateRequest { id: draft.id.clone(), state: state.into(), reason: String::new() };
+        let set =
+            |state: ConsultationState| SetConsultationStateRequest { id: draft.id.clone(), state: state.into(), reason: String::new() };
         assert_eq!(
             code(core.consultations.set_consultation_state(by(staff, set(ConsultationState::Scheduled))).await.unwrap_err()),
             RefusalCode::Invalid

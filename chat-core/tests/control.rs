@@ -101,8 +101,7 @@ async fn control_events_say_whom_they_concern() {
 async fn of_people(told: &mut Told, operator: u32) {
     // Who is new changes nobody's list.
     let create = CreatePersonRequest { login: "new".into(), name: "新人".into(), organisation: 1, roles: vec![Role::Member.into()] };
-    let Person { id, name, organisation, roles, .. } =
-        told.core.directory.create_person(by(operator, create)).await.unwrap().into_inner();
+    let Person { id, name, organisation, roles, .. } = told.core.directory.create_person(by(operator, create)).await.unwrap().into_inner();
     let concern = |lists| Concern { people: vec![id], rights: true, lists, ..Concern::default() };
     let (kind, told_to) = told.next_by(operator).await;
     assert!(matches!(&kind, Kind::PeopleChanged(changed) if changed.what == "created" && changed.people == [id]), "{kind:?}");
@@ -121,7 +120,8 @@ async fn of_people(told: &mut Told, operator: u32) {
         assert_eq!(told_to, concern(lists), "{what}");
     }
 
-    let csv = "login,name,organisation_code,roles\nimported,张三,1,member\n".replace(",1,", &format!(",{},", own_code(told, operator).await));
+    let csv =
+        "login,name,organisation_code,roles\nimported,张三,1,member\n".replace(",1,", &format!(",{},", own_code(told, operator).await));
     let report = told.core.directory.import_people(by(operator, ImportRequest { csv, dry_run: false })).await.unwrap().into_inner();
     assert_eq!((report.added, report.errors), (1, vec![]));
     let (kind, told_to) = told.next_by(operator).await;

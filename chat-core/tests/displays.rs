@@ -10,16 +10,16 @@ use chat_core::seed;
 use common::{Core, Database, SOON, by, code, comment};
 use proto::{
     internal::v1::{
-        CheckSessionsRequest, Concern, ControlEvent, EndSessionRequest, FindAudienceRequest, Identity, IssueTicketsRequest, MarkReadRequest, ReadMark,
-        RedeemTicketsRequest, SignInByDisplayRequest, SignedIn, TicketFor, TicketShown, WatchAsk, WatchRequest, WatchVerdict,
-        control_event::Kind, sign_in_response::Outcome,
+        CheckSessionsRequest, Concern, ControlEvent, EndSessionRequest, FindAudienceRequest, Identity, IssueTicketsRequest,
+        MarkReadRequest, ReadMark, RedeemTicketsRequest, SignInByDisplayRequest, SignedIn, TicketFor, TicketShown, WatchAsk, WatchRequest,
+        WatchVerdict, control_event::Kind, sign_in_response::Outcome,
     },
     metadata,
     v1::{
-        Audience, CallConsultationRequest, Consultation, ConsultationBrief, ConsultationState, CreateConsultationRequest, CreateDisplayLinkRequest,
-        DisplayLink, EndDisplayLinkRequest, GetConsultationRequest, GetPeopleRequest, ListConsultationsRequest, ListDisplayLinksRequest,
-        ListOrganisationsRequest, Refusal, RefusalCode, Role, SearchPeopleRequest, UpdateConsultationRequest, UpdatePersonRequest,
-        change::Brief,
+        Audience, CallConsultationRequest, Consultation, ConsultationBrief, ConsultationState, CreateConsultationRequest,
+        CreateDisplayLinkRequest, DisplayLink, EndDisplayLinkRequest, GetConsultationRequest, GetPeopleRequest, ListConsultationsRequest,
+        ListDisplayLinksRequest, ListOrganisationsRequest, Refusal, RefusalCode, Role, SearchPeopleRequest, UpdateConsultationRequest,
+        UpdatePersonRequest, change::Brief,
     },
 };
 use tokio::sync::mpsc;

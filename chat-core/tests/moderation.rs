@@ -118,7 +118,8 @@ async fn what_was_hidden_is_given_back_with_its_newest_text() {
         assert_eq!(room.put(400, edit(third, "not a comment")).await, Err(RefusalCode::NotFound));
 
         // All in one batch: what is given back is what that very batch made of it.
-        let batch = [(400, edit(said, "fourth words")), (staff, hide(said, "")), (staff, unhide(said, "")), (400, edit(said, "fifth words"))];
+        let batch =
+            [(400, edit(said, "fourth words")), (staff, hide(said, "")), (staff, unhide(said, "")), (400, edit(said, "fifth words"))];
         let batch = batch.map(|(person, content)| (person, post(&room.id, content)));
         let receipts: Vec<u64> = room.core.submit_all(batch.to_vec()).await.into_iter().map(|receipt| seq(&receipt.unwrap())).collect();
         let shown = room.comment(said).await;
@@ -210,7 +211,8 @@ async fn the_acts_of_a_room_are_listed_for_those_who_moderate() {
         let until_ms = room.core.clock.now_ms() + 3_600_000;
         let mute = |until_ms, reason: &str| MutePersonRequest { id: room.id.clone(), person: member, until_ms, reason: reason.to_owned() };
         let mutes = [mute(until_ms, "again off topic"), mute(0, "")];
-        let set = |state: S, reason: &str| SetConsultationStateRequest { id: room.id.clone(), state: state.into(), reason: reason.to_owned() };
+        let set =
+            |state: S, reason: &str| SetConsultationStateRequest { id: room.id.clone(), state: state.into(), reason: reason.to_owned() };
         let states = [set(S::Paused, "中场休息"), set(S::Open, ""), set(S::Closed, "到时间了"), set(S::Open, "还有委员要发言")];
         // The clock moves on between one act and the next: two of one moment have no order between the two lists that are merged.
         let clock = room.core.clock.clone();

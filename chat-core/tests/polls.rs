@@ -56,7 +56,10 @@ async fn votes_are_counted_once_a_person() {
         let said = put(&mut core, asker, comment(&group, "no poll")).await.unwrap();
         assert_eq!(core.event(&group, asked).await.marks, None, "nobody has voted");
         let before = told(&core, voter, &group, asked).await.unwrap();
-        assert_eq!((before.votes.as_slice(), before.mine, before.closed, before.may_vote, before.may_close), (&[0, 0, 0][..], None, false, true, false));
+        assert_eq!(
+            (before.votes.as_slice(), before.mine, before.closed, before.may_vote, before.may_close),
+            (&[0, 0, 0][..], None, false, true, false)
+        );
 
         put(&mut core, owner, vote(&group, asked, 0)).await.unwrap();
         put(&mut core, asker, vote(&group, asked, 1)).await.unwrap();
@@ -102,7 +105,10 @@ async fn votes_are_counted_once_a_person() {
         counted.push((MarkKind::Closed, "1".to_owned(), 1));
         assert_eq!(marks(&mut core, &group, asked).await, (ended, counted));
         let after = told(&core, voter, &group, asked).await.unwrap();
-        assert_eq!((after.votes.as_slice(), after.mine, after.closed, after.may_vote, after.may_close), (&[0, 3, 0][..], Some(1), true, false, false));
+        assert_eq!(
+            (after.votes.as_slice(), after.mine, after.closed, after.may_vote, after.may_close),
+            (&[0, 3, 0][..], Some(1), true, false, false)
+        );
         assert_eq!(after.vote_refusal.unwrap().code(), RefusalCode::Closed);
         vote_in_a_consultation(&mut core, &open).await;
         core.stop().await;

@@ -94,7 +94,13 @@ async fn everything_that_stood_before_an_upgrade_stands_after_it() {
         for (what, then) in &fixture.answers {
             compare(what, then, answers.get(what).unwrap_or(&Value::Null), &fixture.fields, &mut differences);
         }
-        assert!(differences.is_empty(), "{} differences on {}:\n{}", differences.len(), database.url(), differences[..differences.len().min(40)].join("\n"));
+        assert!(
+            differences.is_empty(),
+            "{} differences on {}:\n{}",
+            differences.len(),
+            database.url(),
+            differences[..differences.len().min(40)].join("\n")
+        );
         assert_eq!(answers.len(), fixture.answers.len());
         core.stop().await;
     }
@@ -360,7 +366,12 @@ async fn after_an_upgrade_consultations_are_run_as_before() {
         assert_eq!(it.say("m1", "open").await.map(|_| ()), Err(RefusalCode::SlowMode));
 
         // What was made under a client's own name is not made again.
-        let again = CreateConsultationRequest { client_id: "慢速发言".into(), organisation: now.organisation, title: "再来".into(), ..Default::default() };
+        let again = CreateConsultationRequest {
+            client_id: "慢速发言".into(),
+            organisation: now.organisation,
+            title: "再来".into(),
+            ..Default::default()
+        };
         let request = it.services.by(staff, again);
         assert_eq!(it.services.consultations.create_consultation(request).await.unwrap().into_inner().id, it.id("slow"));
         let request = it.services.by(it.person("m2"), OpenDirectRequest { person: it.person("m1") });
@@ -380,9 +391,18 @@ async fn after_an_upgrade_people_and_screens_come_in_as_before() {
         assert_eq!(it.sign_in("m1", "not the password").await, Err(RefusalCode::PasswordWrong));
 
         let (secret, fresh) = it.known.link_unused.clone();
-        let links = [(secret.clone(), Ok(fresh)), (secret, Err(RefusalCode::LinkInvalid)), (it.known.link_used.clone(), Err(RefusalCode::LinkInvalid))];
+        let links = [
+            (secret.clone(), Ok(fresh)),
+            (secret, Err(RefusalCode::LinkInvalid)),
+            (it.known.link_used.clone(), Err(RefusalCode::LinkInvalid)),
+        ];
         for (link, expected) in links {
-            let asked = SignInByLinkRequest { link, new_password: "升级之后的密码 2026".into(), client: "test".into(), address: "127.0.0.1".into() };
+            let asked = SignInByLinkRequest {
+                link,
+                new_password: "升级之后的密码 2026".into(),
+                client: "test".into(),
+                address: "127.0.0.1".into(),
+            };
             assert_eq!(whose(it.services.edge.sign_in_by_link(asked).await.unwrap().into_inner()), expected);
         }
         assert_eq!(it.sign_in("fresh", "升级之后的密码 2026").await, Ok(fresh));

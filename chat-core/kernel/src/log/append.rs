@@ -75,7 +75,8 @@ pub async fn append(tx: &mut Tx<'_>, gatekeeper: &dyn Gatekeeper, batch: &[Submi
     let mut verdicts: Vec<Verdict> = batch.iter().map(|post| draft.append(&*judge, post)).collect();
     if find == FindStanding::Last {
         // What stands is answered with its first receipt, whatever would be answered now.
-        let refused = batch.iter().zip(&verdicts).filter(|(post, verdict)| verdict.is_err() && draft.heads.contains_key(&post.conversation));
+        let refused =
+            batch.iter().zip(&verdicts).filter(|(post, verdict)| verdict.is_err() && draft.heads.contains_key(&post.conversation));
         let found = find_standing(tx, &refused.map(|(post, _)| key_of(post)).collect::<Vec<_>>()).await?;
         stood.extend(found.keys().map(|(conversation, ..)| *conversation));
         draft.standing.extend(found);

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use proto::v1::Audience;
 use prost::Message as _;
+use proto::v1::Audience;
 use uuid::Uuid;
 
 use super::{RuleSet, Rules};
@@ -26,8 +26,7 @@ pub async fn find_rules(tx: &mut Tx<'_>, conversations: &[Uuid]) -> Result<HashM
     let stored = fetch_among!(tx, (Uuid, String), "SELECT conversation, body FROM rules WHERE conversation", conversations, "")?;
     let mut sets = Vec::with_capacity(stored.len());
     for (conversation, body) in stored {
-        let set: RuleSet =
-            serde_json::from_str(&body).map_err(|error| Fault::Corrupt(format!("rules of {conversation}: {error}")))?;
+        let set: RuleSet = serde_json::from_str(&body).map_err(|error| Fault::Corrupt(format!("rules of {conversation}: {error}")))?;
         sets.push((conversation, set));
     }
     let with_members: Vec<Uuid> = sets.iter().filter(|(_, set)| set.members).map(|(conversation, _)| *conversation).collect();
@@ -36,7 +35,8 @@ pub async fn find_rules(tx: &mut Tx<'_>, conversations: &[Uuid]) -> Result<HashM
     for (conversation, person) in rows {
         members.entry(conversation).or_default().insert(person as u32);
     }
-    let rows = fetch_among!(tx, (Uuid, i64, i64), "SELECT conversation, person, until_ms FROM mutes WHERE conversation", conversations, "")?;
+    let rows =
+        fetch_among!(tx, (Uuid, i64, i64), "SELECT conversation, person, until_ms FROM mutes WHERE conversation", conversations, "")?;
     let mut mutes: HashMap<Uuid, HashMap<u32, i64>> = HashMap::new();
     for (conversation, person, until_ms) in rows {
         mutes.entry(conversation).or_default().insert(person as u32, until_ms);
