@@ -50,7 +50,7 @@ pub fn commands() -> Vec<Command> {
             "",
             &Place::ALL,
             |mut cell| async move {
-                let asked = GetPollRequest { conversation: cell.object.id.clone(), seq: cell.object.poll };
+                let asked = GetPollRequest { conversation: cell.object.id.clone(), seq: cell.object.polls.last() };
                 cell.clients.polls.get_poll(cell.request(asked)).await.map(|_| Outcome::Answered)
             },
             |who, place| targeting(place, || watching(who, place, || Outcome::Answered)),
@@ -61,7 +61,7 @@ pub fn commands() -> Vec<Command> {
             "a vote",
             &Place::ALL,
             move |cell| {
-                let content = vote(cell.object.poll, 1);
+                let content = vote(cell.object.polls.last(), 1);
                 send(cell, content)
             },
             |who, place| votes(who, place, Outcome::Answered),
@@ -71,7 +71,7 @@ pub fn commands() -> Vec<Command> {
             "a vote for no option",
             &Place::ALL,
             move |cell| {
-                let content = vote(cell.object.poll, 2);
+                let content = vote(cell.object.polls.last(), 2);
                 send(cell, content)
             },
             |who, place| votes(who, place, Outcome::Refused(RefusalCode::Invalid)),
@@ -91,11 +91,10 @@ pub fn commands() -> Vec<Command> {
             "the end of a poll",
             &Place::ALL,
             |cell| {
-                let content = Content::PollClosed(PollClosed { target: cell.object.poll });
+                let content = Content::PollClosed(PollClosed { target: cell.object.polls.take() });
                 send(cell, content)
             },
             ends,
-        )
-        .changing(),
+        ),
     ]
 }

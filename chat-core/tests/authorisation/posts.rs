@@ -103,17 +103,6 @@ pub fn commands() -> Vec<Command> {
         ),
         Command::new(
             SEND,
-            "a recall of one's own",
-            &Place::ALL,
-            |cell| {
-                let content = recall(cell.own_comment());
-                send(cell, content)
-            },
-            |who, place| recalls(who, place, has_own(who, place)),
-        )
-        .changing(),
-        Command::new(
-            SEND,
             "a recall of another's",
             &Place::ALL,
             |cell| {
@@ -121,30 +110,27 @@ pub fn commands() -> Vec<Command> {
                 send(cell, content)
             },
             |who, place| recalls(who, place, false),
-        )
-        .changing(),
+        ),
         Command::new(
             SEND,
             "a hide",
             &Place::ALL,
             |cell| {
-                let content = Content::Hide(Hide { target: cell.others_comment(), ..Hide::default() });
+                let content = Content::Hide(Hide { target: cell.object.more.take(), ..Hide::default() });
                 send(cell, content)
             },
             hides,
-        )
-        .changing(),
+        ),
         Command::new(
             SEND,
             "an unhide",
             &Place::ALL,
             |cell| {
-                let content = Content::Unhide(Unhide { target: cell.object.hidden, ..Unhide::default() });
+                let content = Content::Unhide(Unhide { target: cell.object.hidden.take(), ..Unhide::default() });
                 send(cell, content)
             },
             gives_back,
-        )
-        .changing(),
+        ),
         Command::new(
             SEND,
             "an unhide of what stands",
@@ -155,6 +141,17 @@ pub fn commands() -> Vec<Command> {
             },
             // Who may not watch is not told that it stands.
             |who, place| targeting(place, || watching(who, place, || Outcome::Refused(RefusalCode::Conflict))),
+        ),
+        // The last, since it takes away what others are tried on.
+        Command::new(
+            SEND,
+            "a recall of one's own",
+            &Place::ALL,
+            |cell| {
+                let content = recall(cell.own_comment());
+                send(cell, content)
+            },
+            |who, place| recalls(who, place, has_own(who, place)),
         ),
     ]
 }

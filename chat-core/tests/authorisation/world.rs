@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, atomic::AtomicU32},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
 };
 
 use backbone::MemoryBackbone;
@@ -12,7 +15,7 @@ use proto::{
     v1::{
         Audience, ConsultationState, CreateConsultationRequest, CreateDisplayLinkRequest, CreateGroupRequest, CreateSignInLinkRequest,
         GetPeopleRequest, Hide, ImportRequest, ListOrganisationsRequest, MutePersonRequest, OpenDirectRequest, OrganisationScope, Poll,
-        PollClosed, SetConsultationStateRequest, UpdatePersonRequest, account_service_client::AccountServiceClient,
+        PollClosed, Post, SetConsultationStateRequest, UpdatePersonRequest, account_service_client::AccountServiceClient,
         consultation_service_client::ConsultationServiceClient, conversation_service_client::ConversationServiceClient,
         directory_service_client::DirectoryServiceClient, display_service_client::DisplayServiceClient,
         moderation_service_client::ModerationServiceClient, poll_service_client::PollServiceClient, post::Content,
@@ -33,6 +36,8 @@ const OPERATOR: u32 = 1;
 /// Nobody's number.
 const UNKNOWN: u32 = 999_999;
 const HOUR_MS: i64 = 3_600_000;
+/// Comments and polls that are used up by those who call, and one that stays.
+const USED: usize = 150;
 
 /// Where a command is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,7 +77,7 @@ impl Place {
 }
 
 /// What a command is tried on.
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 pub struct Object {
     /// The conversation's.
     pub id: String,
@@ -82,17 +87,38 @@ pub struct Object {
     pub link: String,
     /// seq of a comment by its author.
     pub comments: BTreeMap<u32, u64>,
-    /// seq of a comment that is hidden; 1, which is no comment, where nobody hides.
-    pub hidden: u64,
-    /// seq of a poll by whoever runs the conversation, or of one of the two; 1, which is no poll, where nobody asks.
-    pub poll: u64,
-    /// seq of the same, ended.
+    /// Comments by whoever runs the conversation, or by one of the two.
+    pub more: Pile,
+    /// The same, hidden; none where nobody hides.
+    pub hidden: Pile,
+    /// Polls by the same.
+    pub polls: Pile,
+    /// seq of one more, which has ended.
     pub ended_poll: u64,
 }
 
-impl Default for Object {
-    fn default() -> Self {
-        Self { id: String::new(), version: 0, link: String::new(), comments: BTreeMap::new(), hidden: 1, poll: 1, ended_poll: 1 }
+/// seqs of events, for commands that each use one up.
+#[derive(Debug, Default)]
+pub struct Pile {
+    seqs: Vec<u64>,
+    used: AtomicUsize,
+}
+
+impl Pile {
+    fn of(seqs: Vec<u64>) -> Self {
+        Self { seqs, used: AtomicUsize::default() }
+    }
+
+    /// One that nobody else is given; 1, which is an event that nothing can be done about, where there are none.
+    pub fn take(&self) -> u64 {
+        let used = self.used.fetch_add(1, Ordering::Relaxed);
+        assert!(used < self.seqs.len() || self.seqs.is_empty(), "more callers than were reckoned with");
+        self.seqs.get(used).copied().unwrap_or(1)
+    }
+
+    /// The last one, which nobody takes; 1 where there are none.
+    pub fn last(&self) -> u64 {
+        self.seqs.last().copied().unwrap_or(1)
     }
 }
 
@@ -157,15 +183,19 @@ impl Cell {
         self.object.comments.get(&self.person()).copied().unwrap_or_else(|| self.others_comment())
     }
 
-    /// seq of a comment by somebody else; 1, which is no comment, where there are none.
+    /// seq of a comment by somebody else, who takes nothing back before this is asked for; 1, which is no comment, where there are none.
     pub fn others_comment(&self) -> u64 {
         let me = self.person();
+        let witness = self.object.comments.get(&self.cast.extra(Extra::Witness));
+        if let Some(seq) = witness {
+            return *seq;
+        }
         self.object.comments.iter().find(|(author, _)| **author != me).map_or(1, |(_, seq)| *seq)
     }
 
     /// Never the same twice.
     pub fn next_number(&self) -> u32 {
-        self.counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+        self.counter.fetch_add(1, Ordering::Relaxed)
     }
 }
 
@@ -205,7 +235,7 @@ impl World {
         let session = sign_in_witness(&mut core, &cast).await;
         let mut this = Self { core, cast, objects: BTreeMap::new(), session, counter: Arc::default(), _database: database };
         for place in Place::ALL.into_iter().chain([Place::Nowhere]) {
-            this.renew(place).await;
+            this.make(place, true).await;
         }
         this
     }
@@ -235,21 +265,26 @@ impl World {
         }
     }
 
-    /// Puts something new in the place of what a command has changed.
+    /// Puts something new in the place of what a command has changed. Nothing is said in it: who is answered about what is said uses
+    /// one thing up and changes nothing else.
     pub async fn renew(&mut self, place: Place) {
+        self.make(place, false).await;
+    }
+
+    async fn make(&mut self, place: Place, is_filled: bool) {
         let object = match place {
-            Place::Draft | Place::Scheduled | Place::Open | Place::Paused | Place::Closed => self.make_consultation(place).await,
+            Place::Draft | Place::Scheduled | Place::Open | Place::Paused | Place::Closed => self.make_consultation(place, is_filled).await,
             // What the screens from elsewhere show.
-            Place::Nowhere => self.make_consultation(Place::Open).await,
-            Place::Group => self.make_group().await,
-            Place::Direct => self.open_direct().await,
+            Place::Nowhere => self.make_consultation(Place::Open, is_filled).await,
+            Place::Group => self.make_group(is_filled).await,
+            Place::Direct => self.open_direct(is_filled).await,
             Place::Control => Object { id: CONTROL.to_string(), ..Object::default() },
             Place::Missing => Object { id: Uuid::new_v4().to_string(), link: Uuid::new_v4().to_string(), ..Object::default() },
         };
         self.objects.insert(place, Arc::new(object));
     }
 
-    async fn make_consultation(&mut self, place: Place) -> Object {
+    async fn make_consultation(&mut self, place: Place, is_filled: bool) -> Object {
         let convenor = self.cast.extra(Extra::Convenor);
         let (watch, post) = audiences(&self.cast);
         let asked = CreateConsultationRequest {
@@ -268,9 +303,11 @@ impl World {
         let mut said = Object::default();
         if place.has_comments() {
             made = self.set_state(&made.id, ConsultationState::Open).await;
-            let authors = self.cast.tied(&[Tie::Author, Tie::Muted]);
-            said = self.fill(&made.id, convenor, authors, true).await;
-            self.mute(&made.id).await;
+            if is_filled {
+                let authors = self.cast.tied(&[Tie::Author, Tie::Muted]);
+                said = self.fill(&made.id, convenor, authors, true).await;
+                self.mute(&made.id).await;
+            }
         }
         match place {
             Place::Paused => made = self.set_state(&made.id, ConsultationState::Paused).await,
@@ -296,25 +333,26 @@ impl World {
         self.core.consultations.set_consultation_state(by(convenor, asked)).await.unwrap().into_inner()
     }
 
-    async fn make_group(&mut self) -> Object {
+    async fn make_group(&mut self, is_filled: bool) -> Object {
         let owner = self.cast.person(Who::OWNER);
         let mut people = self.cast.tied(&[Tie::Joined]);
         people.push(self.cast.extra(Extra::Witness));
         let asked = CreateGroupRequest { client_id: Uuid::now_v7().to_string(), title: "Group".to_owned(), people: people.clone() };
         let made = self.core.conversations.create_group(by(owner, asked)).await.unwrap().into_inner();
         people.push(owner);
-        let said = self.fill(&made.id, owner, people, true).await;
+        let said = if is_filled { self.fill(&made.id, owner, people, true).await } else { Object::default() };
         Object { id: made.id, ..said }
     }
 
-    async fn open_direct(&mut self) -> Object {
+    async fn open_direct(&mut self, is_filled: bool) -> Object {
         let [one, other] = Who::PARTIES.map(|who| self.cast.person(who));
         let opened = self.core.conversations.open_direct(by(one, OpenDirectRequest { person: other })).await.unwrap().into_inner();
-        let said = self.fill(&opened.id, one, vec![one, other], false).await;
+        let said = if is_filled { self.fill(&opened.id, one, vec![one, other], false).await } else { Object::default() };
         Object { id: opened.id, ..said }
     }
 
-    /// Comments by these people and two polls by `asker`, the second of which is ended. `hides`: they also hide a comment.
+    /// Comments by these people; and by `asker` as many comments and polls as there are callers, and more. `hides`: they may hide
+    /// comments, and do.
     async fn fill(&mut self, id: &str, asker: u32, mut people: Vec<u32>, hides: bool) -> Object {
         if !people.contains(&self.cast.extra(Extra::Witness)) && people.len() > 2 {
             people.push(self.cast.extra(Extra::Witness));
@@ -323,17 +361,28 @@ impl World {
             let options = ["赞成", "反对"].map(str::to_owned).to_vec();
             post(id, Content::Poll(Poll { question: "是否赞成".to_owned(), options }))
         };
-        let mut posts: Vec<_> = people.iter().map(|person| (*person, comment(id, "一条发言"))).collect();
-        posts.extend([(asker, poll()), (asker, poll()), (asker, comment(id, "一条离题的发言"))]);
-        let mut seqs: Vec<u64> = self.core.submit_all(posts).await.into_iter().map(|receipt| seq(&receipt.expect("a post"))).collect();
-        let [poll, ended_poll, off_topic] = seqs.split_off(people.len())[..] else { panic!("three more posts") };
-        let mut posts = vec![(asker, post(id, Content::PollClosed(PollClosed { target: ended_poll })))];
-        if hides {
-            posts.push((asker, post(id, Content::Hide(Hide { target: off_topic, ..Hide::default() }))));
-        }
-        self.core.submit_all(posts).await.into_iter().for_each(|receipt| drop(receipt.expect("whoever runs it may")));
-        let hidden = if hides { off_topic } else { 1 };
-        Object { comments: people.into_iter().zip(seqs).collect(), hidden, poll, ended_poll, ..Object::default() }
+        let comments = people.iter().map(|person| (*person, comment(id, "一条发言"))).collect();
+        let comments = people.iter().copied().zip(self.post_all(comments).await).collect();
+        let more = self.post_all((0..USED).map(|_| (asker, comment(id, "又一条发言"))).collect()).await;
+        let hidden = if hides {
+            let hidden = self.post_all((0..USED).map(|_| (asker, comment(id, "一条离题的发言"))).collect()).await;
+            self.post_all(
+                hidden.iter().map(|target| (asker, post(id, Content::Hide(Hide { target: *target, ..Hide::default() })))).collect(),
+            )
+            .await;
+            hidden
+        } else {
+            Vec::new()
+        };
+        let mut polls = self.post_all((0..=USED).map(|_| (asker, poll())).collect()).await;
+        let ended_poll = polls.pop().unwrap();
+        self.post_all(vec![(asker, post(id, Content::PollClosed(PollClosed { target: ended_poll })))]).await;
+        let [more, hidden, polls] = [more, hidden, polls].map(Pile::of);
+        Object { comments, more, hidden, polls, ended_poll, ..Object::default() }
+    }
+
+    async fn post_all(&mut self, posts: Vec<(u32, Post)>) -> Vec<u64> {
+        self.core.submit_all(posts).await.into_iter().map(|receipt| seq(&receipt.expect("whoever is part of it may"))).collect()
     }
 }
 
