@@ -248,22 +248,29 @@ impl Draft {
         Ok(receipt(&head, post.client_id, head.seq, head.mseq, time_ms))
     }
 
-    /// Judges a post by its target and by the rules; gives the target's row.
+    /// Judges a post by the rules and by its target; gives the target's row.
     fn judge(&self, judge: &dyn Judge, head: &HeadRow, post: &Submission) -> Result<Option<TargetRow>, Refusal> {
         let kind = post.kind();
         let row = post.target().and_then(|target| self.found.targets.get(&target).copied());
-        kind.judge_target(row.map(|row| to_target(&row)).as_ref())?;
-        if kind.refers_to().is_some_and(|seq| seq > head.seq as u64) {
-            return Err(Refusal::of(RefusalCode::NotFound).field("reply_to"));
-        }
-        judge.judge(&Judged {
+        let allowed = judge.judge(&Judged {
             conversation: post.conversation,
             author: post.author,
             needs: kind.needs(),
             target_author: row.map(|row| row.author as u32),
             spoke: self.found.spoke.get(&(post.conversation, i64::from(post.author))).copied(),
             now_ms: self.now_ms,
-        })?;
+        });
+        // Whoever may not watch learns nothing of what stands here; the others learn that before anything else.
+        if let Err(refusal) = &allowed
+            && refusal.code() == RefusalCode::NotFound
+        {
+            return Err(refusal.clone());
+        }
+        kind.judge_target(row.map(|row| to_target(&row)).as_ref())?;
+        if kind.refers_to().is_some_and(|seq| seq > head.seq as u64) {
+            return Err(Refusal::of(RefusalCode::NotFound).field("reply_to"));
+        }
+        allowed?;
         if let Some(target) = post.target() {
             kind.judge(self.found.events.get(&target), &self.found.marks_for(post, target))?;
         }

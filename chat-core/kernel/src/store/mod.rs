@@ -82,7 +82,7 @@ impl Store {
     /// Folds SQLite's write-ahead log into its file every second until `stop`, beside the writer, which does not wait for it;
     /// nothing on PostgreSQL. Where the log has become long, what came meanwhile is folded in the writer's place.
     pub async fn fold_logs(self, stop: CancellationToken) {
-        let Database::Sqlite { read, .. } = &self.database else { return };
+        let Database::Sqlite { read, .. } = &self.database else { return stop.cancelled().await };
         let mut every = tokio::time::interval(FOLD_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(every.tick()).await.is_some() {
