@@ -12,7 +12,7 @@ const comment = (seq: number, author: number, text: string, timeMs = 0): Entry =
   mseq: seq,
   timeMs,
   author,
-  kind: { case: "comment", text, replyTo: 0, version: 0 },
+  kind: { case: "comment", text, replyTo: 0, version: 0, restored: 0 },
 });
 const state = (seq: number, now: ConsultationState): Entry => ({
   seq,
