@@ -27,7 +27,7 @@ describe("parts of a room", () => {
       },
     };
     const entries = [1, 2, 3].map(created);
-    const book = new RowBook(7, 0, (name) => (name === "membersChanged" ? kind : undefined));
+    const book = new RowBook("c", 7, 0, (name) => (name === "membersChanged" ? kind : undefined));
     const log = (oldest: number, epoch = 1) => ({ epoch, oldest, delivered: 3, completeBefore: false, get: (seq: number) => entries[seq - 1] });
     const shown = () => book.rows.flatMap((row) => ("shown" in row ? [row.shown] : []));
     book.update(log(2));

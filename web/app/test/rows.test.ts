@@ -12,7 +12,7 @@ const comment = (seq: number, author: number, text: string, timeMs = 0): Entry =
   mseq: seq,
   timeMs,
   author,
-  kind: { case: "comment", text, replyTo: 0, version: 0 },
+  kind: { case: "comment", text, replyTo: 0, version: 0, restored: 0 },
 });
 const state = (seq: number, now: ConsultationState): Entry => ({
   seq,
@@ -41,7 +41,7 @@ function log(entries: Entry[], completeBefore = false, epoch = 1): Log {
   return { epoch, oldest: Math.min(...seqs), delivered: Math.max(...seqs), completeBefore, get: (seq) => timeline.get(seq) };
 }
 function rows(entries: Entry[], { unreadAfter = 0, completeBefore = false } = {}) {
-  const book = new RowBook(ME, unreadAfter, kindOf);
+  const book = new RowBook("c", ME, unreadAfter, kindOf);
   book.update(log(entries, completeBefore));
   return book.rows;
 }
@@ -100,7 +100,7 @@ describe("rows", () => {
           if (kind === 2 && index > 0) return { ...edit(seq, Math.max(1, index - 3), `改 ${seq}`), timeMs };
           return comment(seq, kind, `第 ${seq} 条`, timeMs);
         });
-        const book = new RowBook(ME, 2, kindOf);
+        const book = new RowBook("c", ME, 2, kindOf);
         let taken = 0;
         for (const step of [...steps, entries.length]) {
           taken = Math.min(entries.length, taken + step);
@@ -113,7 +113,7 @@ describe("rows", () => {
 
   it("nothing new is no change; older ones, and another log, are taken up anew", () => {
     const entries = [1, 2, 3, 4].map((seq) => comment(seq, 9, String(seq)));
-    const book = new RowBook(ME, 0, kindOf);
+    const book = new RowBook("c", ME, 0, kindOf);
     expect(book.update(log(entries.slice(2)))).toBe(true);
     expect(book.update(log(entries.slice(2)))).toBe(false);
     expect(book.update(log(entries, true))).toBe(true);
@@ -124,7 +124,7 @@ describe("rows", () => {
 
   it("what is not held any more goes from the front, and no other row is touched", () => {
     const entries = Array.from({ length: 9 }, (_, index) => comment(index + 1, 9, String(index)));
-    const book = new RowBook(ME, 0, kindOf);
+    const book = new RowBook("c", ME, 0, kindOf);
     book.update(log(entries.slice(0, 8), true));
     const kept = book.rows.at(-1);
     expect(book.update({ ...log(entries), oldest: 6 })).toBe(true);
@@ -134,7 +134,7 @@ describe("rows", () => {
 
   it("how many rows went from the front is known, whatever came at the end", () => {
     const entries = Array.from({ length: 9 }, (_, index) => comment(index + 1, 9, String(index)));
-    const book = new RowBook(ME, 0, kindOf);
+    const book = new RowBook("c", ME, 0, kindOf);
     book.update(log(entries.slice(0, 6), true));
     const before = book.rows.slice();
     book.update({ ...log(entries), oldest: 4 });

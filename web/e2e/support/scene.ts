@@ -86,7 +86,7 @@ export async function setScene(browser: Browser): Promise<Scene> {
   const past = await make("请你来协商：文化礼堂怎样天天有人来");
   await postAll(programs, past, SAID_BEFORE);
   await consultations.setConsultationState({ id: past, state: ConsultationState.CLOSED });
-  const link = await consultations.createDisplayLink({ id: room, label: "主会场大屏", expiresMs: BigInt(Date.now() + 86_400_000) });
+  const link = await staff.services.displays.createDisplayLink({ id: room, label: "主会场大屏", expiresMs: BigInt(Date.now() + 86_400_000) });
 
   const signedIn: Scene["signedIn"] = { nobody: undefined, newcomer: undefined, member: undefined, staff: undefined };
   for (const [who, login] of [["member", "member41"], ["staff", "staff1"]] as const) {

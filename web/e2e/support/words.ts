@@ -19,7 +19,7 @@ export async function collectData(client: Client, scene: Scene): Promise<string[
     for (const line of whole.description.split("\n")) found.add(line.trim());
     for (const moderator of whole.moderators) named.add(moderator);
   }
-  const { links } = await client.services.consultations.listDisplayLinks({ id: scene.room });
+  const { links } = await client.services.displays.listDisplayLinks({ id: scene.room });
   for (const { label } of links) found.add(label);
   for (const room of [scene.room, scene.past]) {
     for (const { text, author } of await readComments(client, room)) {

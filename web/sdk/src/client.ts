@@ -1,10 +1,8 @@
 // The client: one person signed in, one line for everything, conversations, and an outbox that gets through.
+import { ChangeTeller, type Changes } from "./changes.js";
 import type { Subprotocol } from "./codec.js";
 import { DirectLine } from "./direct.js";
 import { ConnectionLost, RefusalCode, RefusalError, endsSession } from "./errors.js";
-import type { ConsultationBrief } from "./gen/consultation_pb.js";
-import type { ConversationKind } from "./gen/event_pb.js";
-import type { ConsultationsChanged } from "./gen/socket_pb.js";
 import { Http, type SessionInfo } from "./http.js";
 import type { PostContent } from "./kinds/index.js";
 import { type Connection, IDLE, type Line, type LineHost, type ResumePosition } from "./line.js";
@@ -43,16 +41,6 @@ export interface ClientOptions {
   tabs?: Tabs | false;
 }
 
-/** What has become of a list of consultations. */
-export interface ListChange {
-  /** As they are now: put each in place by its id, where its version is not lower than the one held. */
-  changed: ConsultationBrief[];
-  /** Ids of those that this person may not watch any more. */
-  gone: string[];
-  /** More has changed than was told: list them again, now. (The spread that the server asks for has passed.) */
-  listAgain: boolean;
-}
-
 /** Conversations that one sign-in goes on with (the contract's bound). */
 const RESUMES_MOST = 300;
 
@@ -61,12 +49,9 @@ export class Client implements RoomHost {
   readonly services: Services;
   /** The connection has changed. */
   readonly connectionChanged = new Signal<Connection>();
-  /** This person has become part of a conversation. */
-  readonly conversationAdded = new Signal<{ conversation: string; kind: ConversationKind }>();
-  /** The call to all invited: a consultation is about to begin, or has begun. The key of a banner: (id, calledMs). */
-  readonly consultationCalled = new Signal<ConsultationBrief>();
-  /** This person's list of consultations is not what it was. */
-  readonly consultationsChanged = new Signal<ListChange>();
+  /** Something of this person's has changed outside the rooms that are followed: see `Changes`. What is told over a line that
+   * breaks is not told again: list again when the connection becomes `online`. */
+  readonly changes: Signal<Changes>;
   connection: Connection = IDLE;
   session: SessionInfo | undefined;
   readonly #options: ClientOptions;
@@ -77,10 +62,12 @@ export class Client implements RoomHost {
   readonly #shared: SharedLine | undefined;
   #started = false;
   #clockOffsetMs = 0;
-  #listTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #teller: ChangeTeller;
 
   constructor(options: ClientOptions = {}) {
     this.#options = options;
+    this.#teller = new ChangeTeller(options.random ?? Math.random);
+    this.changes = this.#teller.told;
     const url = (options.url ?? globalThis.location?.origin ?? "").replace(/\/$/, "");
     const call = options.fetch ?? globalThis.fetch.bind(globalThis);
     const answerMs = options.answerMs ?? 15_000;
@@ -192,8 +179,7 @@ export class Client implements RoomHost {
 
   async stop(): Promise<void> {
     this.#started = false;
-    clearTimeout(this.#listTimer);
-    this.#listTimer = undefined;
+    this.#teller.stop();
     await this.#line?.stop();
   }
 
@@ -354,12 +340,8 @@ export class Client implements RoomHost {
         return;
       case "readMoved":
         return this.#rooms.get(frame.value.conversation)?.handleReadMoved(Number(frame.value.mseq));
-      case "conversationAdded":
-        return this.conversationAdded.emit({ conversation: frame.value.conversation, kind: frame.value.kind });
-      case "consultationCalled":
-        return frame.value.consultation && this.consultationCalled.emit(frame.value.consultation);
-      case "consultationsChanged":
-        return this.#handleListChanged(frame.value);
+      case "changes":
+        return this.#teller.tell(frame.value);
       case "refusal":
         // It does not say which resume it refuses: ask for each that is open, by name.
         for (const room of this.#rooms.values()) if (room.resuming) void room.subscribe();
@@ -367,15 +349,5 @@ export class Client implements RoomHost {
       default:
         return;
     }
-  }
-
-  #handleListChanged({ changed, gone, listAgain, spreadMs }: ConsultationsChanged): void {
-    if (changed.length + gone.length > 0) this.consultationsChanged.emit({ changed, gone, listAgain: false });
-    if (!listAgain || this.#listTimer) return;
-    // Thousands hear this at once: each asks at a moment of its own.
-    this.#listTimer = setTimeout(() => {
-      this.#listTimer = undefined;
-      this.consultationsChanged.emit({ changed: [], gone: [], listAgain: true });
-    }, Math.round((this.#options.random ?? Math.random)() * spreadMs));
   }
 }

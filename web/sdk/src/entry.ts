@@ -2,6 +2,7 @@
 import type { Event } from "./gen/event_pb.js";
 import { type Kind, decodeKind } from "./kinds/index.js";
 import type { LogEntry } from "./kinds/rules.js";
+import { decodeMarkSet, decodeMarks } from "./marks.js";
 
 /** One event of a conversation's log, as later events left it. */
 export type Entry = LogEntry<Kind>;
@@ -14,5 +15,7 @@ export function toEntry(event: Event): Entry {
     timeMs: Number(event.timeMs),
     author: event.author,
     kind: decodeKind(event.kind),
+    ...(event.marks ? { marks: decodeMarks(event.marks) } : {}),
+    ...(event.leaves ? { leaves: decodeMarkSet(event.leaves) } : {}),
   };
 }

@@ -2,6 +2,7 @@
 import { toEntry } from "./entry.js";
 import { RefusalError, endsSession } from "./errors.js";
 import { Follower, type FollowerOptions, type Need, type VerdictName } from "./follower.js";
+import { ConversationKind } from "./gen/event_pb.js";
 import { type Page, type PostState, type RoomState, type Subscribed, type Top, Verdict } from "./gen/socket_pb.js";
 import type { ClientFrameBody, InOrder, LiveBatch, ServerFrameBody } from "./link.js";
 import { Signal } from "./signal.js";
@@ -52,6 +53,8 @@ export class Room {
   mayPost = false;
   mayModerate = false;
   postRefusal: RefusalError | undefined;
+  /** It is its members' own (a group, two people), not of an organisation that invites. */
+  hasMembers = false;
   /** Its position went out with the sign-in; an answer is to come by itself. */
   resuming = false;
   /** Events to hold; a quarter more, and the oldest go, to be loaded again by `loadOlder`. A page whose reader stands at
@@ -114,6 +117,7 @@ export class Room {
     this.phase = "live";
     this.refusal = undefined;
     this.mayModerate = facts.mayModerate;
+    this.hasMembers = facts.kind === ConversationKind.DIRECT || facts.kind === ConversationKind.GROUP;
     this.#setMayPost(facts.mayPost, facts.postRefusal);
     this.verdict = VERDICTS[facts.verdict] ?? "reset";
     const need = this.follower.applySubscribed({

@@ -1,21 +1,20 @@
 // A reader's view of a conversation, from events in any mixture of pages and live batches. As sequence/src/timeline.rs,
 // with the lines of a screen kept in order. Each event costs the same, however long the conversation is.
 import type { Entry } from "./entry.js";
-import { fold } from "./fold.js";
-import { drawsRow, keepChanges, outranks, removesTarget, findTarget } from "./kinds/index.js";
+import { foldText } from "./fold.js";
+import { drawsRow, findRewrite, findTarget } from "./kinds/index.js";
 import { Entries, type EntryList } from "./list.js";
+import { Ledger } from "./marks.js";
+import { keepRewrites } from "./rewrites.js";
 
-/** What is known to have happened to one event: enough to fold it, and its changes, whenever they come. */
-interface Changes {
-  /** Those that may still matter, as they were when they came. Empty where it was taken away. */
-  held: Entry[];
-  removal: Entry | undefined;
-}
-
-/** All events that a reader has, folded. What acts on a comment that has not come yet is kept until it does. */
+/** All events that a reader has, folded. Events may come in any order and more than once: what acts on one that has not come
+ * yet is kept until it does. */
 export class Timeline {
   readonly #entries = new Map<number, Entry>();
-  readonly #changes = new Map<number, Changes>();
+  /** By target: the events that change its text and may still matter, as they came, by seq. */
+  readonly #rewrites = new Map<number, Entry[]>();
+  /** By target: what others left on it. */
+  readonly #ledgers = new Map<number, Ledger>();
   readonly #lines = new Entries();
   #shown: Entry[] | undefined;
   #newest = 0;
@@ -41,9 +40,12 @@ export class Timeline {
 
   /** Takes one event in. */
   apply(incoming: Entry): void {
+    this.#applyMarks(incoming);
     const target = findTarget(incoming);
-    const entry = target === 0 ? this.#foldChanges(incoming, this.#changes.get(incoming.seq)) : this.#applyChange(target, incoming);
+    const entry = this.#applyText(this.#withMarks(incoming), target === 0 ? incoming.seq : target);
     this.#set(entry);
+    // Where a hide or what gives back comes late, what was said after it found the comment gone, and did nothing.
+    if (target > 0 && findRewrite(incoming)) this.#refold(target, this.#rewrites.get(target) ?? []);
     this.#newest = Math.max(this.#newest, entry.seq);
     this.#version += 1;
     this.#shown = undefined;
@@ -73,7 +75,7 @@ export class Timeline {
   /** Forgets what stands from seq `from` to below `to`. */
   drop(from: number, to: number): void {
     for (let seq = from; seq < to; seq += 1) this.#entries.delete(seq);
-    for (const target of this.#changes.keys()) if (target < to) this.#changes.delete(target);
+    for (const kept of [this.#rewrites, this.#ledgers]) for (const target of kept.keys()) if (target < to) kept.delete(target);
     this.#lines.dropBefore(to);
     this.#version += 1;
     this.#shown = undefined;
@@ -81,39 +83,49 @@ export class Timeline {
 
   clear(): void {
     this.#entries.clear();
-    this.#changes.clear();
+    this.#rewrites.clear();
+    this.#ledgers.clear();
     this.#lines.clear();
     this.#newest = 0;
     this.#version += 1;
     this.#shown = undefined;
   }
 
-  /** A change acts on its target and on the other changes of it, and they on it. */
-  #applyChange(target: number, change: Entry): Entry {
-    let changes = this.#changes.get(target);
-    if (!changes) this.#changes.set(target, (changes = { held: [], removal: undefined }));
-    this.#refold(target, change);
-    for (const { seq } of changes.held) this.#refold(seq, change);
-    const entry = this.#foldChanges(change, changes);
-    if (removesTarget(entry)) {
-      if (!changes.removal || outranks(entry, changes.removal)) changes.removal = entry;
-      // Their words are nowhere any more.
-      changes.held = [];
-    } else if (!changes.removal) changes.held = keepChanges(changes.held, entry) as Entry[];
-    return entry;
+  /** The sum that an event brings, and the mark that it leaves. */
+  #applyMarks({ seq, marks, leaves }: Entry): void {
+    if (marks) this.#ledger(seq).rebase(marks);
+    if (!leaves) return;
+    const ledger = this.#ledger(leaves.target);
+    ledger.add(seq, leaves);
+    const target = this.#entries.get(leaves.target);
+    if (target) this.#set(this.#withMarks(target));
   }
 
-  #foldChanges(entry: Entry, changes: Changes | undefined): Entry {
-    if (!changes) return entry;
-    let folded = entry;
-    for (const change of changes.held) folded = fold(folded, change);
-    return changes.removal ? fold(folded, changes.removal) : folded;
+  #ledger(seq: number): Ledger {
+    let ledger = this.#ledgers.get(seq);
+    if (!ledger) this.#ledgers.set(seq, (ledger = new Ledger()));
+    return ledger;
   }
 
-  #refold(seq: number, change: Entry): void {
+  #withMarks(entry: Entry): Entry {
+    const marks = this.#ledgers.get(entry.seq)?.marks();
+    return marks ? { ...entry, marks } : entry;
+  }
+
+  /** An event as those that change the text of `target` (itself, or what it acts on) leave it; and they as it leaves them. */
+  #applyText(entry: Entry, target: number): Entry {
+    let rewrites = this.#rewrites.get(target);
+    if (findRewrite(entry)) {
+      for (const { seq } of rewrites ?? []) this.#refold(seq, [entry]);
+      this.#rewrites.set(target, (rewrites = keepRewrites(rewrites ?? [], entry)));
+    }
+    return (rewrites ?? []).reduce(foldText, entry);
+  }
+
+  #refold(seq: number, rewrites: Entry[]): void {
     const entry = this.#entries.get(seq);
     if (!entry) return;
-    const folded = fold(entry, change);
+    const folded = rewrites.reduce(foldText, entry);
     if (folded !== entry) this.#set(folded);
   }
 

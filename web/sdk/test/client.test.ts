@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { Client, MemoryStore, type OutboxStore, RefusalCode, type Room } from "../src/index.js";
-import { Verdict } from "../src/gen/socket_pb.js";
+import { ChangesSchema, Verdict } from "../src/gen/socket_pb.js";
 import { FakeService, ROOM } from "./fake.js";
 
 const comment = (text: string) => ({ case: "comment" as const, text, replyTo: 0 });
@@ -203,24 +204,31 @@ describe("Client", () => {
     expect(texts(room)).toEqual(["seen in the hall", "and after a break"]);
   });
 
-  it("the call, and changes of the list, are told; listing again waits a part of the spread", async () => {
+  it("what has changed is told as it comes; what must be asked for waits a part of the spread", async () => {
     const service = new FakeService();
     const client = new Client({ url: "http://hall.test", webSocket: service.socketClass, fetch: service.fetch, store: new MemoryStore(), random: () => 0.5 });
     clients.push(client);
     await client.start();
     await settle(1_000);
     const told: unknown[] = [];
-    client.consultationCalled.on((brief) => told.push(["called", brief.id, brief.calledMs]));
-    client.consultationsChanged.on(({ changed, gone, listAgain }) => told.push([changed.map((brief) => brief.id), gone, listAgain]));
-    service.tell({ case: "consultationCalled", value: { consultation: { id: ROOM, calledMs: 5n } } });
-    service.tell({ case: "consultationsChanged", value: { changed: [{ id: ROOM, version: 3 }], gone: ["x"], listAgain: true, spreadMs: 10_000 } });
-    service.tell({ case: "consultationsChanged", value: { listAgain: true, spreadMs: 10_000 } });
+    client.changes.on(({ changed, listAgain }) => told.push([changed.map(({ subject, id, urgent, gone }) => ({ subject, id, urgent, gone })), listAgain]));
+    const plain = { subject: "consultations", id: ROOM, urgent: false, gone: false };
+    const brief = { case: "consultation", value: { id: ROOM, calledMs: 5n } } as const;
+    const tell = (value: MessageInitShape<typeof ChangesSchema>) => service.tell({ case: "changes", value: create(ChangesSchema, value) });
+    tell({ changed: [{ ...plain, urgent: true, brief }] });
+    // Of a subject that nobody here knows.
+    tell({ changed: [{ ...plain, version: 3n, brief }, { subject: "letters", id: "x", gone: true }, { subject: "letters", id: "y" }], listAgain: true, spreadMs: 10_000 });
+    tell({ changed: [{ subject: "letters", id: "z" }], listAgain: true, spreadMs: 10_000 });
     await settle();
-    expect(told).toEqual([["called", ROOM, 5n], [[ROOM], ["x"], false]]);
+    const now = [
+      [[{ ...plain, urgent: true }], false],
+      [[plain, { subject: "letters", id: "x", urgent: false, gone: true }], false],
+    ];
+    expect(told).toEqual(now);
     await settle(4_000);
-    expect(told).toHaveLength(2);
+    expect(told).toEqual(now);
     await settle(1_000);
-    expect(told.slice(2)).toEqual([[[], [], true]]);
+    expect(told.slice(2)).toEqual([[["y", "z"].map((id) => ({ subject: "letters", id, urgent: false, gone: false })), true]]);
   });
 
   it("who asks to try now does not come sooner than the service allows", async () => {

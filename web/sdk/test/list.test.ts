@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type Entry, Follower, Timeline } from "../src/index.js";
 import { Entries } from "../src/list.js";
 
-const comment = (seq: number, text = `text ${seq}`): Entry => ({ seq, mseq: seq, timeMs: 0, author: 7, kind: { case: "comment", text, replyTo: 0, version: 0 } });
+const comment = (seq: number, text = `text ${seq}`): Entry => ({ seq, mseq: seq, timeMs: 0, author: 7, kind: { case: "comment", text, replyTo: 0, version: 0, restored: 0 } });
 const stretch = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, index) => comment(first + index));
 
 describe("a list of entries", () => {

@@ -128,6 +128,22 @@ describe("tabs of one browser", () => {
     expect(texts(first.room)).toEqual(["while it was away"]);
   });
 
+  it("what has changed is told in every tab, and one that leads next tells it too", async () => {
+    const first = await world.tab();
+    const second = await world.tab();
+    const told: string[] = [];
+    for (const [name, { client }] of Object.entries({ first, second })) client.changes.on(({ changed }) => told.push(...changed.map(({ id }) => `${name} ${id}`)));
+    const tell = (id: string) => world.service.tell({ case: "changes", value: { changed: [{ subject: "letters", id, version: 1n, gone: true }] } as never });
+    tell("a");
+    await settle();
+    expect(told.sort()).toEqual(["first a", "second a"]);
+    await world.crash(first);
+    await settle(1_000);
+    tell("b");
+    await settle();
+    expect(told.sort()).toEqual(["first a", "second a", "second b"]);
+  });
+
   it("a frozen leader is replaced within seconds, and follows when it thaws", async () => {
     const first = await world.tab();
     const second = await world.tab();

@@ -34,7 +34,9 @@ function read(frames: JsonValue[]): Timeline {
 describe("the vectors shared with the server", () => {
   it("hold every kind of event", () => {
     const kinds = new Set(vectors.cases.flatMap(({ log }) => log.map((event) => entry(event).kind.case)));
-    expect([...kinds].sort()).toEqual(["comment", "consultationChanged", "conversationCreated", "edit", "hide", "membersChanged", "recall"]);
+    expect([...kinds].sort()).toEqual(
+      ["comment", "consultationChanged", "conversationCreated", "edit", "hide", "membersChanged", "poll", "pollClosed", "recall", "unhide", "vote"],
+    );
     expect(vectors.cases.length).toBeGreaterThan(10);
   });
 

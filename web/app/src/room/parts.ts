@@ -9,6 +9,8 @@ export interface RoomContext {
   conversation: string;
   mayPost: boolean;
   mayModerate: boolean;
+  /** It is its members' own, not of an organisation that invites. */
+  hasMembers: boolean;
   /** Posts, and tells the person where it is refused. Done when it is in the log, held or refused. */
   post(content: PostContent): Promise<void>;
 }
@@ -47,9 +49,9 @@ export interface RowKind {
   /** Gets `row` (EventRow) and `list` (ListContext). Its element passes from row to row, so it holds nothing of its own. What
    * is pressed in it has `data-act`, in an element with `data-seq`: see `acts`. */
   component: Component;
-  /** Made for each log that is read from its beginning. What it gives is called with each event of this kind, in their order,
+  /** Made for each log that is read from its beginning; gets the conversation's id. What it gives is called with each event of this kind, in their order,
    * and says what the row shows beside the event; undefined: this event has no row. Absent: each has a row. */
-  createReader?: () => (entry: Entry) => object | undefined;
+  createReader?: (conversation: string) => (entry: Entry) => object | undefined;
   /** The arrow keys stop there. */
   takesFocus?: boolean;
   /** What a screen reader is told when one comes. Absent: nothing. */

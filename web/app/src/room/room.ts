@@ -16,6 +16,7 @@ export interface RoomView {
   presence: Presence | undefined;
   mayPost: boolean;
   mayModerate: boolean;
+  hasMembers: boolean;
   postRefusal: RefusalError | undefined;
   behind: boolean;
   /** Counts up when the log tells of other rules (`room.follower.rules`). */
@@ -76,7 +77,7 @@ export function useRoom(id: string, about: () => object | undefined) {
       unreadThen = follower.unread;
       unreadAfter = unreadThen > 0 ? follower.readMseq : 0;
     }
-    book ??= new RowBook(me.value, unreadAfter, rowKindOf);
+    book ??= new RowBook(id, me.value, unreadAfter, rowKindOf);
     const changed = book.update(log());
     const mine = outgoingRows(book.rows, outgoing, me.value, writtenAt);
     const same = !changed && mine.length === 0 && before.length === book.rows.length && before[0]?.key === book.rows[0]?.key;
@@ -94,6 +95,7 @@ export function useRoom(id: string, about: () => object | undefined) {
       presence: room.presence,
       mayPost: room.mayPost,
       mayModerate: room.mayModerate,
+      hasMembers: room.hasMembers,
       postRefusal: room.postRefusal,
       behind: room.phase === "live" && follower.behind,
       rulesVersion: follower.rules?.version ?? 0,

@@ -68,6 +68,7 @@ export class RowBook {
   /** The line "unread from here" stands before the first event of another that counts as unread, above `unreadAfter` (an
    * mseq); 0: no line. `kindOf`: how events of a kind stand in the list; undefined: they have no row. */
   constructor(
+    private readonly conversation: string,
     private readonly me: number,
     private readonly unreadAfter: number,
     private readonly kindOf: (kind: string) => Pick<RowKind, "createReader"> | undefined,
@@ -159,7 +160,7 @@ export class RowBook {
     if (!createReader) return {};
     const kind = entry.kind.case;
     let reader = this.#readers.get(kind);
-    if (!reader) this.#readers.set(kind, (reader = createReader()));
+    if (!reader) this.#readers.set(kind, (reader = createReader(this.conversation)));
     return reader(entry);
   }
 

@@ -4,6 +4,7 @@ import consultations from "../subjects/consultations";
 import directory from "../subjects/directory";
 import displays from "../subjects/displays";
 import moderation from "../subjects/moderation";
+import polls from "../subjects/polls";
 import type { Subject } from "./subject";
 
-export const subjects: Subject[] = [consultations, directory, accounts, displays, moderation];
+export const subjects: Subject[] = [consultations, directory, accounts, displays, moderation, polls];

@@ -10,6 +10,8 @@ export interface Gone {
   why: Why;
   by: number;
   reason: string;
+  /** seq of the event that took it away; 0: not known. */
+  seq: number;
 }
 
 export interface Comment {
@@ -21,16 +23,25 @@ export interface Comment {
   /** How many times its text was changed. */
   version: number;
   gone?: Gone;
+  /** seq of the newest event that gave it back; 0: none did. */
+  restored: number;
 }
 export type CommentPost = Pick<Comment, "case" | "text" | "replyTo">;
 
 function decodeGone(stone: Tombstone | undefined): { gone: Gone } | Record<never, never> {
-  return stone ? { gone: { why: stone.why, by: stone.by, reason: stone.reason } } : {};
+  return stone ? { gone: { why: stone.why, by: stone.by, reason: stone.reason, seq: Number(stone.seq) } } : {};
 }
 
 export const comment: KindRules<Comment> & PostRules<CommentPost> = {
   case: "comment",
-  decode: ({ text, replyTo, version, gone }) => ({ case: "comment", text, replyTo: Number(replyTo), version, ...decodeGone(gone) }),
+  decode: ({ text, replyTo, version, gone, restored }) => ({
+    case: "comment",
+    text,
+    replyTo: Number(replyTo),
+    version,
+    restored: Number(restored),
+    ...decodeGone(gone),
+  }),
   countsAsUnread: true,
   drawsRow: true,
   encodePost: ({ text, replyTo }) => ({ case: "comment", value: { text, replyTo: BigInt(replyTo) } }),
@@ -38,15 +49,4 @@ export const comment: KindRules<Comment> & PostRules<CommentPost> = {
 
 export function isComment(held: LogEntry): held is LogEntry<Comment> {
   return held.kind.case === "comment";
-}
-
-/** A comment taken away, for what changes it; anything else as it is. */
-export function removeComment(target: LogEntry, gone: Gone): LogEntry {
-  if (!isComment(target)) return target;
-  const before = target.kind.gone;
-  // What its author took back is told so, though a moderator hid it too.
-  const stands = !before || (gone.why === Why.RECALLED && before.why === Why.HIDDEN);
-  // Nothing of what it was is left, its number of edits included: so no order of events can show.
-  const kind: Comment = { ...target.kind, gone, text: "", version: 0 };
-  return stands ? { ...target, kind } : target;
 }

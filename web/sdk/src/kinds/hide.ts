@@ -1,5 +1,5 @@
 // A comment hidden by a moderator.
-import { Why, removeComment } from "./comment.js";
+import { Why } from "./comment.js";
 import type { KindRules, PostRules } from "./rules.js";
 
 export interface Hide {
@@ -15,7 +15,6 @@ export const hide: KindRules<Hide> & PostRules<Hide> = {
   countsAsUnread: false,
   drawsRow: false,
   findTarget: (kind) => kind.target,
-  removesTarget: true,
-  changeTarget: (target, { author, kind }) => removeComment(target, { why: Why.HIDDEN, by: author, reason: kind.reason }),
+  rewrite: ({ reason }) => ({ to: "gone", why: Why.HIDDEN, reason }),
   encodePost: ({ target, reason }) => ({ case: "hide", value: { target: BigInt(target), reason } }),
 };

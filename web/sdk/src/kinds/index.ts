@@ -6,10 +6,14 @@ import { conversationCreated } from "./conversation_created.js";
 import { edit } from "./edit.js";
 import { hide } from "./hide.js";
 import { membersChanged } from "./members_changed.js";
+import { poll } from "./poll.js";
+import { pollClosed } from "./poll_closed.js";
 import { recall } from "./recall.js";
-import type { LogEntry, KindRules, PostRules, WirePost } from "./rules.js";
+import type { LogEntry, KindRules, PostRules, Rewrite, WirePost } from "./rules.js";
+import { unhide } from "./unhide.js";
+import { vote } from "./vote.js";
 
-const LIST = [comment, edit, recall, hide, consultationChanged, membersChanged, conversationCreated] as const;
+const LIST = [comment, edit, recall, hide, unhide, poll, vote, pollClosed, consultationChanged, membersChanged, conversationCreated] as const;
 
 type Listed = (typeof LIST)[number];
 type KindOf<R> = R extends KindRules<infer K> ? K : never;
@@ -46,26 +50,19 @@ export function drawsRow(held: LogEntry): boolean {
 export function countsAsUnread(held: LogEntry): boolean {
   return findRules(held.kind).countsAsUnread;
 }
-/** seq of the event that it changes; 0: it changes none. */
+/** seq of the event that it acts on: changes its text or leaves a mark on it; 0: on none. */
 export function findTarget(held: LogEntry): number {
-  return findRules(held.kind).findTarget?.(held.kind) ?? 0;
+  // A kind that this program does not know yet still tells what it leaves.
+  return findRules(held.kind).findTarget?.(held.kind) ?? held.leaves?.target ?? 0;
 }
-/** Whether it takes its target away. */
-export function removesTarget(held: LogEntry): boolean {
-  return findRules(held.kind).removesTarget ?? false;
+/** How it changes the text of its target; undefined: not at all. */
+export function findRewrite(held: LogEntry): Rewrite | undefined {
+  return findRules(held.kind).rewrite?.(held.kind);
 }
-export function changeTarget(target: LogEntry, change: LogEntry): LogEntry {
-  return findRules(change.kind).changeTarget?.(target, change) ?? target;
-}
-export function applyOther(own: LogEntry, other: LogEntry): LogEntry {
-  return findRules(own.kind).applyOther?.(own, other, removesTarget(other)) ?? own;
-}
-/** Whether `change` stands against `held`, where both take the same target away. */
-export function outranks(change: LogEntry, held: LogEntry): boolean {
-  return findRules(change.kind).outranks?.(held) ?? false;
-}
-export function keepChanges(held: LogEntry[], change: LogEntry): LogEntry[] {
-  return findRules(change.kind).keepChanges?.(held, change) ?? [...held, change];
+/** Itself without the text of its target that it carries; the same object where there is none. */
+export function clearText<E extends LogEntry>(held: E): E {
+  const kind = findRules(held.kind).clearText?.(held.kind) ?? held.kind;
+  return kind === held.kind ? held : { ...held, kind };
 }
 export function findRoomRules(held: LogEntry) {
   return findRules(held.kind).roomRules?.(held.kind);

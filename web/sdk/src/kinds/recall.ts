@@ -1,5 +1,5 @@
-// A comment taken back by its author.
-import { Why, removeComment } from "./comment.js";
+// A comment taken back by its author, for good.
+import { Why } from "./comment.js";
 import type { KindRules, PostRules } from "./rules.js";
 
 export interface Recall {
@@ -14,9 +14,6 @@ export const recall: KindRules<Recall> & PostRules<Recall> = {
   countsAsUnread: false,
   drawsRow: false,
   findTarget: (kind) => kind.target,
-  removesTarget: true,
-  changeTarget: (target, { author, kind }) => removeComment(target, { why: Why.RECALLED, by: author, reason: kind.reason }),
-  // What its author took back is told so, though a moderator hid it too.
-  outranks: (held) => held.kind.case !== "recall",
+  rewrite: ({ reason }) => ({ to: "gone", why: Why.RECALLED, reason }),
   encodePost: ({ target, reason }) => ({ case: "recall", value: { target: BigInt(target), reason } }),
 };

@@ -1,13 +1,15 @@
 // What one kind of event is to whoever reads a log. A kind is one file in this folder and one line in index.ts; the
-// fold, the timeline, the follower and the outbox ask it and know no kind by name.
-import type { ConsultationState, Event } from "../gen/event_pb.js";
-import type { Post } from "../gen/socket_pb.js";
+// fold, the timeline, the follower and the outbox ask it and know no kind by name, but for the comment that others rewrite.
+import type { ConsultationState, Event, Post, Tombstone_Why as Why } from "../gen/event_pb.js";
+import type { MarkSet, Marks } from "../marks.js";
 
 type WireCase = NonNullable<Event["kind"]["case"]>;
 type PostCase = NonNullable<Post["content"]["case"]>;
 export type WireValue<C> = Extract<Event["kind"], { case: C }>["value"];
+/** What only the server sets. */
+type Unposted = "$typeName" | "$unknown" | "version" | "restored";
 /** The content of a post on the wire, as it is given to a frame. */
-export type WirePost = { [C in PostCase]: { case: C; value: Omit<Extract<Post["content"], { case: C }>["value"], "$typeName" | "$unknown" | "version"> } }[PostCase];
+export type WirePost = { [C in PostCase]: { case: C; value: Omit<Extract<Post["content"], { case: C }>["value"], Unposted> } }[PostCase];
 
 /** An event as a client holds it: numbers, never changed, only replaced. */
 export interface LogEntry<K extends { case: string } = { case: string }> {
@@ -19,6 +21,10 @@ export interface LogEntry<K extends { case: string } = { case: string }> {
   /** 0: the service itself. */
   author: number;
   kind: K;
+  /** What later events left on it, of whatever kind they are, summed up. Absent: nothing. */
+  marks?: Marks;
+  /** The mark that it leaves on an earlier event. */
+  leaves?: MarkSet;
 }
 
 /** What the log itself says of who may post, and how often. */
@@ -29,6 +35,15 @@ export interface RoomRules {
   slowModeS: number;
 }
 
+/** How an event changes the text of its target. */
+export type Rewrite =
+  /** A newer text: the highest version wins. `text` is empty where it was dropped since. */
+  | { to: "text"; version: number; text: string }
+  /** Taken away. */
+  | { to: "gone"; why: Why; reason: string }
+  /** Given back, unless its author recalled it. `text` is empty where it was dropped since. */
+  | { to: "restored"; version: number; text: string };
+
 /** All functions are pure. */
 export interface KindRules<K extends { case: string }> {
   readonly case: K["case"];
@@ -37,19 +52,13 @@ export interface KindRules<K extends { case: string }> {
   readonly countsAsUnread: boolean;
   /** A list of the conversation has a row for it. */
   readonly drawsRow: boolean;
-  /** seq of the event that it changes. Absent: it changes none. */
+  /** seq of the event that it acts on. Absent: it acts on none. */
   findTarget?(kind: K): number;
-  /** It takes its target away: what other changes of that target say is then gone too. */
-  readonly removesTarget?: boolean;
-  /** Its target after it; the same object where nothing changes. Applying it twice is applying it once. */
-  changeTarget?(target: LogEntry, change: LogEntry<K>): LogEntry;
-  /** Itself after another change of its own target; `isRemoval`: one that takes the target away. */
-  applyOther?(own: LogEntry<K>, other: LogEntry, isRemoval: boolean): LogEntry<K>;
-  /** Of the changes of one target that are held for it, and this new one: those that may still matter to what comes.
-   * Absent: all. */
-  keepChanges?(held: LogEntry[], change: LogEntry<K>): LogEntry[];
-  /** Of two that take the same target away, whether this kind stands against `held`. */
-  outranks?(held: LogEntry): boolean;
+  /** How it changes the text of its target. Absent: it leaves a mark at most. */
+  rewrite?(kind: K): Rewrite;
+  /** Itself without the text of its target that it carries, once a later event replaced that text or took it away. The same
+   * object where there is none. */
+  clearText?(kind: K): K;
   /** What it says of the rules of the conversation. */
   roomRules?(kind: K): RoomRules;
 }

@@ -1,8 +1,8 @@
 // The call to all invited: shown once, on whatever page one is, until it is answered or put away.
-import type { ConsultationBrief } from "@yitang/sdk";
+import type { Changes, ConsultationBrief } from "@yitang/sdk";
 import { computed, onUnmounted, ref, shallowRef, watch } from "vue";
 import { client } from "../../shell/client";
-import { isCallDue } from "./groups";
+import { filterOwn, isCallDue } from "./groups";
 import { useConsultations } from "./list";
 
 type Called = Pick<ConsultationBrief, "id" | "title" | "state" | "calledMs" | "opensMs" | "version">;
@@ -31,7 +31,10 @@ export function useCall() {
     if (before && before.calledMs >= called.calledMs && before.version >= called.version) return;
     calls.value = new Map(calls.value).set(called.id, called);
   };
-  onUnmounted(client.consultationCalled.on(addCall));
+  const addUrgent = ({ changed }: Changes) => {
+    for (const { urgent, brief } of filterOwn(changed)) if (urgent && brief.case === "consultation") addCall(brief.value);
+  };
+  onUnmounted(client.changes.on(addUrgent));
   // Who signs in after the call finds it in the list; and what has ended since is not called for.
   watch(list, (all) => all?.forEach((one) => one.calledMs > 0n && addCall(one)), { immediate: true });
   const call = computed(() => {

@@ -1,5 +1,5 @@
 // Lists of consultations: how they stand in groups, and what changes them. Pure.
-import { type Consultation, type ConsultationBrief, ConsultationState } from "@yitang/sdk";
+import { type Change, type Consultation, type ConsultationBrief, ConsultationState } from "@yitang/sdk";
 
 const FAR = BigInt(Number.MAX_SAFE_INTEGER);
 /** An older call is no news to one who comes later. */
@@ -22,15 +22,25 @@ export function groupsOf(all: Consultation[]): { name: GroupName; consultations:
   return groups.filter((group) => group.consultations.length > 0);
 }
 
-/** A list with what has changed in place. Undefined: it holds one that is not known, so it must be listed again. */
-export function applyChanges(all: Consultation[], changed: ConsultationBrief[], gone: string[]): Consultation[] | undefined {
-  const now = new Map(all.filter((one) => !gone.includes(one.id)).map((one) => [one.id, one]));
-  for (const brief of changed) {
-    const held = now.get(brief.id);
-    if (!held) return undefined;
-    if (brief.version < held.version) continue;
-    const { organisation, title, state, opensMs, closesMs, version, calledMs } = brief;
-    now.set(brief.id, { ...held, organisation, title, state, opensMs, closesMs, version, calledMs: calledMs > held.calledMs ? calledMs : held.calledMs });
+/** As the service names this subject in what it tells. */
+const SUBJECT = "consultations";
+
+/** Of what has changed, what is of consultations. */
+export function filterOwn(changed: Change[]): Change[] {
+  return changed.filter(({ subject }) => subject === SUBJECT);
+}
+
+/** A list with what has changed in place. Undefined: it tells too little, so it must be listed again. */
+export function applyChanges(all: Consultation[], changed: Change[]): Consultation[] | undefined {
+  const now = new Map(all.map((one) => [one.id, one]));
+  for (const { id, gone, brief } of changed) {
+    const held = now.get(id);
+    if (gone) now.delete(id);
+    else if (!held || brief.case !== "consultation") return undefined;
+    else if (brief.value.version >= held.version) {
+      const { organisation, title, state, opensMs, closesMs, version, calledMs } = brief.value;
+      now.set(id, { ...held, organisation, title, state, opensMs, closesMs, version, calledMs: calledMs > held.calledMs ? calledMs : held.calledMs });
+    }
   }
   return [...now.values()];
 }

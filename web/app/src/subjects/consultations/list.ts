@@ -5,7 +5,7 @@ import { client } from "../../shell/client";
 import { describeError } from "../../shell/errors";
 import { myself } from "../../shell/session";
 import { loadList, saveList } from "./cache";
-import { applyChanges, type GroupName } from "./groups";
+import { applyChanges, filterOwn, type GroupName } from "./groups";
 import { t } from "./words";
 
 const MOST = 200;
@@ -62,7 +62,6 @@ function load(): Promise<void> {
 function startListening(): void {
   if (isListening) return;
   isListening = true;
-  client.conversationAdded.on(() => void load());
   // Another person signs in on this page: nothing of the one before is shown.
   watch(myself, () => {
     list.value = undefined;
@@ -73,8 +72,10 @@ function startListening(): void {
   });
   // What was told over a line that broke is not told again.
   client.connectionChanged.on(({ phase }) => phase === "online" && myself.value > 0 && void load());
-  client.consultationsChanged.on(({ changed, gone, listAgain }) => {
-    const now = listAgain || !list.value ? undefined : applyChanges(list.value, changed, gone);
+  client.changes.on(({ changed, listAgain }) => {
+    const own = filterOwn(changed);
+    if (own.length === 0 && !listAgain) return;
+    const now = listAgain || !list.value ? undefined : applyChanges(list.value, own);
     if (now) list.value = now;
     else void load();
   });
