@@ -228,7 +228,12 @@ async fn a_screen_outlives_its_gateway_and_ends_while_redis_is_away() {
 
     // On the other gateway it is the same screen, and has missed nothing.
     let mut screen = Socket::connect(two, Subprotocol::Proto, None).await.unwrap();
-    let asked = SignIn { credential: Some(Credential::ResumeToken(resume_token)), resume: vec![position], contract: proto::limits::CONTRACT, ..SignIn::default() };
+    let asked = SignIn {
+        credential: Some(Credential::ResumeToken(resume_token)),
+        resume: vec![position],
+        contract: proto::limits::CONTRACT,
+        ..SignIn::default()
+    };
     let welcome = screen.answer(Asked::SignIn(asked)).await;
     let Frame::Welcome(welcome) = welcome else { panic!("{welcome:?}") };
     assert_eq!((welcome.person, welcome.display.unwrap().link), (0, link.id.clone()));
@@ -258,7 +263,8 @@ async fn a_screen_outlives_its_gateway_and_ends_while_redis_is_away() {
     assert!(started.elapsed() < A_SECOND, "{:?}", started.elapsed());
     println!("a screen was dark after {:?}", started.elapsed());
     let mut back = Socket::connect(two, Subprotocol::Proto, None).await.unwrap();
-    let asked = SignIn { credential: Some(Credential::ResumeToken(welcome.resume_token)), contract: proto::limits::CONTRACT, ..SignIn::default() };
+    let asked =
+        SignIn { credential: Some(Credential::ResumeToken(welcome.resume_token)), contract: proto::limits::CONTRACT, ..SignIn::default() };
     let refused = back.answer(Asked::SignIn(asked)).await;
     assert!(matches!(&refused, Frame::Refusal(refusal) if refusal.code() == RefusalCode::SessionEnded), "{refused:?}");
     assert!(matches!(member.socket.answer(Asked::Ping(Ping {})).await, Frame::Pong(_)));

@@ -200,8 +200,13 @@ async fn each_wrong_thing_has_its_clear_refusal() {
     assert_eq!(refused(socket.answer(comment(&open, "before signing in")).await), RefusalCode::Unauthenticated);
     assert_eq!(socket.closed().await, Some(CloseCode::SignInExpected.code()));
     let ticket = service.ticket(&token).await;
-    let signed_in =
-        |ticket: &str| client_frame::Frame::SignIn(SignIn { credential: Some(Credential::Ticket(ticket.to_owned())), contract: proto::limits::CONTRACT, ..SignIn::default() });
+    let signed_in = |ticket: &str| {
+        client_frame::Frame::SignIn(SignIn {
+            credential: Some(Credential::Ticket(ticket.to_owned())),
+            contract: proto::limits::CONTRACT,
+            ..SignIn::default()
+        })
+    };
     let mut first = Socket::connect(service.address, Subprotocol::Json, None).await.unwrap();
     assert!(matches!(first.answer(signed_in(&ticket)).await, server_frame::Frame::Welcome(_)));
     let mut second = Socket::connect(service.address, Subprotocol::Json, None).await.unwrap();

@@ -11,9 +11,10 @@ use kernel::{
 use proto::{
     limits,
     v1::{
-        CreateOrganisationRequest, CreatePersonRequest, CreateSignInLinkRequest, GetCardsRequest, GetCardsResponse, GetMeRequest, GetPeopleRequest, GetPeopleResponse,
-        ImportReport, ImportRequest, ListOrganisationsRequest, ListOrganisationsResponse, Me, Organisation, Person, Refusal, RefusalCode,
-        SearchPeopleRequest, SignInLink, UpdatePersonRequest, directory_service_server::DirectoryService,
+        CreateOrganisationRequest, CreatePersonRequest, CreateSignInLinkRequest, GetCardsRequest, GetCardsResponse, GetMeRequest,
+        GetPeopleRequest, GetPeopleResponse, ImportReport, ImportRequest, ListOrganisationsRequest, ListOrganisationsResponse, Me,
+        Organisation, Person, Refusal, RefusalCode, SearchPeopleRequest, SignInLink, UpdatePersonRequest,
+        directory_service_server::DirectoryService,
     },
 };
 use tonic::{Request, Response, Status};

@@ -73,8 +73,10 @@ pub async fn run(
 
 /// A page of before shows these words and tries no more; what was written in it is kept on its device.
 fn outdated() -> Refusal {
-    Refusal::of(RefusalCode::Unsupported)
-        .words("页面已更新，请刷新后继续；未发出的内容仍保存在本机。", "There is a new version: reload this page. What was not sent yet is kept on this device.")
+    Refusal::of(RefusalCode::Unsupported).words(
+        "页面已更新，请刷新后继续；未发出的内容仍保存在本机。",
+        "There is a new version: reload this page. What was not sent yet is kept on this device.",
+    )
 }
 
 async fn check_credential(core: &Core, asked: SignIn, origin: &str) -> Result<Identity, Refusal> {

@@ -91,8 +91,7 @@ fn statements(among_insert: &str, among_update: &str) -> (String, String) {
          WHERE p.id {among_insert} AND NOT EXISTS (SELECT 1 FROM cards c WHERE c.id = p.card AND c.name = p.name \
          AND c.organisation = p.organisation AND c.organisation_name = o.name AND c.roles = p.roles)"
     );
-    let update =
-        format!("UPDATE people SET card = (SELECT max(c.id) FROM cards c WHERE c.person = people.id) WHERE id {among_update}");
+    let update = format!("UPDATE people SET card = (SELECT max(c.id) FROM cards c WHERE c.person = people.id) WHERE id {among_update}");
     (insert, update)
 }
 
@@ -138,7 +137,8 @@ mod tests {
         tx.commit().await.unwrap();
         assert_eq!(cards(&find_people(&store, &[1, 2]).await.unwrap()), [4, 5]);
         let shown = find_cards(&store, &[1, 3, 5, 99]).await.unwrap();
-        let shown: Vec<_> = shown.iter().map(|card| (card.person, card.name.as_str(), card.organisation_name.as_str(), card.since_ms)).collect();
+        let shown: Vec<_> =
+            shown.iter().map(|card| (card.person, card.name.as_str(), card.organisation_name.as_str(), card.since_ms)).collect();
         assert_eq!(shown, [(1, "person 1", "浙江省", 100), (2, "another name", "浙江省", 200), (2, "another name", "浙江", 300)]);
     }
 }

@@ -385,7 +385,13 @@ struct By {
 }
 
 /// The event at the head's position, and the row that it is stored in.
-fn make_event(head: &HeadRow, By { author, card }: By, client: Option<(Uuid, Vec<u8>)>, kind: Kind, leaves: Option<MarkSet>) -> (Event, NewRow) {
+fn make_event(
+    head: &HeadRow,
+    By { author, card }: By,
+    client: Option<(Uuid, Vec<u8>)>,
+    kind: Kind,
+    leaves: Option<MarkSet>,
+) -> (Event, NewRow) {
     let (client_id, digest) = client.unzip();
     let known = kinds::as_kind(&kind);
     let (code, target) = (known.code(), known.target().map(|target| target as i64));

@@ -91,7 +91,9 @@ impl Log {
     /// NOT_FOUND, or what the change says.
     pub async fn commit(&self, conversation: Uuid, change: &mut dyn Change) -> Result<HeadRow, Error> {
         let mut tx = self.store.begin().await?;
-        let Some(appended) = append::change(&mut tx, |person| self.gatekeeper.find_card(person), conversation, change).await? else { return Err(RefusalCode::NotFound.into()) };
+        let Some(appended) = append::change(&mut tx, |person| self.gatekeeper.find_card(person), conversation, change).await? else {
+            return Err(RefusalCode::NotFound.into());
+        };
         tx.commit().await?;
         let head = appended.head;
         self.relay.announce(appended);
