@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::Stream;
 use prost::Message as _;
-use proto::internal::v1::{Concern, ControlBatch, ControlEvent};
+use proto::internal::v1::{Concern, ControlBatch, ControlEvent, control_event::Kind};
 use sqlx::FromRow;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -140,9 +140,7 @@ impl Control {
         rows.into_iter()
             .map(|row| {
                 let event = ControlEvent::decode(row.body.as_slice()).map_err(|error| Fault::Corrupt(error.to_string()))?;
-                // Of before events said whom they concern: everybody is asked for again.
-                let unsaid = || Concern { rights: true, lists: true, ..Concern::default() };
-                let concern = event.concern.clone().unwrap_or_else(unsaid);
+                let concern = event.concern.clone().unwrap_or_else(|| concern_of_before(event.kind.as_ref()));
                 Ok(ControlEvent { position: row.seq as u64, time_ms: row.time_ms, by: row.author as u32, concern: Some(concern), ..event })
             })
             .collect()
@@ -171,5 +169,36 @@ impl Control {
                 }
             }
         })
+    }
+}
+
+/// Whom an event concerns that an older executable wrote, before events said so: sessions as ever, and otherwise everybody is asked for
+/// again.
+fn concern_of_before(kind: Option<&Kind>) -> Concern {
+    match kind {
+        Some(Kind::SessionStarted(_)) => Concern::default(),
+        Some(Kind::SessionEnded(ended)) => {
+            Concern { people: vec![ended.person], session_ended: ended.session.clone(), ..Concern::default() }
+        }
+        _ => Concern { rights: true, lists: true, ..Concern::default() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::internal::v1::{MuteChanged, SessionEnded, SessionStarted};
+
+    use super::*;
+
+    #[test]
+    fn a_session_that_ended_before_an_upgrade_is_ended_after_it() {
+        let ended = Kind::SessionEnded(SessionEnded { session: "s".to_owned(), person: 7 });
+        let concern = concern_of_before(Some(&ended));
+        assert_eq!((concern.session_ended.as_str(), concern.people.as_slice(), concern.rights), ("s", [7].as_slice(), false));
+        let started = Kind::SessionStarted(SessionStarted::default());
+        assert_eq!(concern_of_before(Some(&started)), Concern::default());
+        let other = concern_of_before(Some(&Kind::MuteChanged(MuteChanged::default())));
+        assert!(other.rights && other.lists && other.people.is_empty() && other.conversation.is_empty());
+        assert!(concern_of_before(None).rights);
     }
 }
