@@ -31,7 +31,8 @@ fn id(number: i64) -> String {
 
 /// Makes conversations whose rules are those of `like`.
 async fn insert_conversations(url: &str, like: Uuid) {
-    let store = Store::open(&StoreOptions { url: url.to_owned(), ..StoreOptions::default() }, Clock::default()).await.unwrap();
+    let options = StoreOptions { url: url.to_owned(), statement_timeout_ms: 60_000, lock_timeout_ms: 60_000, ..StoreOptions::default() };
+    let store = Store::open(&options, Clock::default()).await.unwrap();
     let ids = match store.split() {
         Either::Sqlite(_) => {
             "WITH RECURSIVE n(i) AS (SELECT $1 UNION ALL SELECT i + 1 FROM n WHERE i < $2), ids(id) AS (SELECT unhex(printf('%032x', i)) FROM n)"
@@ -78,7 +79,7 @@ async fn rules_of_100_000_conversations() {
             client_id: "like".into(),
             organisation: 1,
             title: "慢速".into(),
-            slow_mode_s: 60,
+            slow_mode_s: 3_600,
             ..CreateConsultationRequest::default()
         };
         let like = core.consultations.create_consultation(by(staff, create)).await.unwrap().into_inner().id;
@@ -96,7 +97,7 @@ async fn rules_of_100_000_conversations() {
         let accepted: Vec<usize> = (0..verdicts.len()).filter(|place| verdicts[*place].is_ok()).collect();
         assert_eq!(accepted, (0..all).map(|number| 3 * number + 1).collect::<Vec<_>>());
         // When it is over they comment again; and staff, who run it, never wait.
-        core.clock.advance(Duration::from_secs(61));
+        core.clock.advance(Duration::from_secs(3_601));
         let verdicts = comment_everywhere(&mut core, &[members[0], staff]).await;
         assert!(verdicts.iter().all(Result::is_ok), "{:?}", verdicts.iter().find(|verdict| verdict.is_err()));
         core.stop().await;
