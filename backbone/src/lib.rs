@@ -10,14 +10,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use memory::MemoryBackbone;
-pub use partitions::PartitionSet;
+pub use partitions::{PARTITIONS, Partition, PartitionSet};
 pub use redis::{RedisBackbone, RedisOptions};
-
-/// A channel of the backbone: a number below [`PARTITIONS`]. Fixed for a deployment.
-pub type Partition = u16;
-
-/// The number of partitions, the same as the contract's (a test in the executable compares them).
-pub const PARTITIONS: Partition = 256;
 
 /// Publishing failed, or is not known to have worked. Followers find what was to be published by comparing heads.
 #[derive(Debug, thiserror::Error)]

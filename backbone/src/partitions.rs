@@ -1,6 +1,10 @@
-//! Sets of partitions, as bits.
+//! Partitions, and sets of them as bits.
 
-use crate::{PARTITIONS, Partition};
+/// A channel of the backbone: a number below [`PARTITIONS`]. Fixed for a deployment.
+pub type Partition = u16;
+
+/// The number of partitions, the same as the contract's (a test in the executable compares them).
+pub const PARTITIONS: Partition = 256;
 
 /// A set of partitions: 256 bits, `Copy`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -5,11 +5,13 @@ mod common;
 
 use std::time::Duration;
 
-use chat_core::{
-    execute, fetch_one, seed,
+use chat_core::seed;
+use clock::Clock;
+use common::{Core, Database, SOON, by, by_session};
+use kernel::{
+    execute, fetch_one,
     store::{Store, StoreOptions},
 };
-use common::{Core, Database, SOON, by, by_session};
 use proto::{
     internal::v1::{
         CheckSessionsRequest, FollowControlRequest, IssueTicketsRequest, RedeemTicketsRequest, SignInByLinkRequest, SignInRequest,
@@ -212,7 +214,9 @@ async fn who_signs_in_with_a_password_while_it_is_changed_is_not_let_in() {
     let database = Database::postgres();
     let (mut core, _) = Core::seeded(&database.url()).await;
     let mut later = core.edge.clone();
-    let store = Store::open(&StoreOptions { url: database.url(), lock_timeout_ms: 30_000, ..StoreOptions::default() }).await.unwrap();
+    let store = Store::open(&StoreOptions { url: database.url(), lock_timeout_ms: 30_000, ..StoreOptions::default() }, Clock::default())
+        .await
+        .unwrap();
     let mut changing = store.begin().await.unwrap();
     // The new one is written, and not committed: whoever asks now still sees the old one.
     execute!(changing, "UPDATE people SET password = 'another' WHERE login = 'member1'").unwrap();

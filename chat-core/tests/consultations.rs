@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Core, Database, SOON, by, comment};
+use common::{Core, Database, SOON, by, code, comment};
 use proto::{
     internal::v1::{MarkReadRequest, ReadMark, ReadRequest, WatchAsk, WatchRequest},
     v1::{
@@ -22,10 +22,6 @@ fn now_ms() -> i64 {
 async fn events(core: &mut Core, conversation: &str) -> Vec<Event> {
     let page = PageRequest { conversation: conversation.into(), epoch: 0, r#where: Some(Where::After(0)), limit: 200 };
     core.edge.read(ReadRequest { conversation: conversation.into(), page: Some(page), person: 0 }).await.unwrap().into_inner().events
-}
-
-fn code(status: tonic::Status) -> RefusalCode {
-    Refusal::from_status(&status).code()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +85,8 @@ async fn staff_run_a_consultation_and_others_do_not() {
         // A draft is not there for others.
         let get = GetConsultationRequest { id: draft.id.clone() };
         assert_eq!(code(core.consultations.get_consultation(by(member, get.clone())).await.unwrap_err()), RefusalCode::NotFound);
-        let set = |state: ConsultationState| SetConsultationStateRequest { id: draft.id.clone(), state: state.into() };
+        let set =
+            |state: ConsultationState| SetConsultationStateRequest { id: draft.id.clone(), state: state.into(), reason: String::new() };
         assert_eq!(
             code(core.consultations.set_consultation_state(by(staff, set(ConsultationState::Scheduled))).await.unwrap_err()),
             RefusalCode::Invalid
@@ -131,7 +128,7 @@ async fn staff_run_a_consultation_and_others_do_not() {
 
         core.consultations.set_consultation_state(by(staff, set(ConsultationState::Closed))).await.unwrap();
         assert_eq!(
-            code(core.consultations.set_consultation_state(by(staff, set(ConsultationState::Open))).await.unwrap_err()),
+            code(core.consultations.set_consultation_state(by(staff, set(ConsultationState::Paused))).await.unwrap_err()),
             RefusalCode::Closed
         );
         let listed = core
@@ -246,6 +243,141 @@ async fn pages_are_whole_around_a_date_a_comment_and_the_first_unread() {
             marks.mark_read(MarkReadRequest { marks: vec![mark] }).await.unwrap();
             whole(&page(Where::FirstUnread(true), reader).await, first_unread(read), "the first unread");
         }
+        core.stop().await;
+    }
+}
+
+/// Its changes of state as the log has them: state, author, reason.
+async fn changes(core: &mut Core, id: &str) -> Vec<(ConsultationState, u32, String)> {
+    let changes = events(core, id).await.into_iter().filter_map(|event| match event.kind {
+        Some(Kind::ConsultationChanged(changed)) => Some((changed.state(), event.author, changed.reason)),
+        _ => None,
+    });
+    changes.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consultation_is_reopened_and_withdrawn_with_a_reason() {
+    use ConsultationState as S;
+    for database in Database::both() {
+        let (mut core, _) = Core::seeded(&database.url()).await;
+        let (staff, member) = (core.person("staff1").await, core.person("member1").await);
+        let now_ms = core.clock.now_ms();
+        let create = |client_id: &str, opens_ms, closes_ms| CreateConsultationRequest {
+            client_id: client_id.into(),
+            organisation: 1,
+            title: "再议".into(),
+            opens_ms,
+            closes_ms,
+            ..CreateConsultationRequest::default()
+        };
+        let hour = 3_600_000;
+        let made = create("one", now_ms + hour, now_ms + 2 * hour);
+        let id = core.consultations.create_consultation(by(staff, made)).await.unwrap().into_inner().id;
+        let get = GetConsultationRequest { id: id.clone() };
+        let set = |state: S, reason: &str| SetConsultationStateRequest { id: id.clone(), state: state.into(), reason: reason.to_owned() };
+        assert!(core.consultations.get_consultation(by(member, get.clone())).await.is_ok());
+
+        // Withdrawn: there for nobody but those who run it.
+        let withdraw = core.consultations.set_consultation_state(by(staff, set(S::Draft, "议题还要商量"))).await.unwrap().into_inner();
+        assert_eq!(withdraw.state(), S::Draft);
+        assert_eq!(code(core.consultations.get_consultation(by(member, get.clone())).await.unwrap_err()), RefusalCode::NotFound);
+        assert_eq!(code(core.consultations.set_consultation_state(by(staff, set(S::Draft, ""))).await.unwrap_err()), RefusalCode::Invalid);
+        for (reason, expected) in [("长".repeat(400), RefusalCode::TooLarge), ("\u{0}".to_owned(), RefusalCode::TextForbiddenCharacter)] {
+            let refused = core.consultations.set_consultation_state(by(staff, set(S::Scheduled, &reason))).await.unwrap_err();
+            let refusal = Refusal::from_status(&refused);
+            assert_eq!((refusal.code(), refusal.field.as_str()), (expected, "reason"));
+        }
+        core.consultations.set_consultation_state(by(staff, set(S::Scheduled, ""))).await.unwrap();
+        assert!(core.consultations.get_consultation(by(member, get.clone())).await.is_ok());
+
+        // Opened by hand, closed by hand, reopened: what was said stands, more is said, and nobody is called again.
+        let opened = core.consultations.set_consultation_state(by(staff, set(S::Open, "人到齐了"))).await.unwrap().into_inner();
+        core.submit(member, comment(&id, "before")).await.unwrap();
+        core.consultations.set_consultation_state(by(staff, set(S::Closed, ""))).await.unwrap();
+        assert_eq!(core.submit(member, comment(&id, "late")).await.unwrap_err().code(), RefusalCode::Closed);
+        assert_eq!(
+            code(core.consultations.set_consultation_state(by(member, set(S::Open, ""))).await.unwrap_err()),
+            RefusalCode::Forbidden
+        );
+        let reopened = core.consultations.set_consultation_state(by(staff, set(S::Open, "还有委员要发言"))).await.unwrap().into_inner();
+        assert_eq!((reopened.called_ms, reopened.comments, reopened.closes_ms), (opened.called_ms, 1, now_ms + 2 * hour));
+        core.submit(member, comment(&id, "after")).await.unwrap();
+
+        // Closed by its time and reopened, it stays open: the time is over. The other one shows that the clock was looked at since.
+        core.clock.advance(Duration::from_millis(2 * hour as u64));
+        let state = |core: &Core, id: String| {
+            let mut consultations = core.consultations.clone();
+            async move { consultations.get_consultation(by(staff, GetConsultationRequest { id })).await.unwrap().into_inner().state() }
+        };
+        testkit::eventually(SOON, "it closes", || async { (state(&core, id.clone()).await == S::Closed).then_some(()) }).await;
+        let reopened = core.consultations.set_consultation_state(by(staff, set(S::Open, "延长"))).await.unwrap().into_inner();
+        assert_eq!(reopened.closes_ms, 0);
+        let next = create("two", core.clock.now_ms() + hour, 0);
+        let next = core.consultations.create_consultation(by(staff, next)).await.unwrap().into_inner().id;
+        core.clock.advance(Duration::from_millis(hour as u64));
+        testkit::eventually(SOON, "the other opens", || async { (state(&core, next.clone()).await == S::Open).then_some(()) }).await;
+        core.submit(member, comment(&id, "still open")).await.unwrap();
+        let expected = [
+            (S::Scheduled, staff, ""),
+            (S::Draft, staff, "议题还要商量"),
+            (S::Scheduled, staff, ""),
+            (S::Open, staff, "人到齐了"),
+            (S::Closed, staff, ""),
+            (S::Open, staff, "还有委员要发言"),
+            (S::Closed, 0, ""),
+            (S::Open, staff, "延长"),
+        ];
+        assert_eq!(changes(&mut core, &id).await, expected.map(|(state, author, reason)| (state, author, reason.to_owned())));
+        core.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_moved_moves_the_databases_times() {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    for database in Database::both() {
+        let (mut core, open) = Core::seeded(&database.url()).await;
+        let staff = core.person("staff1").await;
+        let opens_ms = core.clock.now_ms() + HOUR.as_millis() as i64;
+        let create = CreateConsultationRequest {
+            client_id: "in an hour".into(),
+            organisation: 1,
+            title: "一小时后".into(),
+            opens_ms,
+            ..CreateConsultationRequest::default()
+        };
+        let id = core.consultations.create_consultation(by(staff, create)).await.unwrap().into_inner().id;
+        let said = core.submit(staff, comment(&open, "before")).await.unwrap();
+        assert!(said.time_ms < opens_ms);
+        let heads = core.edge.heads(proto::internal::v1::HeadsRequest::default()).await.unwrap().into_inner();
+        assert!(heads.as_of_ms < opens_ms);
+        assert_eq!(core.submit(staff, comment(&id, "early")).await.unwrap_err().code(), RefusalCode::NotOpen);
+
+        core.clock.advance(HOUR);
+        testkit::eventually(SOON, "it opens", || {
+            let mut consultations = core.consultations.clone();
+            let get = GetConsultationRequest { id: id.clone() };
+            async move {
+                let now = consultations.get_consultation(by(staff, get)).await.unwrap().into_inner();
+                (now.state() == ConsultationState::Open && now.called_ms >= opens_ms).then_some(())
+            }
+        })
+        .await;
+        let opening = events(&mut core, &id).await.pop().unwrap();
+        assert!(opening.author == 0 && opening.time_ms >= opens_ms, "{opening:?}");
+        let said = core.submit(staff, comment(&id, "after")).await.unwrap();
+        assert!(said.time_ms >= opening.time_ms && said.time_ms < opens_ms + HOUR.as_millis() as i64, "{said:?}");
+        let found = testkit::eventually(SOON, "the heads' time", || {
+            let mut edge = core.edge.clone();
+            async move {
+                let asked = proto::internal::v1::HeadsRequest { since_ms: opens_ms, ..Default::default() };
+                let answer = edge.heads(asked).await.unwrap().into_inner();
+                (answer.as_of_ms >= opens_ms).then_some(answer.heads)
+            }
+        })
+        .await;
+        assert!(found.iter().any(|head| head.conversation == id), "{found:?}");
         core.stop().await;
     }
 }

@@ -3,11 +3,12 @@
 
 mod common;
 
-use chat_core::{
+use clock::Clock;
+use common::{Core, Database, SOON, by};
+use kernel::{
     execute, fetch_one,
     store::{Store, StoreOptions},
 };
-use common::{Core, Database, SOON, by};
 use proto::v1::{
     CreatePersonRequest, GetMeRequest, ImportRequest, ListOrganisationsRequest, Refusal, RefusalCode, Role, SearchPeopleRequest,
 };
@@ -118,7 +119,9 @@ async fn who_was_disabled_while_a_list_was_imported_stays_disabled() {
     let import = |csv: &str| ImportRequest { csv: csv.to_owned(), dry_run: false };
     core.directory.import_organisations(by(operator, import(TREE))).await.unwrap();
     core.directory.import_people(by(operator, import("login,name,organisation_code,roles\nm1,张三,D1,member\n"))).await.unwrap();
-    let store = Store::open(&StoreOptions { url: database.url(), lock_timeout_ms: 30_000, ..StoreOptions::default() }).await.unwrap();
+    let store = Store::open(&StoreOptions { url: database.url(), lock_timeout_ms: 30_000, ..StoreOptions::default() }, Clock::default())
+        .await
+        .unwrap();
     // Somebody else has the directory's lock, disables, and adds another person: neither has been told to this process.
     let mut other = store.begin().await.unwrap();
     let lock = "SELECT 1::bigint FROM (SELECT pg_advisory_xact_lock(7217001)) AS locked";

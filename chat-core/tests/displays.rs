@@ -7,19 +7,19 @@ use std::sync::Arc;
 
 use backbone::MemoryBackbone;
 use chat_core::seed;
-use common::{Core, Database, SOON, by, comment};
+use common::{Core, Database, SOON, by, code, comment};
 use proto::{
     internal::v1::{
-        CheckSessionsRequest, EndSessionRequest, FollowControlRequest, Identity, InvitedRequest, IssueTicketsRequest, MarkReadRequest,
-        ReadMark, RedeemTicketsRequest, SignInByDisplayRequest, SignedIn, TicketFor, TicketShown, WatchAsk, WatchRequest, WatchVerdict,
-        control_event::Kind, sign_in_response::Outcome,
+        CheckSessionsRequest, Concern, ControlEvent, EndSessionRequest, FindAudienceRequest, Identity, IssueTicketsRequest,
+        MarkReadRequest, ReadMark, RedeemTicketsRequest, SignInByDisplayRequest, SignedIn, TicketFor, TicketShown, WatchAsk, WatchRequest,
+        WatchVerdict, control_event::Kind, sign_in_response::Outcome,
     },
     metadata,
     v1::{
-        Audience, CallConsultationRequest, Consultation, ConsultationState, CreateConsultationRequest, CreateDisplayLinkRequest,
-        DisplayLink, EndDisplayLinkRequest, GetConsultationRequest, GetPeopleRequest, ListConsultationsRequest, ListDisplayLinksRequest,
-        ListOrganisationsRequest, Refusal, RefusalCode, Role, SearchPeopleRequest, SetConsultationStateRequest, UpdateConsultationRequest,
-        UpdatePersonRequest,
+        Audience, CallConsultationRequest, Consultation, ConsultationBrief, ConsultationState, CreateConsultationRequest,
+        CreateDisplayLinkRequest, DisplayLink, EndDisplayLinkRequest, GetConsultationRequest, GetPeopleRequest, ListConsultationsRequest,
+        ListDisplayLinksRequest, ListOrganisationsRequest, Refusal, RefusalCode, Role, SearchPeopleRequest, UpdateConsultationRequest,
+        UpdatePersonRequest, change::Brief,
     },
 };
 use tokio::sync::mpsc;
@@ -29,13 +29,9 @@ fn now_ms() -> i64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
-fn code(status: tonic::Status) -> RefusalCode {
-    Refusal::from_status(&status).code()
-}
-
 async fn link(core: &mut Core, person: u32, id: &str) -> DisplayLink {
     let asked = CreateDisplayLinkRequest { id: id.into(), label: "主会场左侧".into(), expires_ms: 0 };
-    core.consultations.create_display_link(by(person, asked)).await.unwrap().into_inner()
+    core.displays.create_display_link(by(person, asked)).await.unwrap().into_inner()
 }
 
 fn secret(link: &DisplayLink) -> String {
@@ -86,23 +82,29 @@ fn by_screen<T>(screen: &Identity, message: T) -> Request<T> {
     request
 }
 
-/// The control log from now on.
-async fn control(core: &mut Core) -> mpsc::UnboundedReceiver<(u32, Kind)> {
-    let mut stream = core.edge.follow_control(FollowControlRequest::default()).await.unwrap().into_inner();
-    stream.message().await.unwrap().expect("where it stands");
-    let (sender, receiver) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Ok(Some(batch)) = stream.message().await {
-            for event in batch.events {
-                let _ = sender.send((event.by, event.kind.unwrap()));
-            }
-        }
-    });
-    receiver
+async fn next(control: &mut mpsc::UnboundedReceiver<ControlEvent>) -> ControlEvent {
+    tokio::time::timeout(SOON, control.recv()).await.expect("an event in time").expect("the stream goes on")
 }
 
-async fn next(control: &mut mpsc::UnboundedReceiver<(u32, Kind)>) -> (u32, Kind) {
-    tokio::time::timeout(SOON, control.recv()).await.expect("an event in time").expect("the stream goes on")
+/// Who changed rules by this event.
+fn who_changed(event: &ControlEvent) -> Option<u32> {
+    matches!(event.kind, Some(Kind::RulesChanged(_))).then_some(event.by)
+}
+
+/// Who called whom to what by this event.
+fn who_called(event: &ControlEvent) -> Option<(u32, String)> {
+    match &event.kind {
+        Some(Kind::ConsultationCalled(called)) if called.called_ms > 0 => Some((event.by, called.conversation.clone())),
+        _ => None,
+    }
+}
+
+/// What is told unasked of a consultation.
+fn brief(concern: &Concern) -> Option<&ConsultationBrief> {
+    match concern.change.as_ref()?.brief.as_ref()? {
+        Brief::Consultation(brief) => Some(brief),
+        Brief::Conversation(_) => None,
+    }
 }
 
 async fn coming(core: &mut Core, person: u32) -> Consultation {
@@ -110,25 +112,21 @@ async fn coming(core: &mut Core, person: u32) -> Consultation {
     core.consultations.list_consultations(by(person, asked)).await.unwrap().into_inner().consultations.remove(0)
 }
 
-async fn set(core: &mut Core, person: u32, id: &str, state: ConsultationState) {
-    let asked = SetConsultationStateRequest { id: id.into(), state: state.into() };
-    core.consultations.set_consultation_state(by(person, asked)).await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_display_link_is_good_again_and_again_until_it_is_ended() {
     for database in Database::both() {
         let (mut core, open) = Core::seeded(&database.url()).await;
         let (staff, member) = (core.person("staff1").await, core.person("member1").await);
-        let mut log = control(&mut core).await;
+        let mut log = core.follow_control().await;
         let create = CreateDisplayLinkRequest { id: open.clone(), ..Default::default() };
-        assert_eq!(code(core.consultations.create_display_link(by(member, create)).await.unwrap_err()), RefusalCode::Forbidden);
+        assert_eq!(code(core.displays.create_display_link(by(member, create)).await.unwrap_err()), RefusalCode::Forbidden);
         let made = link(&mut core, staff, &open).await;
         assert!(made.path.starts_with(&format!("/hall/{open}#")) && secret(&made).len() == 43, "{made:?}");
         let day_and_more = 24 * 3_600_000..=15 * 24 * 3_600_000;
         assert!(day_and_more.contains(&(made.expires_ms - now_ms())), "{made:?}");
-        let (by_whom, created) = next(&mut log).await;
-        assert!(by_whom == staff && matches!(created, Kind::DisplayLinkCreated(created) if created.link == made.id));
+        let created = next(&mut log).await;
+        assert_eq!(created.by, staff);
+        assert!(matches!(&created.kind, Some(Kind::DisplayLinkCreated(created)) if created.link == made.id), "{created:?}");
 
         // A screen is switched on, off, and on again.
         let first = sign_in(&mut core, &secret(&made)).await.unwrap();
@@ -151,33 +149,34 @@ async fn a_display_link_is_good_again_and_again_until_it_is_ended() {
         assert!(verdict.valid_until_ms > now_ms() && verdict.valid_until_ms <= made.expires_ms);
         let other = coming(&mut core, staff).await.id;
         assert_eq!(refused(&mut core, &screen, &other).await, Some(RefusalCode::NotFound));
-        assert_eq!(refused(&mut core, &screen, chat_core::control::CONTROL.to_string().as_str()).await, Some(RefusalCode::NotFound));
+        assert_eq!(refused(&mut core, &screen, kernel::control::CONTROL.to_string().as_str()).await, Some(RefusalCode::NotFound));
         let list = ListDisplayLinksRequest { id: open.clone() };
         let listed = testkit::eventually(SOON, "that it was seen", || {
-            let (mut consultations, list) = (core.consultations.clone(), list.clone());
+            let (mut displays, list) = (core.displays.clone(), list.clone());
             async move {
-                let links = consultations.list_display_links(by(staff, list)).await.unwrap().into_inner().links;
+                let links = displays.list_display_links(by(staff, list)).await.unwrap().into_inner().links;
                 (links[0].last_seen_ms > 0).then(|| links[0].clone())
             }
         })
         .await;
         assert_eq!((listed.path.as_str(), listed.label.as_str(), listed.created_by), ("", "主会场左侧", staff));
-        assert_eq!(code(core.consultations.list_display_links(by(member, list.clone())).await.unwrap_err()), RefusalCode::Forbidden);
+        assert_eq!(code(core.displays.list_display_links(by(member, list.clone())).await.unwrap_err()), RefusalCode::Forbidden);
 
         // Ended: nothing it gave is good for anything any more.
         let kept = ticket(&mut core, &screen.session).await;
         let end = EndDisplayLinkRequest { id: made.id.clone() };
-        assert_eq!(code(core.consultations.end_display_link(by(member, end.clone())).await.unwrap_err()), RefusalCode::Forbidden);
-        let ended = core.consultations.end_display_link(by(staff, end.clone())).await.unwrap().into_inner();
+        assert_eq!(code(core.displays.end_display_link(by(member, end.clone())).await.unwrap_err()), RefusalCode::Forbidden);
+        let ended = core.displays.end_display_link(by(staff, end.clone())).await.unwrap().into_inner();
         assert!(ended.ended_ms > 0 && ended.ended_by == staff);
-        let again = core.consultations.end_display_link(by(staff, end)).await.unwrap().into_inner();
+        let again = core.displays.end_display_link(by(staff, end)).await.unwrap().into_inner();
         assert_eq!(again, ended, "ended once");
         let mut gone = Vec::new();
         loop {
-            match next(&mut log).await {
-                (_, Kind::SessionEnded(session)) => gone.push(session.session),
-                (by_whom, Kind::DisplayLinkEnded(link)) => {
-                    assert_eq!((by_whom, link.link.as_str()), (staff, made.id.as_str()));
+            let event = next(&mut log).await;
+            match event.kind.unwrap() {
+                Kind::SessionEnded(session) => gone.push(session.session),
+                Kind::DisplayLinkEnded(link) => {
+                    assert_eq!((event.by, link.link.as_str()), (staff, made.id.as_str()));
                     break;
                 }
                 _ => {}
@@ -225,7 +224,7 @@ async fn a_screen_reads_names_and_its_consultation_and_does_nothing() {
         let call = CallConsultationRequest { id: open.clone() };
         assert_eq!(code(core.consultations.call_consultation(by_screen(&screen, call)).await.unwrap_err()), RefusalCode::Forbidden);
         let more = CreateDisplayLinkRequest { id: open.clone(), ..Default::default() };
-        assert_eq!(code(core.consultations.create_display_link(by_screen(&screen, more)).await.unwrap_err()), RefusalCode::Forbidden);
+        assert_eq!(code(core.displays.create_display_link(by_screen(&screen, more)).await.unwrap_err()), RefusalCode::Forbidden);
         // Nor does its number open anything where a gateway forgot to say that it is a screen.
         assert_eq!(core.submit(screen.person, comment(&open, "from the wall")).await.unwrap_err().code(), RefusalCode::NotFound);
         let ask = WatchAsk { person: screen.person, conversation: open.clone(), ..WatchAsk::default() };
@@ -249,7 +248,7 @@ async fn a_screen_is_as_good_as_its_makers_right_and_its_time() {
         let backbone = Arc::new(MemoryBackbone::new(1_024));
         let mut core = Core::start_with(&database.url(), backbone, |options| {
             options.displays.links_per_consultation = 3;
-            options.displays.sessions_per_link = 2;
+            options.accounts.sessions_per_link = 2;
             options.displays.link_most_s = 3_600;
         })
         .await;
@@ -284,26 +283,26 @@ async fn a_screen_is_as_good_as_its_makers_right_and_its_time() {
         let early = sign_in(&mut core, &secret(&soon)).await.unwrap().identity.unwrap();
         let verdict = watch(&mut core, &early, &draft).await.refusal.unwrap();
         assert!(verdict.code() == RefusalCode::NotOpen && verdict.retry_after_ms > 0, "{verdict:?}");
-        set(&mut core, staff, &draft, ConsultationState::Open).await;
+        core.set_state(staff, &draft, ConsultationState::Open).await;
         assert_eq!(refused(&mut core, &early, &draft).await, None);
-        set(&mut core, staff, &draft, ConsultationState::Closed).await;
+        core.set_state(staff, &draft, ConsultationState::Closed).await;
         assert_eq!(refused(&mut core, &early, &draft).await, None, "what was said stands on the wall after the end");
 
         // Bounds: times, links of a consultation, sessions of a link.
         for expires_ms in [1, now_ms() - 1, now_ms() + 2 * 3_600_000] {
             let asked = CreateDisplayLinkRequest { id: open.clone(), label: String::new(), expires_ms };
-            let refusal = Refusal::from_status(&core.consultations.create_display_link(by(staff, asked)).await.unwrap_err());
+            let refusal = Refusal::from_status(&core.displays.create_display_link(by(staff, asked)).await.unwrap_err());
             assert_eq!((refusal.code(), refusal.field.as_str()), (RefusalCode::Invalid, "expires_ms"));
         }
         let brief = CreateDisplayLinkRequest { id: open.clone(), label: String::new(), expires_ms: now_ms() + 1_500 };
-        let brief = core.consultations.create_display_link(by(staff, brief)).await.unwrap().into_inner();
+        let brief = core.displays.create_display_link(by(staff, brief)).await.unwrap().into_inner();
         let passing = sign_in(&mut core, &secret(&brief)).await.unwrap();
         assert_eq!(passing.identity.as_ref().unwrap().session_expires_ms, brief.expires_ms);
         let verdict = watch(&mut core, passing.identity.as_ref().unwrap(), &open).await;
         assert_eq!(verdict.valid_until_ms, brief.expires_ms, "the gateway asks again when it expires");
         link(&mut core, staff, &open).await;
         let more = CreateDisplayLinkRequest { id: open.clone(), ..Default::default() };
-        assert_eq!(code(core.consultations.create_display_link(by(staff, more)).await.unwrap_err()), RefusalCode::TooLarge);
+        assert_eq!(code(core.displays.create_display_link(by(staff, more)).await.unwrap_err()), RefusalCode::TooLarge);
         testkit::eventually(SOON, "the end of its time", || async { (now_ms() > brief.expires_ms).then_some(()) }).await;
         assert!(who(&mut core, &passing.token).await.is_none());
         assert_eq!(refused(&mut core, passing.identity.as_ref().unwrap(), &open).await, Some(RefusalCode::SessionEnded));
@@ -338,13 +337,14 @@ async fn the_call_is_an_event_of_whoever_runs_the_meeting_and_not_more_often_tha
         let (staff, member) = (core.person("staff1").await, core.person("member1").await);
         let coming = coming(&mut core, staff).await;
         assert_eq!(coming.called_ms, 0);
-        let mut log = control(&mut core).await;
+        let mut log = core.follow_control().await;
         let call = |id: &str| CallConsultationRequest { id: id.into() };
         assert_eq!(code(core.consultations.call_consultation(by(member, call(&coming.id))).await.unwrap_err()), RefusalCode::Forbidden);
         let called = core.consultations.call_consultation(by(staff, call(&coming.id))).await.unwrap().into_inner();
         assert!((called.called_ms - now_ms()).abs() < 10_000 && called.version == coming.version, "{called:?}");
-        let (by_whom, kind) = next(&mut log).await;
-        assert!(by_whom == staff && matches!(&kind, Kind::ConsultationCalled(event) if event.called_ms == called.called_ms), "{kind:?}");
+        let event = next(&mut log).await;
+        assert_eq!(event.by, staff);
+        assert!(matches!(&event.kind, Some(Kind::ConsultationCalled(event)) if event.called_ms == called.called_ms), "{event:?}");
         let refusal = Refusal::from_status(&core.consultations.call_consultation(by(staff, call(&coming.id))).await.unwrap_err());
         assert_eq!(refusal.code(), RefusalCode::RateLimited);
         assert!((50_000..=60_000).contains(&refusal.retry_after_ms), "{refusal:?}");
@@ -353,12 +353,15 @@ async fn the_call_is_an_event_of_whoever_runs_the_meeting_and_not_more_often_tha
         assert_eq!(listed.consultations.iter().find(|one| one.id == coming.id).unwrap().called_ms, called.called_ms);
 
         // Opening calls by itself, by hand and by the clock; a pause and its end do not.
-        set(&mut core, staff, &coming.id, ConsultationState::Open).await;
-        assert!(matches!(next(&mut log).await.1, Kind::RulesChanged(changed) if changed.brief && changed.before.is_empty()));
-        assert!(matches!(next(&mut log).await, (who, Kind::ConsultationCalled(event)) if who == staff && event.conversation == coming.id));
+        core.set_state(staff, &coming.id, ConsultationState::Open).await;
+        let opened = next(&mut log).await;
+        assert!(matches!(opened.kind, Some(Kind::RulesChanged(_))), "{opened:?}");
+        let concern = opened.concern.unwrap();
+        assert!(brief(&concern).is_some_and(|brief| brief.state() == ConsultationState::Open) && concern.before.is_empty(), "{concern:?}");
+        assert_eq!(who_called(&next(&mut log).await), Some((staff, coming.id.clone())));
         for state in [ConsultationState::Paused, ConsultationState::Open] {
-            set(&mut core, staff, &coming.id, state).await;
-            assert!(matches!(next(&mut log).await.1, Kind::RulesChanged(_)));
+            core.set_state(staff, &coming.id, state).await;
+            assert_eq!(who_changed(&next(&mut log).await), Some(staff));
         }
         let soon = CreateConsultationRequest {
             client_id: "soon".into(),
@@ -368,18 +371,16 @@ async fn the_call_is_an_event_of_whoever_runs_the_meeting_and_not_more_often_tha
             ..Default::default()
         };
         let soon = core.consultations.create_consultation(by(staff, soon)).await.unwrap().into_inner();
-        assert!(matches!(next(&mut log).await.1, Kind::RulesChanged(_)));
-        assert!(matches!(next(&mut log).await, (0, Kind::RulesChanged(_))));
-        assert!(
-            matches!(next(&mut log).await, (0, Kind::ConsultationCalled(event)) if event.conversation == soon.id && event.called_ms > 0)
-        );
+        assert_eq!(who_changed(&next(&mut log).await), Some(staff));
+        assert_eq!(who_changed(&next(&mut log).await), Some(0));
+        assert_eq!(who_called(&next(&mut log).await), Some((0, soon.id.clone())));
 
         // A draft is shown to nobody, and what is closed does not begin.
         let draft = CreateConsultationRequest { client_id: "d".into(), organisation: 1, title: "草稿".into(), ..Default::default() };
         let draft = core.consultations.create_consultation(by(staff, draft)).await.unwrap().into_inner().id;
         assert_eq!(code(core.consultations.call_consultation(by(staff, call(&draft))).await.unwrap_err()), RefusalCode::NotOpen);
         assert_eq!(code(core.consultations.call_consultation(by(member, call(&draft))).await.unwrap_err()), RefusalCode::NotFound);
-        set(&mut core, staff, &open, ConsultationState::Closed).await;
+        core.set_state(staff, &open, ConsultationState::Closed).await;
         assert_eq!(code(core.consultations.call_consultation(by(staff, call(&open))).await.unwrap_err()), RefusalCode::Closed);
         core.stop().await;
     }
@@ -390,13 +391,11 @@ async fn who_is_to_hear_is_judged_by_the_rules_that_stand_and_those_before() {
     for database in Database::both() {
         let (mut core, open) = Core::seeded(&database.url()).await;
         let (staff, a, b) = (core.person("staff1").await, core.person("member1").await, core.person("member2").await);
-        let mut log = control(&mut core).await;
+        let mut log = core.follow_control().await;
         let people = vec![staff, a, b, 4_000_000, proto::display::FROM];
-        let asked = InvitedRequest { conversation: open.clone(), people: people.clone(), ..Default::default() };
-        let answer = core.edge.invited(asked.clone()).await.unwrap().into_inner();
+        let asked = FindAudienceRequest { conversation: open.clone(), people: people.clone(), ..Default::default() };
+        let answer = core.edge.find_audience(asked.clone()).await.unwrap().into_inner();
         assert_eq!((answer.may_watch, answer.gone), (vec![staff, a, b], vec![]));
-        let brief = answer.consultation.unwrap();
-        assert!(brief.id == open && brief.state() == ConsultationState::Open && !brief.title.is_empty() && brief.version > 0);
 
         // Narrowed to one: the event carries whom it was shown to, so that they can be told that it is gone.
         let now = core.consultations.get_consultation(by(staff, GetConsultationRequest { id: open.clone() })).await.unwrap().into_inner();
@@ -411,13 +410,17 @@ async fn who_is_to_hear_is_judged_by_the_rules_that_stand_and_those_before() {
             ..Default::default()
         };
         core.consultations.update_consultation(by(staff, update)).await.unwrap();
-        let Kind::RulesChanged(changed) = next(&mut log).await.1 else { panic!("not a change of rules") };
-        assert_eq!(changed.before, [now.watch.unwrap(), now.post.unwrap()]);
-        let answer = core.edge.invited(InvitedRequest { before: changed.before, ..asked.clone() }).await.unwrap().into_inner();
+        let changed = next(&mut log).await;
+        assert_eq!(who_changed(&changed), Some(staff), "{changed:?}");
+        let concern = changed.concern.unwrap();
+        let told = brief(&concern).expect("what a list shows of it");
+        assert!(told.id == open && told.state() == ConsultationState::Open && !told.title.is_empty() && told.version == now.version + 1);
+        assert_eq!(concern.before, [now.watch.unwrap(), now.post.unwrap()]);
+        let answer = core.edge.find_audience(FindAudienceRequest { before: concern.before, ..asked.clone() }).await.unwrap().into_inner();
         assert_eq!((answer.may_watch, answer.gone), (vec![staff, a], vec![b]));
-        let unknown = InvitedRequest { conversation: uuid::Uuid::new_v4().to_string(), people, ..Default::default() };
-        let answer = core.edge.invited(unknown).await.unwrap().into_inner();
-        assert!(answer.consultation.is_none() && answer.may_watch.is_empty());
+        let unknown = FindAudienceRequest { conversation: uuid::Uuid::new_v4().to_string(), people, ..Default::default() };
+        let answer = core.edge.find_audience(unknown).await.unwrap().into_inner();
+        assert!(answer.may_watch.is_empty() && answer.gone.is_empty());
         core.stop().await;
     }
 }

@@ -131,7 +131,7 @@ async fn what_was_sent_before_is_answered_as_before_whatever_has_become_of_it() 
         assert_eq!(seq(verdicts[4].as_ref().unwrap()), seq(verdicts[2].as_ref().unwrap()) + 1);
 
         // Closed: what stands is still acknowledged, what is new is refused, and the same id for something else is a conflict.
-        let close = SetConsultationStateRequest { id: open.clone(), state: ConsultationState::Closed.into() };
+        let close = SetConsultationStateRequest { id: open.clone(), state: ConsultationState::Closed.into(), reason: String::new() };
         core.consultations.set_consultation_state(by(staff, close)).await.unwrap();
         let mut other = said.clone();
         other.content = Some(Content::Comment(Comment { text: "something else".into(), ..Comment::default() }));
@@ -166,7 +166,7 @@ async fn a_comment_after_closing() {
             refused
         });
         tokio::time::sleep(Duration::from_millis(60)).await;
-        let close = SetConsultationStateRequest { id: open.clone(), state: ConsultationState::Closed.into() };
+        let close = SetConsultationStateRequest { id: open.clone(), state: ConsultationState::Closed.into(), reason: String::new() };
         core.consultations.set_consultation_state(by(staff, close)).await.unwrap();
         let refused = flood.await.unwrap();
         assert!(!refused.is_empty() && refused.iter().all(|code| *code == RefusalCode::Closed), "{refused:?}");
@@ -449,7 +449,7 @@ async fn a_post_that_is_found_to_stand_is_told_of_again() {
 async fn nobody_posts_to_the_control_log() {
     let database = Database::sqlite();
     let (mut core, _) = Core::seeded(&database.url()).await;
-    let refused = core.submit(300, comment(&chat_core::control::CONTROL.to_string(), "x")).await.unwrap_err();
+    let refused = core.submit(300, comment(&kernel::control::CONTROL.to_string(), "x")).await.unwrap_err();
     assert_eq!((refused.code(), refused.field.as_str()), (RefusalCode::NotFound, "conversation"));
     core.stop().await;
 }

@@ -146,10 +146,10 @@ async fn after_an_upgrade_what_was_said_before_it_may_be_edited_recalled_and_hid
         let before = it.head("open").await;
         // Versions go on counting, and a first edit is the first.
         for is_edited in [true, false] {
-            let (target, version) = it.oldest("m2", "open", is_edited).await;
+            let (target, version) = it.oldest("m3", "open", is_edited).await;
             let edit = Content::Edit(Edit { target, text: "升级之后改定。".into(), ..Edit::default() });
             assert_eq!(it.put("m1", "open", edit.clone()).await, Err(RefusalCode::Forbidden), "another's");
-            it.put("m2", "open", edit).await.unwrap();
+            it.put("m3", "open", edit).await.unwrap();
             let folded = it.comment("open", target).await;
             assert_eq!((folded.text.as_str(), folded.version), ("升级之后改定。", version + 1));
         }
@@ -199,9 +199,9 @@ async fn after_an_upgrade_consultations_are_run_as_before() {
         let (moderator, muted, open) = (it.person("mod"), it.person("muted"), it.id("open"));
         let lift = MutePersonRequest { id: open.clone(), person: muted, until_ms: 0, reason: String::new() };
         let request = it.services.by(it.person("m2"), lift.clone());
-        assert_eq!(code(it.services.consultations.mute_person(request).await.unwrap_err()), RefusalCode::Forbidden);
+        assert_eq!(code(it.services.moderation.mute_person(request).await.unwrap_err()), RefusalCode::Forbidden);
         let request = it.services.by(moderator, lift);
-        it.services.consultations.mute_person(request).await.unwrap();
+        it.services.moderation.mute_person(request).await.unwrap();
         it.say("muted", "open").await.unwrap();
 
         // Its rules are changed at the version that it had; the change keeps what it does not name.
@@ -297,11 +297,11 @@ async fn after_an_upgrade_people_and_screens_come_in_as_before() {
         let (staff, open) = (it.person("staff1"), it.id("open"));
         let good = it.known.screens.iter().find(|screen| screen.consultation == open && !screen.ended).unwrap().clone();
         let request = it.services.by(staff, EndDisplayLinkRequest { id: good.link.clone() });
-        assert_eq!(it.services.consultations.end_display_link(request).await.unwrap().into_inner().ended_by, staff);
+        assert_eq!(it.services.displays.end_display_link(request).await.unwrap().into_inner().ended_by, staff);
         let check = CheckSessionsRequest { tokens: vec![good.token] };
         assert!(it.services.edge.check_sessions(check).await.unwrap().into_inner().sessions[0].identity.is_none());
         let request = it.services.by(staff, ListDisplayLinksRequest { id: open });
-        let links = it.services.consultations.list_display_links(request).await.unwrap().into_inner().links;
+        let links = it.services.displays.list_display_links(request).await.unwrap().into_inner().links;
         assert!(links.iter().any(|link| link.id == good.link && link.ended_ms > 0), "{links:?}");
         it.core.stop().await;
     }

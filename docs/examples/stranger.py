@@ -15,7 +15,7 @@ token = http("/api/v1/sign-in", {"login": login, "password": password, "token": 
 ticket = http("/api/v1/ticket", {}, token)["ticket"]
 # No Origin: that is the browser's, and the ticket was asked for without one.
 socket = websocket.create_connection(service.replace("http", "ws", 1) + "/ws", subprotocols=["yitang.v1.json"], suppress_origin=True, timeout=15)
-socket.send(json.dumps({"id": 1, "signIn": {"ticket": ticket, "client": "stranger.py"}}))
+socket.send(json.dumps({"id": 1, "signIn": {"ticket": ticket, "client": "stranger.py", "contract": 2}}))
 socket.send(json.dumps({"id": 2, "subscribe": {"conversation": conversation, "tail": 5}}))
 committed = seen = None
 while not (committed and seen):

@@ -35,6 +35,8 @@ pub enum CloseCode {
     SignInExpected = 3503,
     /// This person has too many sockets.
     TooManySockets = 3504,
+    /// The client speaks an older contract: load its page anew.
+    Outdated = 3505,
 }
 
 impl CloseCode {
@@ -63,6 +65,7 @@ impl CloseCode {
             Self::Flooding => "frames came faster than allowed",
             Self::SignInExpected => "the first frame must be SignIn",
             Self::TooManySockets => "this person has too many connections",
+            Self::Outdated => "this client is of an earlier version; reload it",
         }
     }
 

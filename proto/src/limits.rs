@@ -36,3 +36,6 @@ pub const CREDENTIAL_BYTES: usize = 4 * 1024;
 pub const CLIENT_CHARS: usize = 64;
 /// A resume is replayed up to here, bytes; beyond it the client pages.
 pub const RESUME_BYTES: usize = 1024 * 1024;
+/// The number of the contract: one more whenever a client of before could not go on. 1 (or none named) knew frames and methods that are
+/// gone.
+pub const CONTRACT: u32 = 2;

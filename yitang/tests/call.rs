@@ -14,11 +14,11 @@ use common::{A_SECOND, Service, Socket, field, http, sign_in};
 use proto::{
     CloseCode, Subprotocol,
     v1::{
-        Audience, CallConsultationRequest, Comment, Consultation, ConsultationBrief, ConsultationState, ConsultationsChanged,
+        Audience, CallConsultationRequest, Change, Changes, Comment, Consultation, ConsultationBrief, ConsultationState,
         CreateConsultationRequest, CreateDisplayLinkRequest, EndDisplayLinkRequest, GetConsultationRequest, ListConsultationsRequest, Ping,
-        Post, RefusalCode, ServerFrame, SetConsultationStateRequest, SignIn, UpdateConsultationRequest, Verdict,
-        client_frame::Frame as Asked, consultation_service_client::ConsultationServiceClient, post::Content, server_frame::Frame,
-        sign_in::Credential,
+        Post, RefusalCode, ServerFrame, SetConsultationStateRequest, SignIn, UpdateConsultationRequest, Verdict, change::Brief,
+        client_frame::Frame as Asked, consultation_service_client::ConsultationServiceClient, display_service_client::DisplayServiceClient,
+        post::Content, server_frame::Frame, sign_in::Credential,
     },
 };
 use testkit::topology::{RedisKind, Topology};
@@ -51,26 +51,26 @@ impl Member {
         Self { socket, person }
     }
 
-    /// Every frame about consultations until this one is called.
-    async fn until_called(&mut self, id: &str) -> Vec<Frame> {
+    /// Every push until the call to this one.
+    async fn until_called(&mut self, id: &str) -> Vec<Change> {
         let mut seen = Vec::new();
         self.socket
             .until("the call", |frame| {
-                let news = matches!(&frame.frame, Some(Frame::ConsultationCalled(_) | Frame::ConsultationsChanged(_)));
-                seen.extend(frame.frame.clone().filter(|_| news));
-                called(frame).is_some_and(|brief| brief.id == id).then_some(())
+                let pushed = pushed(frame);
+                let called = pushed.iter().any(|change| change.urgent && change.id == id);
+                seen.extend(pushed);
+                called.then_some(())
             })
             .await;
         seen
     }
 
-    /// The next change of lists that names this consultation.
-    async fn next_change(&mut self, id: &str) -> ConsultationsChanged {
+    /// The next change of lists, calls apart, that names this consultation.
+    async fn next_change(&mut self, id: &str) -> Changes {
         self.socket
             .until("that the list has changed", |frame| match &frame.frame {
-                Some(Frame::ConsultationsChanged(changed)) => {
-                    let names = changed.changed.iter().any(|brief| brief.id == id) || changed.gone.iter().any(|gone| gone == id);
-                    names.then(|| changed.clone())
+                Some(Frame::Changes(changes)) => {
+                    changes.changed.iter().any(|change| !change.urgent && change.id == id).then(|| changes.clone())
                 }
                 _ => None,
             })
@@ -78,22 +78,23 @@ impl Member {
     }
 }
 
-fn called(frame: &ServerFrame) -> Option<ConsultationBrief> {
+fn pushed(frame: &ServerFrame) -> Vec<Change> {
     match &frame.frame {
-        Some(Frame::ConsultationCalled(called)) => called.consultation.clone(),
-        _ => None,
+        Some(Frame::Changes(changes)) => changes.changed.clone(),
+        _ => Vec::new(),
     }
 }
 
-/// Whether anything in it speaks of this consultation.
-fn speaks_of(frame: &Frame, id: &str) -> bool {
-    match frame {
-        Frame::ConsultationCalled(called) => called.consultation.as_ref().is_some_and(|brief| brief.id == id),
-        Frame::ConsultationsChanged(changed) => {
-            changed.changed.iter().any(|brief| brief.id == id) || changed.gone.iter().any(|gone| gone == id)
-        }
-        _ => false,
-    }
+/// What is told of this consultation, where it is not that it is gone.
+fn brief_of(changes: &Changes, id: &str) -> ConsultationBrief {
+    brief(changes.changed.iter().find(|change| change.id == id && !change.gone).unwrap())
+}
+
+fn brief(change: &Change) -> ConsultationBrief {
+    assert_eq!(change.subject, "consultations");
+    let Some(Brief::Consultation(brief)) = &change.brief else { panic!("{change:?}") };
+    assert_eq!(u64::from(brief.version), change.version);
+    brief.clone()
 }
 
 async fn make(consultations: &mut Consultations, staff: &str, title: &str, watch: Option<Audience>) -> Consultation {
@@ -122,7 +123,7 @@ async fn the_call_reaches_all_invited_on_two_gateways_and_nobody_else() {
     let wide = make(&mut consultations, &staff, "大家都来", None).await;
     for member in [&mut invited, &mut invited_elsewhere] {
         let told = member.next_change(&narrow.id).await;
-        let brief = told.changed.iter().find(|brief| brief.id == narrow.id).unwrap();
+        let brief = brief_of(&told, &narrow.id);
         assert!(brief.title == "闭门协商" && brief.state() == ConsultationState::Scheduled && brief.version == narrow.version);
     }
 
@@ -133,8 +134,7 @@ async fn the_call_reaches_all_invited_on_two_gateways_and_nobody_else() {
     let answer = consultations.call_consultation(Service::with_token(&staff, call(&narrow.id))).await.unwrap().into_inner();
     for member in [&mut invited, &mut invited_elsewhere] {
         let seen = member.until_called(&narrow.id).await;
-        let Some(Frame::ConsultationCalled(told)) = seen.last() else { panic!("{seen:?}") };
-        let brief = told.consultation.as_ref().unwrap();
+        let brief = brief(seen.iter().rfind(|change| change.urgent && change.id == narrow.id).unwrap());
         assert_eq!((brief.called_ms, brief.title.as_str(), brief.organisation), (answer.called_ms, "闭门协商", 1));
     }
     assert!(started.elapsed() < 2 * A_SECOND, "about a second: {:?}", started.elapsed());
@@ -143,7 +143,7 @@ async fn the_call_reaches_all_invited_on_two_gateways_and_nobody_else() {
     consultations.call_consultation(Service::with_token(&staff, call(&wide.id))).await.unwrap();
     for other in &mut others {
         let seen = other.until_called(&wide.id).await;
-        assert!(!seen.iter().any(|frame| speaks_of(frame, &narrow.id)), "told to somebody who may not watch it: {seen:?}");
+        assert!(!seen.iter().any(|change| change.id == narrow.id), "told to somebody who may not watch it: {seen:?}");
     }
     // Whoever signs in a few minutes later finds it in the list; whoever may not watch it does not.
     for (login, called_ms) in [("member2", Some(answer.called_ms)), ("member4", None)] {
@@ -167,12 +167,12 @@ async fn lists_stay_true_without_a_question_when_consultations_open_narrow_and_g
         member.next_change(&made.id).await;
     }
     // Opened: the state without a question, and called.
-    let set = |state: ConsultationState| SetConsultationStateRequest { id: made.id.clone(), state: state.into() };
+    let set = |state: ConsultationState| SetConsultationStateRequest { id: made.id.clone(), state: state.into(), reason: String::new() };
     consultations.set_consultation_state(Service::with_token(&staff, set(ConsultationState::Open))).await.unwrap();
     for member in [&mut stays, &mut leaves] {
         member.until_called(&made.id).await;
         let told = member.next_change(&made.id).await;
-        assert_eq!(told.changed.iter().find(|brief| brief.id == made.id).unwrap().state(), ConsultationState::Open);
+        assert_eq!(brief_of(&told, &made.id).state(), ConsultationState::Open);
     }
     // Shown to fewer: those hear that it is gone, the others what it is now.
     let get = GetConsultationRequest { id: made.id.clone() };
@@ -188,9 +188,10 @@ async fn lists_stay_true_without_a_question_when_consultations_open_narrow_and_g
     };
     consultations.update_consultation(Service::with_token(&staff, update)).await.unwrap();
     let told = stays.next_change(&made.id).await;
-    assert_eq!(told.changed.iter().find(|brief| brief.id == made.id).unwrap().title, "少数人商量");
+    assert_eq!(brief_of(&told, &made.id).title, "少数人商量");
     let told = leaves.next_change(&made.id).await;
-    assert_eq!((told.gone.as_slice(), told.changed.len()), ([made.id.clone()].as_slice(), 0));
+    let gone: Vec<_> = told.changed.iter().map(|change| (change.id.as_str(), change.gone, change.brief.is_some())).collect();
+    assert_eq!(gone, [(made.id.as_str(), true, false)]);
     assert!(!told.list_again);
 }
 
@@ -202,7 +203,9 @@ async fn a_screen_outlives_its_gateway_and_ends_while_redis_is_away() {
     let list = ListConsultationsRequest { states: vec![ConsultationState::Open.into()], ..Default::default() };
     let open = consultations.list_consultations(Service::with_token(&staff, list)).await.unwrap().into_inner().consultations.remove(0).id;
     let create = CreateDisplayLinkRequest { id: open.clone(), ..Default::default() };
-    let link = consultations.create_display_link(Service::with_token(&staff, create)).await.unwrap().into_inner();
+    let channel = tonic::transport::Channel::from_shared(format!("http://{two}")).unwrap().connect().await.unwrap();
+    let mut displays = DisplayServiceClient::new(channel);
+    let link = displays.create_display_link(Service::with_token(&staff, create)).await.unwrap().into_inner();
     let secret = link.path.split('#').nth(1).unwrap().to_owned();
     let (status, answer) = http(one, "POST", "/api/v1/sign-in/display", &[], &format!(r#"{{"link":"{secret}"}}"#)).await;
     assert_eq!(status, 200, "{answer}");
@@ -225,7 +228,12 @@ async fn a_screen_outlives_its_gateway_and_ends_while_redis_is_away() {
 
     // On the other gateway it is the same screen, and has missed nothing.
     let mut screen = Socket::connect(two, Subprotocol::Proto, None).await.unwrap();
-    let asked = SignIn { credential: Some(Credential::ResumeToken(resume_token)), resume: vec![position], ..SignIn::default() };
+    let asked = SignIn {
+        credential: Some(Credential::ResumeToken(resume_token)),
+        resume: vec![position],
+        contract: proto::limits::CONTRACT,
+        ..SignIn::default()
+    };
     let welcome = screen.answer(Asked::SignIn(asked)).await;
     let Frame::Welcome(welcome) = welcome else { panic!("{welcome:?}") };
     assert_eq!((welcome.person, welcome.display.unwrap().link), (0, link.id.clone()));
@@ -250,12 +258,13 @@ async fn a_screen_outlives_its_gateway_and_ends_while_redis_is_away() {
     topology.redis.nodes().iter_mut().for_each(|node| node.stop());
     let started = Instant::now();
     let end = EndDisplayLinkRequest { id: link.id.clone() };
-    consultations.end_display_link(Service::with_token(&staff, end)).await.unwrap();
+    displays.end_display_link(Service::with_token(&staff, end)).await.unwrap();
     assert_eq!(screen.closed().await, Some(CloseCode::SessionEnded.code()));
     assert!(started.elapsed() < A_SECOND, "{:?}", started.elapsed());
     println!("a screen was dark after {:?}", started.elapsed());
     let mut back = Socket::connect(two, Subprotocol::Proto, None).await.unwrap();
-    let asked = SignIn { credential: Some(Credential::ResumeToken(welcome.resume_token)), ..SignIn::default() };
+    let asked =
+        SignIn { credential: Some(Credential::ResumeToken(welcome.resume_token)), contract: proto::limits::CONTRACT, ..SignIn::default() };
     let refused = back.answer(Asked::SignIn(asked)).await;
     assert!(matches!(&refused, Frame::Refusal(refusal) if refusal.code() == RefusalCode::SessionEnded), "{refused:?}");
     assert!(matches!(member.socket.answer(Asked::Ping(Ping {})).await, Frame::Pong(_)));

@@ -106,7 +106,7 @@ fn doctor_finds_that_postgresql_syncs_and_has_no_standby() {
 /// The epochs of all logs, as a file of SQLite holds them, asked through the executable's own library.
 async fn epochs(url: &str) -> Vec<i64> {
     let options = chat_core::store::StoreOptions { url: url.to_owned(), ..Default::default() };
-    let store = chat_core::store::Store::open(&options).await.unwrap();
+    let store = chat_core::store::Store::open(&options, clock::Clock::default()).await.unwrap();
     let answer = store.epochs().await.unwrap();
     store.close().await;
     answer

@@ -17,16 +17,17 @@ use proto::{
         ListConsultationsRequest, MarkRead, PageRequest, Ping, Position, Post, Refresh, Refusal, RefusalCode, Role,
         SetConsultationStateRequest, Subscribe, Typing, UpdatePersonRequest, client_frame as asked, client_frame::Frame as Asked,
         consultation_service_client::ConsultationServiceClient, conversation_service_client::ConversationServiceClient,
-        directory_service_client::DirectoryServiceClient, page_request::Where, post::Content, server_frame::Frame, state,
+        directory_service_client::DirectoryServiceClient, display_service_client::DisplayServiceClient, page_request::Where, post::Content,
+        server_frame::Frame, state,
     },
 };
 use testkit::Redis;
 
-type Consultations = ConsultationServiceClient<tonic::transport::Channel>;
+type Displays = DisplayServiceClient<tonic::transport::Channel>;
 
-async fn link(consultations: &mut Consultations, staff: &str, id: &str) -> DisplayLink {
+async fn link(displays: &mut Displays, staff: &str, id: &str) -> DisplayLink {
     let asked = CreateDisplayLinkRequest { id: id.to_owned(), label: "hall".into(), expires_ms: 0 };
-    consultations.create_display_link(Service::with_token(staff, asked)).await.unwrap().into_inner()
+    displays.create_display_link(Service::with_token(staff, asked)).await.unwrap().into_inner()
 }
 
 /// Signs a screen in by its link; the answer's status and body.
@@ -71,12 +72,12 @@ async fn an_ended_link_darkens_its_screens_within_a_second_also_while_redis_is_a
     let redis = Redis::start();
     let service = Service::start_over_redis(&redis).await;
     let staff = service.sign_in("staff1").await;
-    let mut consultations = ConsultationServiceClient::new(service.channel().await);
+    let mut displays = DisplayServiceClient::new(service.channel().await);
     for away in [false, true] {
         if away {
             redis.stop();
         }
-        let (made, other) = (link(&mut consultations, &staff, &service.open).await, link(&mut consultations, &staff, &service.open).await);
+        let (made, other) = (link(&mut displays, &staff, &service.open).await, link(&mut displays, &staff, &service.open).await);
         let (screen, stays) = (token(&service, &made).await, token(&service, &other).await);
         let (mut socket, mut another) = (service.socket(&screen).await, service.socket(&stays).await);
         let welcome = socket.welcome.clone().unwrap();
@@ -87,7 +88,7 @@ async fn an_ended_link_darkens_its_screens_within_a_second_also_while_redis_is_a
 
         let started = Instant::now();
         let end = EndDisplayLinkRequest { id: made.id.clone() };
-        consultations.end_display_link(Service::with_token(&staff, end)).await.unwrap();
+        displays.end_display_link(Service::with_token(&staff, end)).await.unwrap();
         assert_eq!(socket.closed().await, Some(CloseCode::SessionEnded.code()), "and it is not to come back");
         assert!(started.elapsed() < A_SECOND, "{:?}", started.elapsed());
 
@@ -96,7 +97,7 @@ async fn an_ended_link_darkens_its_screens_within_a_second_also_while_redis_is_a
         assert_eq!(status, 401);
         let mut back = Socket::connect(service.address, Subprotocol::Proto, None).await.unwrap();
         let resume = proto::v1::sign_in::Credential::ResumeToken(welcome.resume_token);
-        let asked = proto::v1::SignIn { credential: Some(resume), ..proto::v1::SignIn::default() };
+        let asked = proto::v1::SignIn { credential: Some(resume), contract: proto::limits::CONTRACT, ..proto::v1::SignIn::default() };
         assert_eq!(refused(&mut back, Asked::SignIn(asked)).await, RefusalCode::SessionEnded);
         let (status, answer) = sign_in(&service, &made).await;
         assert!(status == 401 && answer.contains("LINK_INVALID"), "{status} {answer}");
@@ -111,9 +112,10 @@ async fn a_screen_can_show_and_nothing_else_each_method_and_frame_tried() {
     let service = Service::start().await;
     let (staff, member) = (service.sign_in("staff1").await, service.sign_in("member1").await);
     let mut consultations = ConsultationServiceClient::new(service.channel().await);
+    let mut displays = DisplayServiceClient::new(service.channel().await);
     let list = ListConsultationsRequest { states: vec![ConsultationState::Scheduled.into()], ..Default::default() };
     let other = consultations.list_consultations(Service::with_token(&staff, list)).await.unwrap().into_inner().consultations.remove(0).id;
-    let made = link(&mut consultations, &staff, &service.open).await;
+    let made = link(&mut displays, &staff, &service.open).await;
     let (status, answer) = sign_in(&service, &made).await;
     assert!(status == 200 && answer.contains(r#""person":0"#) && field(&answer, "conversation") == service.open, "{answer}");
     let screen = field(&answer, "token");
@@ -155,7 +157,7 @@ async fn a_screen_can_show_and_nothing_else_each_method_and_frame_tried() {
     assert_eq!(refused(&mut socket, Asked::MarkRead(mark)).await, RefusalCode::Forbidden);
     assert_eq!(refused(&mut socket, Asked::Typing(Typing { conversation: service.open.clone() })).await, RefusalCode::Forbidden);
     let credential = Some(proto::v1::sign_in::Credential::Ticket("another".into()));
-    let again = proto::v1::SignIn { credential, ..proto::v1::SignIn::default() };
+    let again = proto::v1::SignIn { credential, contract: proto::limits::CONTRACT, ..proto::v1::SignIn::default() };
     assert_eq!(refused(&mut socket, Asked::SignIn(again)).await, RefusalCode::Forbidden);
     let subscribe = Subscribe { conversation: other.clone(), ..Subscribe::default() };
     assert_eq!(refused(&mut socket, Asked::Subscribe(subscribe)).await, RefusalCode::NotFound);
@@ -217,15 +219,16 @@ async fn a_screen_shows_no_draft_and_no_more_than_its_maker_may_run() {
     let service = Service::start().await;
     let (operator, staff) = (service.sign_in("staff1").await, service.sign_in("staff2").await);
     let mut consultations = ConsultationServiceClient::new(service.channel().await);
+    let mut displays = DisplayServiceClient::new(service.channel().await);
     let mut directory = DirectoryServiceClient::new(service.channel().await);
     let list = ListConsultationsRequest { states: vec![ConsultationState::Scheduled.into()], ..Default::default() };
     let coming = consultations.list_consultations(Service::with_token(&staff, list)).await.unwrap().into_inner().consultations.remove(0).id;
-    let made = link(&mut consultations, &staff, &coming).await;
+    let made = link(&mut displays, &staff, &coming).await;
     let mut socket = service.socket(&token(&service, &made).await).await;
     socket.subscribe(&coming, None).await;
 
     // Put back into a draft, and announced again: the screen stays signed in and waits.
-    let set = |state: ConsultationState| SetConsultationStateRequest { id: coming.clone(), state: state.into() };
+    let set = |state: ConsultationState| SetConsultationStateRequest { id: coming.clone(), state: state.into(), reason: String::new() };
     let started = Instant::now();
     consultations.set_consultation_state(Service::with_token(&staff, set(ConsultationState::Draft))).await.unwrap();
     let reason = unsubscribed(&mut socket).await;
@@ -257,7 +260,7 @@ async fn a_screen_shows_no_draft_and_no_more_than_its_maker_may_run() {
     // Its time is over: it is closed, though nobody ended it.
     let expires_ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64 + 2_000;
     let brief = CreateDisplayLinkRequest { id: coming.clone(), label: String::new(), expires_ms };
-    let brief = consultations.create_display_link(Service::with_token(&staff, brief)).await.unwrap().into_inner();
+    let brief = displays.create_display_link(Service::with_token(&staff, brief)).await.unwrap().into_inner();
     let mut passing = service.socket(&token(&service, &brief).await).await;
     passing.subscribe(&coming, None).await;
     let closed = tokio::time::timeout(SOON, passing.closed()).await.expect("closed in time");

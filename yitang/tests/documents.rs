@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "README.zh-CN.md",
     "ARCHITECTURE.md",
@@ -14,6 +14,7 @@ const DOCUMENTS: [&str; 7] = [
     "docs/operations.md",
     "docs/threat-model.md",
     "docs/settings.md",
+    "docs/adding.md",
 ];
 const DECISIONS: &str = "docs/adr";
 /// Where a rule may have its home: folders whose sources ship, with their languages.

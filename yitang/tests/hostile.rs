@@ -200,8 +200,13 @@ async fn each_wrong_thing_has_its_clear_refusal() {
     assert_eq!(refused(socket.answer(comment(&open, "before signing in")).await), RefusalCode::Unauthenticated);
     assert_eq!(socket.closed().await, Some(CloseCode::SignInExpected.code()));
     let ticket = service.ticket(&token).await;
-    let signed_in =
-        |ticket: &str| client_frame::Frame::SignIn(SignIn { credential: Some(Credential::Ticket(ticket.to_owned())), ..SignIn::default() });
+    let signed_in = |ticket: &str| {
+        client_frame::Frame::SignIn(SignIn {
+            credential: Some(Credential::Ticket(ticket.to_owned())),
+            contract: proto::limits::CONTRACT,
+            ..SignIn::default()
+        })
+    };
     let mut first = Socket::connect(service.address, Subprotocol::Json, None).await.unwrap();
     assert!(matches!(first.answer(signed_in(&ticket)).await, server_frame::Frame::Welcome(_)));
     let mut second = Socket::connect(service.address, Subprotocol::Json, None).await.unwrap();
@@ -234,7 +239,11 @@ async fn each_wrong_thing_has_its_clear_refusal() {
     }
 
     // After closing.
-    let mut close = tonic::Request::new(SetConsultationStateRequest { id: open.clone(), state: ConsultationState::Closed.into() });
+    let mut close = tonic::Request::new(SetConsultationStateRequest {
+        id: open.clone(),
+        state: ConsultationState::Closed.into(),
+        reason: String::new(),
+    });
     close.metadata_mut().insert("authorization", format!("Bearer {staff}").parse().unwrap());
     service.consultations().await.set_consultation_state(close).await.unwrap();
     assert_eq!(refused(binary.answer(comment(&open, "too late")).await), RefusalCode::Closed);

@@ -93,7 +93,11 @@ async fn a_ticket_is_good_once_and_for_its_own_origin() {
         let address = service.address;
         async move {
             let mut socket = Socket::connect(address, Subprotocol::Json, origin.as_deref()).await.unwrap();
-            let asked = proto::v1::SignIn { credential: Some(Credential::Ticket(ticket)), ..proto::v1::SignIn::default() };
+            let asked = proto::v1::SignIn {
+                credential: Some(Credential::Ticket(ticket)),
+                contract: proto::limits::CONTRACT,
+                ..proto::v1::SignIn::default()
+            };
             let answer = socket.answer(client_frame::Frame::SignIn(asked)).await;
             let server_frame::Frame::Refusal(refusal) = answer else { panic!("{answer:?}") };
             assert_eq!(refusal.code(), RefusalCode::TicketInvalid);

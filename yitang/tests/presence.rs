@@ -92,7 +92,7 @@ async fn people_are_counted_once_over_gateways_and_restarts() {
     let backbone: Arc<dyn Backbone> = Arc::new(MemoryBackbone::new(4_096));
     let mut options = chat_core::Options::default();
     options.store.url = format!("sqlite:{}/yitang.db", folder.path().display());
-    let core = ChatCore::start(options, backbone.clone()).await.unwrap();
+    let core = ChatCore::start(options, backbone.clone(), clock::Clock::default()).await.unwrap();
     let open = seed::seed_demo(&core).await.unwrap().open;
     let tokens = core.mint_sessions(6).await.unwrap();
     let mut first = presence(([127, 0, 0, 1], 0).into()).await;

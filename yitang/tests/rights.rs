@@ -11,8 +11,8 @@ use proto::{
     CloseCode,
     v1::{
         Audience, Comment, ConsultationState, GetConsultationRequest, MutePersonRequest, Post, RefusalCode, SetConsultationStateRequest,
-        UpdateConsultationRequest, client_frame, consultation_service_client::ConsultationServiceClient, post::Content, server_frame,
-        state,
+        UpdateConsultationRequest, client_frame, consultation_service_client::ConsultationServiceClient,
+        moderation_service_client::ModerationServiceClient, post::Content, server_frame, state,
     },
 };
 use testkit::Redis;
@@ -105,6 +105,7 @@ async fn a_mute_and_a_close_are_felt_within_a_second() {
     let service = Service::start_over_redis(&redis).await;
     let (staff, member) = (service.sign_in("staff1").await, service.sign_in("member3").await);
     let mut consultations = ConsultationServiceClient::new(service.channel().await);
+    let mut moderation = ModerationServiceClient::new(service.channel().await);
     let mut socket = service.socket(&member).await;
     let person = socket.welcome.as_ref().unwrap().person;
     socket.subscribe(&service.open, None).await;
@@ -120,7 +121,7 @@ async fn a_mute_and_a_close_are_felt_within_a_second() {
     for (until_ms, may_post) in [(in_an_hour, false), (0, true)] {
         let started = Instant::now();
         let mute = MutePersonRequest { id: service.open.clone(), person, until_ms, reason: "shouting".into() };
-        consultations.mute_person(Service::with_token(&staff, mute)).await.unwrap();
+        moderation.mute_person(Service::with_token(&staff, mute)).await.unwrap();
         let told = socket.until("the new right", post_state).await;
         assert!(started.elapsed() < A_SECOND, "{:?}", started.elapsed());
         assert_eq!(told.may_post, may_post);
@@ -132,7 +133,7 @@ async fn a_mute_and_a_close_are_felt_within_a_second() {
         }
     }
     let started = Instant::now();
-    let close = SetConsultationStateRequest { id: service.open.clone(), state: ConsultationState::Closed.into() };
+    let close = SetConsultationStateRequest { id: service.open.clone(), state: ConsultationState::Closed.into(), reason: String::new() };
     consultations.set_consultation_state(Service::with_token(&staff, close)).await.unwrap();
     let told = socket.until("that it is closed", post_state).await;
     assert!(started.elapsed() < A_SECOND, "{:?}", started.elapsed());

@@ -16,7 +16,7 @@ use redis::{PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
 use tokio::{sync::Notify, time::sleep};
 
 use super::{
-    Shared,
+    shared::Shared,
     topology::{Node, Servers, client, config},
 };
 use crate::{Partition, PartitionSet};

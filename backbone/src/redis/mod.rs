@@ -4,6 +4,7 @@
 mod link;
 mod options;
 mod publisher;
+mod shared;
 mod topology;
 
 use std::{
@@ -21,13 +22,14 @@ use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 pub use options::RedisOptions;
 
 use self::{
-    publisher::{Failed, Publishers},
+    publisher::Publishers,
+    shared::{FollowerEntry, Shared},
     topology::{Node, Servers, Topology},
 };
 use crate::{
@@ -53,36 +55,6 @@ impl Drop for Tasks {
     fn drop(&mut self) {
         self.keeper.abort();
     }
-}
-
-/// What links, publishers and followers share.
-struct Shared {
-    options: RedisOptions,
-    servers: Servers,
-    followers: Mutex<Vec<FollowerEntry>>,
-    numbers: AtomicU64,
-    /// Counts changes of what followers want.
-    wants: watch::Sender<u64>,
-    /// By node URL: the subscriptions it has confirmed, and whether its probes arrive.
-    nodes: Mutex<HashMap<String, NodeState>>,
-    topology: watch::Sender<Topology>,
-    /// Wakes `keep_topology` before DISCOVER_EVERY is over.
-    discovery_requested: Notify,
-    /// Whether a discovery has ended since the start, successful or not.
-    discovered: watch::Sender<bool>,
-    publishers: Publishers,
-}
-
-struct FollowerEntry {
-    number: u64,
-    sender: MailboxSender,
-    confirmed: PartitionSet,
-}
-
-#[derive(Default)]
-struct NodeState {
-    confirmed: PartitionSet,
-    healthy: bool,
 }
 
 impl RedisBackbone {
@@ -173,109 +145,6 @@ impl Links {
 impl Drop for Links {
     fn drop(&mut self) {
         self.running.values().for_each(|(_, link)| link.abort());
-    }
-}
-
-impl Shared {
-    /// The partitions that any follower wants.
-    fn wanted(&self) -> PartitionSet {
-        let mut followers = self.followers.lock();
-        followers.retain(|follower| !follower.sender.is_closed());
-        followers.iter().fold(PartitionSet::EMPTY, |all, follower| all.union(&follower.sender.wanted()))
-    }
-
-    fn request_discovery(&self) {
-        self.discovery_requested.notify_one();
-    }
-
-    fn deliver(&self, partition: Partition, payload: &Bytes) {
-        metrics::counter!("yitang_backbone_received_total").increment(1);
-        // A message before Confirmed, or while the partition is in doubt, is dropped: on Confirmed a follower reads the store.
-        for follower in self.followers.lock().iter().filter(|follower| follower.confirmed.contains(partition)) {
-            follower.sender.deliver(partition, payload);
-        }
-    }
-
-    /// A node has confirmed these.
-    fn confirm(&self, node: &str, partitions: PartitionSet) {
-        if partitions.is_empty() {
-            return;
-        }
-        let mut nodes = self.nodes.lock();
-        let state = nodes.entry(node.to_owned()).or_default();
-        state.confirmed = state.confirmed.union(&partitions);
-        drop(nodes);
-        self.notify_confirmed(partitions);
-    }
-
-    /// Confirms to each follower what it wants and has not had confirmed, also where the subscription stood before it came.
-    fn notify_confirmed(&self, partitions: PartitionSet) {
-        for follower in self.followers.lock().iter_mut() {
-            let wanted = follower.sender.wanted();
-            follower.confirmed = follower.confirmed.intersection(&wanted);
-            let new = partitions.intersection(&wanted).difference(&follower.confirmed);
-            if !new.is_empty() {
-                follower.confirmed = follower.confirmed.union(&new);
-                follower.sender.confirm(new);
-            }
-        }
-    }
-
-    /// Subscriptions that a node had confirmed are in doubt.
-    fn report_gap(&self, node: &str, partitions: PartitionSet) {
-        if let Some(state) = self.nodes.lock().get_mut(node) {
-            state.confirmed = state.confirmed.difference(&partitions);
-        }
-        self.notify_gap(partitions);
-    }
-
-    fn notify_gap(&self, partitions: PartitionSet) {
-        for follower in self.followers.lock().iter_mut() {
-            let doubted = partitions.intersection(&follower.confirmed);
-            follower.confirmed = follower.confirmed.difference(&partitions);
-            if !doubted.is_empty() {
-                metrics::counter!("yitang_backbone_gaps_total").increment(1);
-                follower.sender.report_gap(doubted);
-            }
-        }
-    }
-
-    fn set_healthy(&self, node: &str, healthy: bool) {
-        let mut nodes = self.nodes.lock();
-        nodes.entry(node.to_owned()).or_default().healthy = healthy;
-        metrics::gauge!("yitang_backbone_healthy_connections").set(nodes.values().filter(|state| state.healthy).count() as f64);
-    }
-
-    async fn publish(&self, partition: Partition, payload: &Bytes) -> Result<(), PublishError> {
-        let _turn = self.publishers.acquire()?;
-        // Right after the start, waits for the first discovery; later this returns at once.
-        let mut discovered = self.discovered.subscribe();
-        let within = self.options.answer_ms;
-        let first = timeout(Duration::from_millis(within), discovered.wait_for(|discovered| *discovered)).await;
-        first.map_err(|_| PublishError::TimedOut(within))?.map_err(|_| PublishError::Unavailable("it ends".to_owned()))?;
-        let url = {
-            let topology = self.topology.borrow();
-            topology.nodes.iter().find(|node| node.partitions.contains(partition)).map(|node| node.url.clone())
-        };
-        let Some(url) = url else { return Err(PublishError::Unavailable("no server is known for it".to_owned())) };
-        let word = if self.servers.cluster { "SPUBLISH" } else { "PUBLISH" };
-        let channel = self.servers.channel(partition);
-        let host = match self.publishers.publish(&url, word, &channel, payload).await {
-            Ok(()) => return Ok(()),
-            Err(Failed::Moved(host)) => host,
-            Err(Failed::Error(error)) => {
-                self.request_discovery();
-                return Err(error);
-            }
-        };
-        // This one follows the redirect; later ones go there by themselves once the cluster has been discovered again.
-        self.request_discovery();
-        let moved = || PublishError::Unavailable("its slot is moving".to_owned());
-        let url = self.servers.url(&host.ok_or_else(moved)?);
-        self.publishers.publish(&url, word, &channel, payload).await.map_err(|failed| match failed {
-            Failed::Moved(_) => moved(),
-            Failed::Error(error) => error,
-        })
     }
 }
 

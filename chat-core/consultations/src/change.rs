@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use kernel::{
     Context, Error,
     accounts::Caller,
-    control::{Control, Record},
+    control::Control,
     conversations,
     log::{Change, Effect, HeadRow},
     parse_id,
@@ -12,18 +12,16 @@ use kernel::{
     store::Tx,
     text::{check_client_id, check_reason},
 };
-use proto::{
-    internal::v1::{Concern, ConsultationCalled, RulesChanged, control_event::Kind as ControlKind},
-    v1::{
-        Audience, Change as Pushed, ConsultationChanged, ConsultationState, CreateConsultationRequest, Refusal, RefusalCode,
-        SetConsultationStateRequest, UpdateConsultationRequest, change::Brief, event::Kind,
-    },
+use proto::v1::{
+    ConsultationState, CreateConsultationRequest, Refusal, RefusalCode, SetConsultationStateRequest, UpdateConsultationRequest,
 };
 use uuid::Uuid;
 
 use crate::{
-    Draft, NAME, insert,
-    rows::{self, ConsultationRow},
+    creation,
+    draft::Draft,
+    events::{changed, record_call, record_change},
+    rows,
     rules::{find_due_state, judge_call, judge_transition, rule_set},
 };
 
@@ -34,37 +32,6 @@ pub struct Consultations {
     pub context: Context,
     /// The time between two calls to one consultation at least, s.
     pub call_every_s: u32,
-}
-
-/// The event that its state or rules changed.
-pub fn changed(row: &ConsultationRow, reason: &str) -> Kind {
-    Kind::ConsultationChanged(ConsultationChanged {
-        state: row.state() as i32,
-        version: row.version as u32,
-        slow_mode_s: row.slow_mode_s as u32,
-        reason: reason.to_owned(),
-    })
-}
-
-/// What all who may watch it are told unasked.
-fn push(row: &ConsultationRow, urgent: bool) -> Pushed {
-    let brief = Some(Brief::Consultation(row.to_brief()));
-    Pushed { subject: NAME.to_owned(), id: row.id.to_string(), version: row.version as u64, gone: false, urgent, brief }
-}
-
-/// That its rules changed. `before`: whom it was shown to, where it is shown to fewer now.
-fn record_change(row: &ConsultationRow, before: Vec<Audience>) -> Record {
-    let conversation = row.id.to_string();
-    let kind = ControlKind::RulesChanged(RulesChanged { conversation: conversation.clone(), ..RulesChanged::default() });
-    let concern = Concern { conversation, rights: true, change: Some(push(row, false)), before, ..Concern::default() };
-    Record { concern, kind }
-}
-
-/// That all who may watch it are called.
-fn record_call(row: &ConsultationRow) -> Record {
-    let conversation = row.id.to_string();
-    let kind = ControlKind::ConsultationCalled(ConsultationCalled { conversation: conversation.clone(), called_ms: row.called_ms });
-    Record { concern: Concern { conversation, change: Some(push(row, true)), ..Concern::default() }, kind }
 }
 
 impl Consultations {
@@ -100,7 +67,7 @@ impl Consultations {
         if let Some(id) = conversations::find_by_client_id(&mut tx, by, client_id).await? {
             return Ok(id);
         }
-        let (id, appended) = insert(&mut tx, by, client_id, organisation, draft).await?;
+        let (id, appended) = creation::insert(&mut tx, by, client_id, organisation, draft).await?;
         let row = rows::find_within(&mut tx, id).await?.ok_or(RefusalCode::NotFound)?;
         self.context.control.commit(tx, by, vec![record_change(&row, Vec::new())]).await?;
         self.context.log.announce(appended);

@@ -6,7 +6,6 @@ use proto::{
     v1::{Audience, CreateConsultationRequest, Refusal, RefusalCode, UpdateConsultationRequest},
 };
 
-
 /// Names in one audience at most, of organisations or people.
 const NAMES: usize = 5_000;
 /// Slow mode at most, s.

@@ -99,13 +99,7 @@ pub fn show_public(row: &ConsultationRow, head: &HeadRow) -> Consultation {
     }
 }
 
-pub fn show(
-    row: &ConsultationRow,
-    head: &HeadRow,
-    read_mseq: i64,
-    rules: &Rules,
-    asker: Asker<'_>,
-) -> Result<Consultation, Error> {
+pub fn show(row: &ConsultationRow, head: &HeadRow, read_mseq: i64, rules: &Rules, asker: Asker<'_>) -> Result<Consultation, Error> {
     let post = rules.may_post(asker);
     let (watch, post_audience, moderate) = row.audiences()?;
     let may_manage = rules.may_manage(asker).is_ok();

@@ -30,10 +30,8 @@ impl Service {
 #[tonic::async_trait]
 impl ConsultationService for Service {
     async fn list_consultations(&self, request: Request<ListConsultationsRequest>) -> Result<Response<ListConsultationsResponse>, Status> {
-        answer("listing consultations", async {
-            list::list(&self.consultations.context, &self.caller(&request)?, request.get_ref()).await
-        })
-        .await
+        answer("listing consultations", async { list::list(&self.consultations.context, &self.caller(&request)?, request.get_ref()).await })
+            .await
     }
 
     async fn get_consultation(&self, request: Request<GetConsultationRequest>) -> Result<Response<Consultation>, Status> {

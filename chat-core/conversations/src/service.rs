@@ -36,7 +36,9 @@ pub struct Service {
 impl Service {
     async fn show(&self, caller: &Caller, id: &str) -> Result<Conversation, Error> {
         let seen = self.context.see(caller, id).await?;
-        let row = conversations::find_conversation(&self.context.store, seen.head.conversation, caller.person.id).await?.ok_or(RefusalCode::NotFound)?;
+        let row = conversations::find_conversation(&self.context.store, seen.head.conversation, caller.person.id)
+            .await?
+            .ok_or(RefusalCode::NotFound)?;
         self.describe(&seen, row).await
     }
 
@@ -214,9 +216,6 @@ impl ConversationService for Service {
     type FollowStream = FollowStream;
 
     async fn follow(&self, request: Request<FollowRequest>) -> Result<Response<Self::FollowStream>, Status> {
-        answer("following a conversation", async {
-            self.start_following(self.context.caller(&request)?, request.into_inner()).await
-        })
-        .await
+        answer("following a conversation", async { self.start_following(self.context.caller(&request)?, request.into_inner()).await }).await
     }
 }

@@ -15,8 +15,8 @@ use proto::v1::{
 
 use crate::{
     import::{complaint, parse_organisations, parse_people},
-    rules::{is_administrator, may_administer, may_grant},
-    service::{invalid, to_proto},
+    person::to_proto,
+    rules::{invalid, is_administrator, may_administer, may_grant},
 };
 
 fn login_taken(login: &str) -> Refusal {
@@ -106,10 +106,12 @@ pub async fn update_person(context: &Context, caller: &Caller, asked: UpdatePers
         organisation: asked.organisation,
         roles,
         disabled: asked.disabled,
+        card: before.card,
     };
     let mut tx = context.store.begin().await?;
     rows::lock_directory(&mut tx).await?;
-    rows::update_person(&mut tx, &after).await?;
+    let now_ms = tx.now_ms().await?;
+    rows::update_person(&mut tx, &after, now_ms).await?;
     let mut records = if after.disabled { context.accounts.end_sessions_of(&mut tx, asked.id, None).await? } else { Vec::new() };
     records.extend(Record::people_changed(&[asked.id], if after.disabled { "disabled" } else { "updated" }));
     context.commit_directory(tx, caller.person.id, records).await?;
@@ -170,11 +172,15 @@ pub async fn import_organisations(context: &Context, caller: &Caller, asked: Imp
         return Ok(report);
     }
     rows::insert_organisations(&mut tx, &added).await?;
+    let now_ms = tx.now_ms().await?;
+    let mut shown_anew = Vec::new();
     for (id, name) in &renamed {
-        rows::rename_organisation(&mut tx, *id, name).await?;
+        shown_anew.extend(rows::rename_organisation(&mut tx, *id, name, now_ms).await?);
     }
     let organisations = added.iter().map(|one| one.id).chain(renamed.iter().map(|one| one.0)).collect();
-    context.commit_directory(tx, caller.person.id, vec![Record::organisations_changed(organisations)]).await?;
+    let mut records = vec![Record::organisations_changed(organisations)];
+    records.extend(Record::people_changed(&shown_anew, "renamed"));
+    context.commit_directory(tx, caller.person.id, records).await?;
     Ok(report)
 }
 
@@ -242,7 +248,7 @@ pub async fn import_people(context: &Context, caller: &Caller, asked: ImportRequ
     }
     let now_ms = tx.now_ms().await?;
     rows::insert_people(&mut tx, &added, now_ms).await?;
-    rows::update_people(&mut tx, &changed).await?;
+    rows::update_people(&mut tx, &changed, now_ms).await?;
     let ids: Vec<u32> = added.iter().map(|one| one.id).chain(changed.iter().map(|one| one.id)).collect();
     context.commit_directory(tx, caller.person.id, Record::people_changed(&ids, "imported")).await?;
     Ok(report)

@@ -2,6 +2,7 @@
 
 mod administration;
 mod import;
+mod person;
 mod rules;
 mod service;
 

@@ -4,6 +4,11 @@
 use kernel::directory::{PersonEntry, Roles, Snapshot};
 use proto::v1::{Refusal, RefusalCode, Role};
 
+/// INVALID, naming the field.
+pub fn invalid(field: &str) -> Refusal {
+    Refusal::of(RefusalCode::Invalid).field(field)
+}
+
 /// Whether anybody's directory is this person's to keep: asked before anything is read for them.
 #[must_use]
 pub fn is_administrator(person: &PersonEntry) -> bool {

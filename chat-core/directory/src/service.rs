@@ -6,46 +6,29 @@ use kernel::{
     Context, Error,
     accounts::Caller,
     answer,
-    directory::{PersonEntry, Snapshot, rows},
+    directory::{Snapshot, cards::find_cards, rows},
 };
 use proto::{
     limits,
     v1::{
-        CreateOrganisationRequest, CreatePersonRequest, CreateSignInLinkRequest, GetMeRequest, GetPeopleRequest, GetPeopleResponse,
-        ImportReport, ImportRequest, ListOrganisationsRequest, ListOrganisationsResponse, Me, Organisation, Person, Refusal, RefusalCode,
-        SearchPeopleRequest, SignInLink, UpdatePersonRequest, directory_service_server::DirectoryService,
+        CreateOrganisationRequest, CreatePersonRequest, CreateSignInLinkRequest, GetCardsRequest, GetCardsResponse, GetMeRequest,
+        GetPeopleRequest, GetPeopleResponse, ImportReport, ImportRequest, ListOrganisationsRequest, ListOrganisationsResponse, Me,
+        Organisation, Person, Refusal, RefusalCode, SearchPeopleRequest, SignInLink, UpdatePersonRequest,
+        directory_service_server::DirectoryService,
     },
 };
 use tonic::{Request, Response, Status};
 
-use crate::{administration, rules::may_grant};
+use crate::{
+    administration,
+    person::{to_proto, to_proto_for_guest},
+    rules::{invalid, may_grant},
+};
 
 /// Serves the directory.
 pub struct Service {
     /// The kernel.
     pub context: Context,
-}
-
-/// INVALID, naming the field.
-pub fn invalid(field: &str) -> Refusal {
-    Refusal::of(RefusalCode::Invalid).field(field)
-}
-
-/// As others see them; the login is for those who keep the directory, and for the person.
-pub fn to_proto(person: &PersonEntry, login: String) -> Person {
-    Person {
-        id: person.id,
-        name: person.name.to_string(),
-        organisation: person.organisation,
-        roles: person.roles.iter().map(Into::into).collect(),
-        disabled: person.disabled,
-        login,
-    }
-}
-
-/// As a screen shows them beside what they said.
-fn to_proto_for_guest(person: &PersonEntry) -> Person {
-    Person { id: person.id, name: person.name.to_string(), organisation: person.organisation, ..Person::default() }
 }
 
 impl Service {
@@ -87,6 +70,27 @@ impl DirectoryService for Service {
                 None => ids.iter().filter_map(|id| directory.person(*id)).map(|person| to_proto(person, String::new())).collect(),
             };
             Ok(GetPeopleResponse { people })
+        })
+        .await
+    }
+
+    async fn get_cards(&self, request: Request<GetCardsRequest>) -> Result<Response<GetCardsResponse>, Status> {
+        answer("showing people as they were", async {
+            let guest = self.context.guest(request.metadata()).await?;
+            if guest.is_none() {
+                self.caller(&request)?;
+            }
+            let ids = &request.get_ref().ids;
+            if ids.len() > limits::PEOPLE_IDS {
+                return Err(Refusal::of(RefusalCode::TooLarge).field("ids").into());
+            }
+            let mut cards = find_cards(&self.context.store, ids).await?;
+            if let Some(guest) = guest {
+                let people: Vec<u32> = cards.iter().map(|card| card.person as u32).collect();
+                let spoke = self.context.log.find_speakers(guest.head.conversation, &people).await?;
+                cards.retain(|card| spoke.contains(&(card.person as u32)));
+            }
+            Ok(GetCardsResponse { cards: cards.into_iter().map(|card| card.to_proto()).collect() })
         })
         .await
     }

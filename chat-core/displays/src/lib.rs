@@ -50,9 +50,6 @@ impl DisplayService for Service {
     }
 
     async fn end_display_link(&self, request: Request<EndDisplayLinkRequest>) -> Result<Response<DisplayLink>, Status> {
-        answer("ending a display link", async {
-            self.links.end(&self.links.context.caller(&request)?, &request.get_ref().id).await
-        })
-        .await
+        answer("ending a display link", async { self.links.end(&self.links.context.caller(&request)?, &request.get_ref().id).await }).await
     }
 }

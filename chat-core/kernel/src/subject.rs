@@ -76,9 +76,7 @@ impl Services {
 macro_rules! serve {
     ($services:expr, $server:ident, $service:expr) => {
         $services.add(
-            $server::from_arc($service)
-                .max_decoding_message_size($crate::MESSAGE_BYTES)
-                .max_encoding_message_size($crate::MESSAGE_BYTES),
+            $server::from_arc($service).max_decoding_message_size($crate::MESSAGE_BYTES).max_encoding_message_size($crate::MESSAGE_BYTES),
         )
     };
 }

@@ -63,8 +63,12 @@ impl Change for MuteChange<'_> {
         // A time that has passed already lets them post again.
         let until_ms = if *until_ms > now_ms { *until_ms } else { 0 };
         rows::put_mute(tx, head.conversation, *person, until_ms, by, reason).await?;
-        rows::insert_act(tx, head.conversation, &rows::ActRow { id: 0, time_ms: now_ms, by: by.into(), person: (*person).into(), until_ms, reason: reason.clone() })
-            .await?;
+        rows::insert_act(
+            tx,
+            head.conversation,
+            &rows::ActRow { id: 0, time_ms: now_ms, by: by.into(), person: (*person).into(), until_ms, reason: reason.clone() },
+        )
+        .await?;
         let conversation = head.conversation.to_string();
         let concern = Concern { conversation: conversation.clone(), people: vec![*person], rights: true, ..Concern::default() };
         let kind = Kind::MuteChanged(MuteChanged { conversation, person: *person, until_ms, reason: reason.clone() });

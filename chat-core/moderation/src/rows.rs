@@ -44,8 +44,7 @@ pub async fn put_mute(tx: &mut Tx<'_>, conversation: Uuid, person: u32, until_ms
 
 /// Adds an act, under the head's lock: its id is the next one.
 pub async fn insert_act(tx: &mut Tx<'_>, conversation: Uuid, act: &ActRow) -> Result<(), Fault> {
-    let (last,): (i64,) =
-        fetch_one!(tx, (i64,), "SELECT COALESCE(max(id), 0) FROM mute_acts WHERE conversation = $1", conversation)?;
+    let (last,): (i64,) = fetch_one!(tx, (i64,), "SELECT COALESCE(max(id), 0) FROM mute_acts WHERE conversation = $1", conversation)?;
     execute!(
         tx,
         "INSERT INTO mute_acts (conversation, id, time_ms, done_by, person, until_ms, reason) VALUES ($1, $2, $3, $4, $5, $6, $7)",

@@ -1,9 +1,7 @@
 //! How a poll stands, for one person.
 
 use kernel::{Context, Error, accounts::Caller};
-use proto::v1::{
-    Event, GetPollRequest, MarkKind, PageRequest, PollResult, Position, Refusal, RefusalCode, page_request::Where,
-};
+use proto::v1::{Event, GetPollRequest, MarkKind, PageRequest, PollResult, Position, Refusal, RefusalCode, page_request::Where};
 use sequence::kinds::{PostedKind as _, poll_in};
 
 /// Votes for each option, the caller's own, and what the caller may do.
@@ -14,7 +12,8 @@ pub async fn find(context: &Context, caller: &Caller, asked: &GetPollRequest) ->
     let seen = context.see(caller, &asked.conversation).await?;
     let id = seen.head.conversation;
     let not_found = || Refusal::of(RefusalCode::NotFound).field("seq");
-    let page = PageRequest { r#where: Some(Where::After(asked.seq.checked_sub(1).ok_or_else(not_found)?)), limit: 1, ..PageRequest::default() };
+    let page =
+        PageRequest { r#where: Some(Where::After(asked.seq.checked_sub(1).ok_or_else(not_found)?)), limit: 1, ..PageRequest::default() };
     let page = context.log.page(id, &page, 0).await.map_err(|error| match error {
         Error::Refused(_) => not_found().into(),
         fault => fault,

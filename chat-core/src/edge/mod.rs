@@ -9,10 +9,10 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use proto::{
     internal::v1::{
         CheckSessionsRequest, CheckSessionsResponse, CheckedSession, ControlBatch, EndSessionRequest, EndSessionResponse,
-        FindAudienceRequest, FindAudienceResponse, FollowControlRequest, HeadsRequest, HeadsResponse, IssueTicketsRequest, IssueTicketsResponse,
-        MarkReadRequest, MarkReadResponse, ReadRequest, RedeemTicketsRequest, RedeemTicketsResponse, SignInByDisplayRequest,
-        SignInByLinkRequest, SignInRequest, SignInResponse, SignedIn, SubmitRequest, SubmitResponse, SubmitVerdict, WatchRequest,
-        WatchResponse, edge_service_server::EdgeService, sign_in_response::Outcome, submit_verdict,
+        FindAudienceRequest, FindAudienceResponse, FollowControlRequest, HeadsRequest, HeadsResponse, IssueTicketsRequest,
+        IssueTicketsResponse, MarkReadRequest, MarkReadResponse, ReadRequest, RedeemTicketsRequest, RedeemTicketsResponse,
+        SignInByDisplayRequest, SignInByLinkRequest, SignInRequest, SignInResponse, SignedIn, SubmitRequest, SubmitResponse, SubmitVerdict,
+        WatchRequest, WatchResponse, edge_service_server::EdgeService, sign_in_response::Outcome, submit_verdict,
     },
     v1::{Page, PageRequest, Refusal, RefusalCode, page_request::Where},
 };

@@ -47,6 +47,8 @@ fn calls(who: Who, place: Place) -> Outcome {
 fn becomes(who: Who, place: Place, state: ConsultationState) -> Outcome {
     use ConsultationState as S;
     managing(who, place, NOT_FOUND, || match (place, state) {
+        // What is closed may be reopened.
+        (Place::Closed, S::Open) => Outcome::Answered,
         (Place::Closed, _) => Outcome::Refused(RefusalCode::Closed),
         (Place::Draft, S::Open)
         | (Place::Scheduled, S::Draft | S::Open | S::Closed)
@@ -184,7 +186,7 @@ fn running() -> Vec<Command> {
                 format!("{state:?}"),
                 &Place::ALL,
                 move |mut cell| async move {
-                    let asked = SetConsultationStateRequest { id: cell.object.id.clone(), state: state.into() };
+                    let asked = SetConsultationStateRequest { id: cell.object.id.clone(), state: state.into(), reason: String::new() };
                     cell.clients.consultations.set_consultation_state(cell.request(asked)).await.map(|_| Outcome::Answered)
                 },
                 move |who, place| becomes(who, place, state),

@@ -1,13 +1,13 @@
-//! Rows of conversations: who may read, post, and change who is part of them.
+//! Rows of conversations: who may read them, make them, and change who is part of them.
 
 use proto::v1::{
-    ChangeMembersRequest, CreateGroupRequest, Edit, FollowRequest, GetConversationRequest, Hide, ListConversationsRequest, MarkRead,
-    OpenDirectRequest, PageRequest, Position, Recall, RefusalCode, page_request::Where, post::Content,
+    ChangeMembersRequest, CreateGroupRequest, FollowRequest, GetConversationRequest, ListConversationsRequest, MarkRead, OpenDirectRequest,
+    PageRequest, Position, RefusalCode, page_request::Where,
 };
 use uuid::Uuid;
 
 use crate::{
-    Command, Outcome, common,
+    Command, Outcome,
     people::{Extra, Tie, Who},
     world::{Cell, Place},
 };
@@ -28,57 +28,13 @@ pub fn watching(who: Who, place: Place, then: impl Fn() -> Outcome) -> Outcome {
     if watches(who, place) { then() } else { Outcome::Refused(RefusalCode::NotFound) }
 }
 
-/// May write a new comment.
-fn posts(who: Who, place: Place) -> Outcome {
-    let is_member = who.role == crate::people::Role::Member && who.is_in_audience();
-    watching(who, place, || match place {
-        Place::Group | Place::Direct => Outcome::Answered,
-        _ if !who.moderates() && !who.is_invited() && !is_member => Outcome::Refused(RefusalCode::Forbidden),
-        Place::Draft | Place::Scheduled => Outcome::Refused(RefusalCode::NotOpen),
-        Place::Paused => Outcome::Refused(RefusalCode::Paused),
-        Place::Closed => Outcome::Refused(RefusalCode::Closed),
-        _ if who.tie == Tie::Muted => Outcome::Refused(RefusalCode::Muted),
-        _ => Outcome::Answered,
-    })
-}
-
-/// Where the comment that is meant does not stand, there is nothing to judge.
-fn targeting(place: Place, then: impl Fn() -> Outcome) -> Outcome {
-    if place.has_comments() { then() } else { Outcome::Refused(RefusalCode::NotFound) }
-}
-
-/// Has a comment of their own here.
-fn has_own(who: Who, place: Place) -> bool {
+/// Moderates it, where it is to be seen.
+pub fn moderates(who: Who, place: Place) -> bool {
     match place {
-        Place::Group => matches!(who.tie, Tie::Owner | Tie::Joined),
-        Place::Direct => who.tie == Tie::Party,
-        _ => who.has_commented(),
+        Place::Group => who.tie == Tie::Owner,
+        Place::Direct => false,
+        _ => who.moderates(),
     }
-}
-
-fn edits(who: Who, place: Place, is_own: bool) -> Outcome {
-    targeting(place, || match posts(who, place) {
-        Outcome::Answered => Outcome::allowed(is_own),
-        refused => refused,
-    })
-}
-
-fn recalls(who: Who, place: Place, is_own: bool) -> Outcome {
-    targeting(place, || {
-        watching(who, place, || match place {
-            Place::Closed => Outcome::Refused(RefusalCode::Closed),
-            // In a pause, or muted, one may still take one's own words back.
-            _ => Outcome::allowed(is_own),
-        })
-    })
-}
-
-fn hides(who: Who, place: Place) -> Outcome {
-    targeting(place, || {
-        watching(who, place, || {
-            Outcome::allowed(if place == Place::Group { who.tie == Tie::Owner } else { place != Place::Direct && who.moderates() })
-        })
-    })
 }
 
 /// Changes who is part of it. `leaves`: only by taking oneself out.
@@ -91,11 +47,6 @@ fn changes_members(who: Who, place: Place, leaves: bool) -> Outcome {
         _ if leaves || who.manages(crate::people::Home::Own) => Outcome::Refused(RefusalCode::Unsupported),
         _ => Outcome::Refused(RefusalCode::Forbidden),
     })
-}
-
-async fn send(mut cell: Cell, content: Content) -> Result<Outcome, tonic::Status> {
-    let post = common::post(&cell.object.id, content);
-    cell.clients.conversations.send_post(cell.request(post)).await.map(|_| Outcome::Answered)
 }
 
 async fn change(mut cell: Cell, add: Vec<u32>, remove: Vec<u32>) -> Result<Outcome, tonic::Status> {
@@ -112,14 +63,6 @@ async fn create_group(mut cell: Cell, person: u32) -> Result<Outcome, tonic::Sta
     cell.clients.conversations.create_group(cell.request(asked)).await.map(|_| Outcome::Answered)
 }
 
-fn edit(target: u64) -> Content {
-    Content::Edit(Edit { target, text: "改过的".to_owned(), ..Edit::default() })
-}
-
-fn recall(target: u64) -> Content {
-    Content::Recall(Recall { target, ..Recall::default() })
-}
-
 fn answered(_: Who, _: Place) -> Outcome {
     Outcome::Answered
 }
@@ -130,7 +73,6 @@ fn not_found(_: Who, _: Place) -> Outcome {
 
 pub fn commands() -> Vec<Command> {
     let mut commands = reading();
-    commands.extend(posting());
     commands.extend(making());
     commands
 }
@@ -192,67 +134,6 @@ fn reading() -> Vec<Command> {
             },
             |who, place| watching(who, place, || Outcome::Listed),
         ),
-    ]
-}
-
-fn posting() -> Vec<Command> {
-    const SEND: &str = "ConversationService/SendPost";
-    let comment = || Content::Comment(proto::v1::Comment { text: "我的意见".to_owned(), ..proto::v1::Comment::default() });
-    vec![
-        Command::new(SEND, "a comment", &Place::ALL, move |cell| send(cell, comment()), posts),
-        Command::new(
-            SEND,
-            "an edit of one's own",
-            &Place::ALL,
-            |cell| {
-                let content = edit(cell.own_comment());
-                send(cell, content)
-            },
-            |who, place| edits(who, place, has_own(who, place)),
-        ),
-        Command::new(
-            SEND,
-            "an edit of another's",
-            &Place::ALL,
-            |cell| {
-                let content = edit(cell.others_comment());
-                send(cell, content)
-            },
-            |who, place| edits(who, place, false),
-        ),
-        Command::new(
-            SEND,
-            "a recall of one's own",
-            &Place::ALL,
-            |cell| {
-                let content = recall(cell.own_comment());
-                send(cell, content)
-            },
-            |who, place| recalls(who, place, has_own(who, place)),
-        )
-        .changing(),
-        Command::new(
-            SEND,
-            "a recall of another's",
-            &Place::ALL,
-            |cell| {
-                let content = recall(cell.others_comment());
-                send(cell, content)
-            },
-            |who, place| recalls(who, place, false),
-        )
-        .changing(),
-        Command::new(
-            SEND,
-            "a hide",
-            &Place::ALL,
-            |cell| {
-                let content = Content::Hide(Hide { target: cell.others_comment(), ..Hide::default() });
-                send(cell, content)
-            },
-            hides,
-        )
-        .changing(),
     ]
 }
 

@@ -9,34 +9,34 @@ pub fn commands() -> Vec<Command> {
     ends.push(Place::Missing);
     vec![
         Command::new(
-            "ConsultationService/CreateDisplayLink",
+            "DisplayService/CreateDisplayLink",
             "",
             &Place::ALL,
             |mut cell| async move {
                 let asked = CreateDisplayLinkRequest { id: cell.object.id.clone(), ..CreateDisplayLinkRequest::default() };
-                cell.clients.consultations.create_display_link(cell.request(asked)).await.map(|_| Outcome::Answered)
+                cell.clients.displays.create_display_link(cell.request(asked)).await.map(|_| Outcome::Answered)
             },
             |who, place| managing(who, place, Outcome::Refused(RefusalCode::Unsupported), || Outcome::Answered),
         )
         .changing(),
         Command::new(
-            "ConsultationService/ListDisplayLinks",
+            "DisplayService/ListDisplayLinks",
             "",
             &Place::ALL,
             |mut cell| async move {
                 let asked = ListDisplayLinksRequest { id: cell.object.id.clone() };
-                let links = cell.clients.consultations.list_display_links(cell.request(asked)).await?.into_inner().links;
+                let links = cell.clients.displays.list_display_links(cell.request(asked)).await?.into_inner().links;
                 Ok(Outcome::listed(links.iter().any(|link| link.id == cell.object.link)))
             },
             |who, place| managing(who, place, Outcome::NotListed, || Outcome::Listed),
         ),
         Command::new(
-            "ConsultationService/EndDisplayLink",
+            "DisplayService/EndDisplayLink",
             "",
             &ends,
             |mut cell| async move {
                 let asked = EndDisplayLinkRequest { id: cell.object.link.clone() };
-                cell.clients.consultations.end_display_link(cell.request(asked)).await.map(|_| Outcome::Answered)
+                cell.clients.displays.end_display_link(cell.request(asked)).await.map(|_| Outcome::Answered)
             },
             |who, place| managing(who, place, Outcome::Refused(RefusalCode::NotFound), || Outcome::Answered),
         )

@@ -16,6 +16,8 @@ mod directory;
 mod displays;
 mod moderation;
 mod people;
+mod polls;
+mod posts;
 mod world;
 
 use std::{
@@ -147,6 +149,8 @@ fn commands() -> Vec<Command> {
     let subjects = [
         accounts::commands(),
         conversations::commands(),
+        posts::commands(),
+        polls::commands(),
         consultations::commands(),
         displays::commands(),
         moderation::commands(),

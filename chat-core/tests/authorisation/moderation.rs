@@ -1,10 +1,10 @@
-//! Rows of moderation: who mutes whom. (Hiding is a post: see conversations.)
+//! Rows of moderation: who mutes whom, and who is told of acts. (Hiding and giving back are posts: see posts.)
 
-use proto::v1::{MutePersonRequest, RefusalCode};
+use proto::v1::{ListActsRequest, MutePersonRequest, RefusalCode};
 
 use crate::{
     Command, Outcome,
-    conversations::watching,
+    conversations::{moderates, watching},
     people::{Extra, Tie, Who},
     world::{Cell, Place},
 };
@@ -25,11 +25,11 @@ async fn mute(mut cell: Cell, person: u32, is_muted: bool) -> Result<Outcome, to
     let now_ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
     let until_ms = if is_muted { now_ms + 3_600_000 } else { 0 };
     let asked = MutePersonRequest { id: cell.object.id.clone(), person, until_ms, reason: String::new() };
-    cell.clients.consultations.mute_person(cell.request(asked)).await.map(|_| Outcome::Answered)
+    cell.clients.moderation.mute_person(cell.request(asked)).await.map(|_| Outcome::Answered)
 }
 
 pub fn commands() -> Vec<Command> {
-    const MUTE: &str = "ConsultationService/MutePerson";
+    const MUTE: &str = "ModerationService/MutePerson";
     let row = |case, extra: Option<Extra>, is_muted, then| {
         let call = move |cell: Cell| {
             let person = extra.map_or(0, |extra| cell.cast.extra(extra));
@@ -42,5 +42,15 @@ pub fn commands() -> Vec<Command> {
         row("lets a member post again", Some(Extra::Witness), false, Outcome::Answered),
         row("who runs it", Some(Extra::Convenor), true, Outcome::Refused(RefusalCode::Forbidden)),
         row("nobody", None, true, Outcome::Refused(RefusalCode::NotFound)),
+        Command::new(
+            "ModerationService/ListActs",
+            "",
+            &Place::ALL,
+            |mut cell| async move {
+                let asked = ListActsRequest { id: cell.object.id.clone(), ..ListActsRequest::default() };
+                cell.clients.moderation.list_acts(cell.request(asked)).await.map(|_| Outcome::Answered)
+            },
+            |who, place| watching(who, place, || Outcome::allowed(moderates(who, place))),
+        ),
     ]
 }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, atomic::AtomicU32},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
 };
 
 use backbone::MemoryBackbone;
@@ -11,17 +14,18 @@ use proto::{
     metadata,
     v1::{
         Audience, ConsultationState, CreateConsultationRequest, CreateDisplayLinkRequest, CreateGroupRequest, CreateSignInLinkRequest,
-        GetPeopleRequest, ImportRequest, ListOrganisationsRequest, MutePersonRequest, OpenDirectRequest, OrganisationScope,
-        SetConsultationStateRequest, UpdatePersonRequest, account_service_client::AccountServiceClient,
+        GetPeopleRequest, Hide, ImportRequest, ListOrganisationsRequest, MutePersonRequest, OpenDirectRequest, OrganisationScope, Poll,
+        PollClosed, Post, SetConsultationStateRequest, UpdatePersonRequest, account_service_client::AccountServiceClient,
         consultation_service_client::ConsultationServiceClient, conversation_service_client::ConversationServiceClient,
-        directory_service_client::DirectoryServiceClient,
+        directory_service_client::DirectoryServiceClient, display_service_client::DisplayServiceClient,
+        moderation_service_client::ModerationServiceClient, poll_service_client::PollServiceClient, post::Content,
     },
 };
 use tonic::{Request, transport::Channel};
 use uuid::Uuid;
 
 use crate::{
-    common::{Core, Database, by, comment, seq},
+    common::{Core, Database, by, comment, post, seq},
     people::{Caller, Cast, Extra, Home, Role, Tie, Who, organisations_csv, people_csv},
 };
 
@@ -32,6 +36,8 @@ const OPERATOR: u32 = 1;
 /// Nobody's number.
 const UNKNOWN: u32 = 999_999;
 const HOUR_MS: i64 = 3_600_000;
+/// Comments and polls that are used up by those who call, and one that stays.
+const USED: usize = 150;
 
 /// Where a command is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,7 +77,7 @@ impl Place {
 }
 
 /// What a command is tried on.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Object {
     /// The conversation's.
     pub id: String,
@@ -81,6 +87,39 @@ pub struct Object {
     pub link: String,
     /// seq of a comment by its author.
     pub comments: BTreeMap<u32, u64>,
+    /// Comments by whoever runs the conversation, or by one of the two.
+    pub more: Pile,
+    /// The same, hidden; none where nobody hides.
+    pub hidden: Pile,
+    /// Polls by the same.
+    pub polls: Pile,
+    /// seq of one more, which has ended.
+    pub ended_poll: u64,
+}
+
+/// seqs of events, for commands that each use one up.
+#[derive(Debug, Default)]
+pub struct Pile {
+    seqs: Vec<u64>,
+    used: AtomicUsize,
+}
+
+impl Pile {
+    fn of(seqs: Vec<u64>) -> Self {
+        Self { seqs, used: AtomicUsize::default() }
+    }
+
+    /// One that nobody else is given; 1, which is an event that nothing can be done about, where there are none.
+    pub fn take(&self) -> u64 {
+        let used = self.used.fetch_add(1, Ordering::Relaxed);
+        assert!(used < self.seqs.len() || self.seqs.is_empty(), "more callers than were reckoned with");
+        self.seqs.get(used).copied().unwrap_or(1)
+    }
+
+    /// The last one, which nobody takes; 1 where there are none.
+    pub fn last(&self) -> u64 {
+        self.seqs.last().copied().unwrap_or(1)
+    }
 }
 
 /// Clients of every service.
@@ -90,6 +129,9 @@ pub struct Clients {
     pub consultations: ConsultationServiceClient<Channel>,
     pub directory: DirectoryServiceClient<Channel>,
     pub accounts: AccountServiceClient<Channel>,
+    pub displays: DisplayServiceClient<Channel>,
+    pub moderation: ModerationServiceClient<Channel>,
+    pub polls: PollServiceClient<Channel>,
 }
 
 /// One call to be made.
@@ -141,15 +183,19 @@ impl Cell {
         self.object.comments.get(&self.person()).copied().unwrap_or_else(|| self.others_comment())
     }
 
-    /// seq of a comment by somebody else; 1, which is no comment, where there are none.
+    /// seq of a comment by somebody else, who takes nothing back before this is asked for; 1, which is no comment, where there are none.
     pub fn others_comment(&self) -> u64 {
         let me = self.person();
+        let witness = self.object.comments.get(&self.cast.extra(Extra::Witness));
+        if let Some(seq) = witness {
+            return *seq;
+        }
         self.object.comments.iter().find(|(author, _)| **author != me).map_or(1, |(_, seq)| *seq)
     }
 
     /// Never the same twice.
     pub fn next_number(&self) -> u32 {
-        self.counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+        self.counter.fetch_add(1, Ordering::Relaxed)
     }
 }
 
@@ -182,14 +228,14 @@ impl World {
         let database = Database::sqlite();
         let mut core = Core::start_with(&database.url(), Arc::new(MemoryBackbone::new(1_024)), |options| {
             // What was called when the world was made is still called too recently at the end.
-            options.call_every_s = 3_600;
+            options.consultations.call_every_s = 3_600;
         })
         .await;
         let cast = Arc::new(populate(&mut core).await);
         let session = sign_in_witness(&mut core, &cast).await;
         let mut this = Self { core, cast, objects: BTreeMap::new(), session, counter: Arc::default(), _database: database };
         for place in Place::ALL.into_iter().chain([Place::Nowhere]) {
-            this.renew(place).await;
+            this.make(place, true).await;
         }
         this
     }
@@ -205,6 +251,9 @@ impl World {
                 consultations: self.core.consultations.clone(),
                 directory: self.core.directory.clone(),
                 accounts: self.core.accounts.clone(),
+                displays: self.core.displays.clone(),
+                moderation: self.core.moderation.clone(),
+                polls: self.core.polls.clone(),
             },
             cast: self.cast.clone(),
             caller,
@@ -216,21 +265,26 @@ impl World {
         }
     }
 
-    /// Puts something new in the place of what a command has changed.
+    /// Puts something new in the place of what a command has changed. Nothing is said in it: who is answered about what is said uses
+    /// one thing up and changes nothing else.
     pub async fn renew(&mut self, place: Place) {
+        self.make(place, false).await;
+    }
+
+    async fn make(&mut self, place: Place, is_filled: bool) {
         let object = match place {
-            Place::Draft | Place::Scheduled | Place::Open | Place::Paused | Place::Closed => self.make_consultation(place).await,
+            Place::Draft | Place::Scheduled | Place::Open | Place::Paused | Place::Closed => self.make_consultation(place, is_filled).await,
             // What the screens from elsewhere show.
-            Place::Nowhere => self.make_consultation(Place::Open).await,
-            Place::Group => self.make_group().await,
-            Place::Direct => self.open_direct().await,
+            Place::Nowhere => self.make_consultation(Place::Open, is_filled).await,
+            Place::Group => self.make_group(is_filled).await,
+            Place::Direct => self.open_direct(is_filled).await,
             Place::Control => Object { id: CONTROL.to_string(), ..Object::default() },
             Place::Missing => Object { id: Uuid::new_v4().to_string(), link: Uuid::new_v4().to_string(), ..Object::default() },
         };
         self.objects.insert(place, Arc::new(object));
     }
 
-    async fn make_consultation(&mut self, place: Place) -> Object {
+    async fn make_consultation(&mut self, place: Place, is_filled: bool) -> Object {
         let convenor = self.cast.extra(Extra::Convenor);
         let (watch, post) = audiences(&self.cast);
         let asked = CreateConsultationRequest {
@@ -245,63 +299,90 @@ impl World {
         };
         let mut made = self.core.consultations.create_consultation(by(convenor, asked)).await.unwrap().into_inner();
         let link = CreateDisplayLinkRequest { id: made.id.clone(), ..CreateDisplayLinkRequest::default() };
-        let link = self.core.consultations.create_display_link(by(convenor, link)).await.unwrap().into_inner();
-        let mut comments = BTreeMap::new();
+        let link = self.core.displays.create_display_link(by(convenor, link)).await.unwrap().into_inner();
+        let mut said = Object::default();
         if place.has_comments() {
             made = self.set_state(&made.id, ConsultationState::Open).await;
-            let authors = self.cast.tied(&[Tie::Author, Tie::Muted]);
-            comments = self.comment_by(&made.id, authors).await;
-            self.mute(&made.id).await;
+            if is_filled {
+                let authors = self.cast.tied(&[Tie::Author, Tie::Muted]);
+                said = self.fill(&made.id, convenor, authors, true).await;
+                self.mute(&made.id).await;
+            }
         }
         match place {
             Place::Paused => made = self.set_state(&made.id, ConsultationState::Paused).await,
             Place::Closed => made = self.set_state(&made.id, ConsultationState::Closed).await,
             _ => {}
         }
-        Object { id: made.id, version: made.version, link: link.id, comments }
+        Object { id: made.id, version: made.version, link: link.id, ..said }
     }
 
     async fn mute(&self, id: &str) {
         let convenor = self.cast.extra(Extra::Convenor);
         let mutes = self.cast.tied(&[Tie::Muted]).into_iter().map(|person| {
             let mute = MutePersonRequest { id: id.to_owned(), person, until_ms: now_ms() + HOUR_MS, reason: String::new() };
-            let mut consultations = self.core.consultations.clone();
-            async move { consultations.mute_person(by(convenor, mute)).await }
+            let mut moderation = self.core.moderation.clone();
+            async move { moderation.mute_person(by(convenor, mute)).await }
         });
         futures::future::try_join_all(mutes).await.expect("those who do not run it are muted");
     }
 
     async fn set_state(&mut self, id: &str, state: ConsultationState) -> proto::v1::Consultation {
-        let asked = SetConsultationStateRequest { id: id.to_owned(), state: state.into() };
+        let asked = SetConsultationStateRequest { id: id.to_owned(), state: state.into(), reason: String::new() };
         let convenor = self.cast.extra(Extra::Convenor);
         self.core.consultations.set_consultation_state(by(convenor, asked)).await.unwrap().into_inner()
     }
 
-    async fn make_group(&mut self) -> Object {
+    async fn make_group(&mut self, is_filled: bool) -> Object {
         let owner = self.cast.person(Who::OWNER);
         let mut people = self.cast.tied(&[Tie::Joined]);
         people.push(self.cast.extra(Extra::Witness));
         let asked = CreateGroupRequest { client_id: Uuid::now_v7().to_string(), title: "Group".to_owned(), people: people.clone() };
         let made = self.core.conversations.create_group(by(owner, asked)).await.unwrap().into_inner();
         people.push(owner);
-        let comments = self.comment_by(&made.id, people).await;
-        Object { id: made.id, comments, ..Object::default() }
+        let said = if is_filled { self.fill(&made.id, owner, people, true).await } else { Object::default() };
+        Object { id: made.id, ..said }
     }
 
-    async fn open_direct(&mut self) -> Object {
+    async fn open_direct(&mut self, is_filled: bool) -> Object {
         let [one, other] = Who::PARTIES.map(|who| self.cast.person(who));
         let opened = self.core.conversations.open_direct(by(one, OpenDirectRequest { person: other })).await.unwrap().into_inner();
-        let comments = self.comment_by(&opened.id, vec![one, other]).await;
-        Object { id: opened.id, comments, ..Object::default() }
+        let said = if is_filled { self.fill(&opened.id, one, vec![one, other], false).await } else { Object::default() };
+        Object { id: opened.id, ..said }
     }
 
-    async fn comment_by(&mut self, id: &str, mut people: Vec<u32>) -> BTreeMap<u32, u64> {
+    /// Comments by these people; and by `asker` as many comments and polls as there are callers, and more. `hides`: they may hide
+    /// comments, and do.
+    async fn fill(&mut self, id: &str, asker: u32, mut people: Vec<u32>, hides: bool) -> Object {
         if !people.contains(&self.cast.extra(Extra::Witness)) && people.len() > 2 {
             people.push(self.cast.extra(Extra::Witness));
         }
-        let posts = people.iter().map(|person| (*person, comment(id, "一条发言"))).collect();
-        let receipts = self.core.submit_all(posts).await;
-        people.into_iter().zip(receipts).map(|(person, receipt)| (person, seq(&receipt.expect("a comment")))).collect()
+        let poll = || {
+            let options = ["赞成", "反对"].map(str::to_owned).to_vec();
+            post(id, Content::Poll(Poll { question: "是否赞成".to_owned(), options }))
+        };
+        let comments = people.iter().map(|person| (*person, comment(id, "一条发言"))).collect();
+        let comments = people.iter().copied().zip(self.post_all(comments).await).collect();
+        let more = self.post_all((0..USED).map(|_| (asker, comment(id, "又一条发言"))).collect()).await;
+        let hidden = if hides {
+            let hidden = self.post_all((0..USED).map(|_| (asker, comment(id, "一条离题的发言"))).collect()).await;
+            self.post_all(
+                hidden.iter().map(|target| (asker, post(id, Content::Hide(Hide { target: *target, ..Hide::default() })))).collect(),
+            )
+            .await;
+            hidden
+        } else {
+            Vec::new()
+        };
+        let mut polls = self.post_all((0..=USED).map(|_| (asker, poll())).collect()).await;
+        let ended_poll = polls.pop().unwrap();
+        self.post_all(vec![(asker, post(id, Content::PollClosed(PollClosed { target: ended_poll })))]).await;
+        let [more, hidden, polls] = [more, hidden, polls].map(Pile::of);
+        Object { comments, more, hidden, polls, ended_poll, ..Object::default() }
+    }
+
+    async fn post_all(&mut self, posts: Vec<(u32, Post)>) -> Vec<u64> {
+        self.core.submit_all(posts).await.into_iter().map(|receipt| seq(&receipt.expect("whoever is part of it may"))).collect()
     }
 }
 

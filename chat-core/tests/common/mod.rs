@@ -5,18 +5,24 @@ use std::{sync::Arc, time::Duration};
 
 use backbone::{Backbone, MemoryBackbone};
 use chat_core::{ChatCore, Options, seed};
+use clock::Clock;
 use proto::{
-    internal::v1::{Submission, SubmitRequest, SubmitResponse, edge_service_client::EdgeServiceClient, submit_verdict::Verdict},
+    internal::v1::{
+        ControlEvent, FollowControlRequest, ReadRequest, Submission, SubmitRequest, SubmitResponse, edge_service_client::EdgeServiceClient,
+        submit_verdict::Verdict,
+    },
     metadata,
     v1::{
-        Comment, Post, Receipt, Refusal, account_service_client::AccountServiceClient,
-        consultation_service_client::ConsultationServiceClient, conversation_service_client::ConversationServiceClient,
-        directory_service_client::DirectoryServiceClient, post::Content,
+        Comment, ConsultationState, Event, Page, PageRequest, Post, Receipt, Refusal, RefusalCode, SetConsultationStateRequest,
+        account_service_client::AccountServiceClient, consultation_service_client::ConsultationServiceClient,
+        conversation_service_client::ConversationServiceClient, directory_service_client::DirectoryServiceClient,
+        display_service_client::DisplayServiceClient, moderation_service_client::ModerationServiceClient, page_request::Where,
+        poll_service_client::PollServiceClient, post::Content,
     },
 };
 use testkit::Postgres;
-use tokio::net::TcpListener;
-use tonic::{Request, transport::Channel};
+use tokio::{net::TcpListener, sync::mpsc};
+use tonic::{Request, Status, transport::Channel};
 use uuid::Uuid;
 
 /// A database of its own, gone with the test.
@@ -58,11 +64,16 @@ pub async fn submit(edge: &EdgeServiceClient<Channel>, submissions: Vec<Submissi
 /// A chat-core behind a port.
 pub struct Core {
     pub core: Option<ChatCore>,
+    /// The clock of all its parts.
+    pub clock: Clock,
     pub edge: EdgeServiceClient<Channel>,
     pub conversations: ConversationServiceClient<Channel>,
     pub consultations: ConsultationServiceClient<Channel>,
     pub directory: DirectoryServiceClient<Channel>,
     pub accounts: AccountServiceClient<Channel>,
+    pub displays: DisplayServiceClient<Channel>,
+    pub moderation: ModerationServiceClient<Channel>,
+    pub polls: PollServiceClient<Channel>,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -77,7 +88,8 @@ impl Core {
         options.accounts.argon2_kib = 64;
         options.accounts.argon2_passes = 1;
         change(&mut options);
-        let core = ChatCore::start(options, backbone).await.expect("a chat-core starts");
+        let clock = Clock::default();
+        let core = ChatCore::start(options, backbone, clock.clone()).await.expect("a chat-core starts");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let routes = core.routes("");
@@ -88,11 +100,15 @@ impl Core {
         let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         Self {
             core: Some(core),
+            clock,
             edge: EdgeServiceClient::new(channel.clone()),
             conversations: ConversationServiceClient::new(channel.clone()),
             consultations: ConsultationServiceClient::new(channel.clone()),
             directory: DirectoryServiceClient::new(channel.clone()),
-            accounts: AccountServiceClient::new(channel),
+            accounts: AccountServiceClient::new(channel.clone()),
+            displays: DisplayServiceClient::new(channel.clone()),
+            moderation: ModerationServiceClient::new(channel.clone()),
+            polls: PollServiceClient::new(channel),
             server,
         }
     }
@@ -143,6 +159,45 @@ impl Core {
             proto::internal::v1::sign_in_response::Outcome::Refusal(refusal) => panic!("{refusal:?}"),
         }
     }
+}
+
+impl Core {
+    /// A stretch of a log, as gateways read it.
+    pub async fn read(&mut self, conversation: &str, place: Where, limit: u32) -> Page {
+        let page = PageRequest { conversation: conversation.to_owned(), epoch: 0, r#where: Some(place), limit };
+        self.edge.read(ReadRequest { conversation: conversation.to_owned(), page: Some(page), person: 0 }).await.unwrap().into_inner()
+    }
+
+    /// The event at a position, as later events left it.
+    pub async fn event(&mut self, conversation: &str, seq: u64) -> Event {
+        self.read(conversation, Where::After(seq - 1), 1).await.events.remove(0)
+    }
+
+    /// Opens, pauses, closes … a consultation.
+    pub async fn set_state(&mut self, person: u32, id: &str, state: ConsultationState) {
+        let asked = SetConsultationStateRequest { id: id.to_owned(), state: state.into(), reason: String::new() };
+        self.consultations.set_consultation_state(by(person, asked)).await.unwrap();
+    }
+
+    /// The control log from now on.
+    pub async fn follow_control(&mut self) -> mpsc::UnboundedReceiver<ControlEvent> {
+        let mut stream = self.edge.follow_control(FollowControlRequest::default()).await.unwrap().into_inner();
+        stream.message().await.unwrap().expect("where it stands");
+        let (sender, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok(Some(batch)) = stream.message().await {
+                for event in batch.events {
+                    let _ = sender.send(event);
+                }
+            }
+        });
+        receiver
+    }
+}
+
+/// Why a call was refused.
+pub fn code(status: Status) -> RefusalCode {
+    Refusal::from_status(&status).code()
 }
 
 /// A request as the edge sends it for a person.

@@ -13,7 +13,8 @@ use proto::{
         GetConsultationRequest, GetConversationRequest, GetMeRequest, GetPeopleRequest, ListConsultationsRequest, ListConversationsRequest,
         ListDisplayLinksRequest, ListOrganisationsRequest, ListSessionsRequest, PageRequest, Post, Receipt, Refusal, SearchPeopleRequest,
         account_service_client::AccountServiceClient, consultation_service_client::ConsultationServiceClient,
-        conversation_service_client::ConversationServiceClient, directory_service_client::DirectoryServiceClient, page_request::Where,
+        conversation_service_client::ConversationServiceClient, directory_service_client::DirectoryServiceClient,
+        display_service_client::DisplayServiceClient, moderation_service_client::ModerationServiceClient, page_request::Where,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ pub struct Services {
     pub consultations: ConsultationServiceClient<Channel>,
     pub directory: DirectoryServiceClient<Channel>,
     pub accounts: AccountServiceClient<Channel>,
+    pub displays: DisplayServiceClient<Channel>,
+    pub moderation: ModerationServiceClient<Channel>,
     /// The roles' shared key; empty where none is asked for.
     pub key: String,
 }
@@ -296,7 +299,7 @@ async fn rights(services: &mut Services, person: u32, id: &str, consultation: bo
         let get = services.by(person, GetConsultationRequest { id: id.clone() });
         told["consultation"] = to_json(services.consultations.get_consultation(get).await);
         let links = services.by(person, ListDisplayLinksRequest { id });
-        told["display links"] = to_json(services.consultations.list_display_links(links).await);
+        told["display links"] = to_json(services.displays.list_display_links(links).await);
     }
     told
 }
@@ -306,9 +309,14 @@ async fn shown(services: &mut Services, known: &Known, screen: &KnownScreen) -> 
     let consultation = services.by_screen(&screen.link, GetConsultationRequest { id: screen.consultation.clone() });
     let people = services.by_screen(&screen.link, GetPeopleRequest { ids: known.people.values().copied().collect() });
     let tree = services.by_screen(&screen.link, ListOrganisationsRequest {});
+    // In whatever order they come.
+    let mut people = services.directory.get_people(people).await;
+    if let Ok(people) = &mut people {
+        people.get_mut().people.sort_by_key(|person| person.id);
+    }
     json!({
         "consultation": to_json(services.consultations.get_consultation(consultation).await),
-        "people": to_json(services.directory.get_people(people).await),
+        "people": to_json(people),
         "organisations": to_json(services.directory.list_organisations(tree).await),
     })
 }

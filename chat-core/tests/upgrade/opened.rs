@@ -65,6 +65,8 @@ pub fn services(core: &Core) -> Services {
         consultations: core.consultations.clone(),
         directory: core.directory.clone(),
         accounts: core.accounts.clone(),
+        displays: core.displays.clone(),
+        moderation: core.moderation.clone(),
         key: String::new(),
     }
 }
@@ -128,7 +130,7 @@ impl Opened {
     }
 
     pub async fn set_state(&mut self, login: &str, conversation: &str, state: ConsultationState) -> Result<ConsultationState, RefusalCode> {
-        let asked = SetConsultationStateRequest { id: self.id(conversation), state: state.into() };
+        let asked = SetConsultationStateRequest { id: self.id(conversation), state: state.into(), reason: String::new() };
         let request = self.services.by(self.person(login), asked);
         let answer = self.services.consultations.set_consultation_state(request).await;
         answer.map(|changed| changed.into_inner().state()).map_err(code)

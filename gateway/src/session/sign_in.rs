@@ -40,6 +40,10 @@ pub async fn run(
         session.refuse(frame.id, Refusal::of(RefusalCode::Unauthenticated));
         return Err(Ended::Closed(CloseCode::SignInExpected));
     };
+    if asked.contract < limits::CONTRACT {
+        session.refuse(id, outdated());
+        return Err(Ended::Closed(CloseCode::Outdated));
+    }
     if asked.resume.len() > limits::SUBSCRIPTIONS {
         session.refuse(id, Refusal::of(RefusalCode::TooLarge).field("resume"));
         return Err(Ended::Closed(CloseCode::Malformed));
@@ -65,6 +69,14 @@ pub async fn run(
     session.send(id, server_frame::Frame::Welcome(welcome(core, session)));
     metrics::counter!("yitang_gateway_sign_ins_total").increment(1);
     Ok(resume)
+}
+
+/// A page of before shows these words and tries no more; what was written in it is kept on its device.
+fn outdated() -> Refusal {
+    Refusal::of(RefusalCode::Unsupported).words(
+        "页面已更新，请刷新后继续；未发出的内容仍保存在本机。",
+        "There is a new version: reload this page. What was not sent yet is kept on this device.",
+    )
 }
 
 async fn check_credential(core: &Core, asked: SignIn, origin: &str) -> Result<Identity, Refusal> {

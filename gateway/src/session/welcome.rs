@@ -28,6 +28,7 @@ pub(super) fn welcome(core: &Core, session: &Session) -> Welcome {
                 frame_bytes: limits::FRAME_IN_BYTES as u32,
                 page_events: limits::PAGE_EVENTS,
                 subscriptions: limits::SUBSCRIPTIONS as u32,
+                contract: limits::CONTRACT,
             }),
             retry: Some(shared.options.to_retry()),
         }

@@ -112,7 +112,13 @@ impl Client {
     }
 
     pub async fn sign_in(&mut self, credential: Credential, resume: Vec<Position>) -> Welcome {
-        let sign_in = SignIn { credential: Some(credential), client: "test".into(), capabilities: self.capabilities.clone(), resume };
+        let sign_in = SignIn {
+            credential: Some(credential),
+            client: "test".into(),
+            capabilities: self.capabilities.clone(),
+            resume,
+            contract: proto::limits::CONTRACT,
+        };
         let id = self.send(client_frame::Frame::SignIn(sign_in)).await;
         self.wait(|frame| match &frame.frame {
             Some(server_frame::Frame::Welcome(welcome)) if frame.re == id => Some(welcome.clone()),

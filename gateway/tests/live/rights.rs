@@ -93,7 +93,11 @@ async fn a_used_ticket_and_a_ticket_of_another_origin_are_refused() {
     let bound = hall.core.ticket(1, "s", "http://127.0.0.1:8080");
     for ticket in [ticket, bound] {
         let mut client = hall.connect(Subprotocol::Proto).await;
-        let sign_in = proto::v1::SignIn { credential: Some(Credential::Ticket(ticket)), ..proto::v1::SignIn::default() };
+        let sign_in = proto::v1::SignIn {
+            credential: Some(Credential::Ticket(ticket)),
+            contract: proto::limits::CONTRACT,
+            ..proto::v1::SignIn::default()
+        };
         client.send(client_frame::Frame::SignIn(sign_in)).await;
         assert_eq!(client.closed().await, Some(CloseCode::CredentialRefused.code()));
     }
@@ -119,7 +123,11 @@ async fn a_ticket_for_each_reconnect_is_not_needed_on_any_gateway() {
     hall.core.end_session(1, "session-1");
     assert_eq!(again.closed().await, Some(CloseCode::SessionEnded.code()));
     let mut ended = other.connect(Subprotocol::Proto).await;
-    let sign_in = proto::v1::SignIn { credential: Some(Credential::ResumeToken(welcome.resume_token)), ..proto::v1::SignIn::default() };
+    let sign_in = proto::v1::SignIn {
+        credential: Some(Credential::ResumeToken(welcome.resume_token)),
+        contract: proto::limits::CONTRACT,
+        ..proto::v1::SignIn::default()
+    };
     ended.send(client_frame::Frame::SignIn(sign_in)).await;
     assert_eq!(ended.closed().await, Some(CloseCode::SessionEnded.code()));
 }
@@ -203,7 +211,13 @@ async fn the_sockets_of_one_person_are_bounded() {
     let second = hall.client(1).await;
     let mut third = hall.connect(Subprotocol::Proto).await;
     let credential = Some(Credential::Ticket(hall.core.ticket(1, "s", "")));
-    third.send(client_frame::Frame::SignIn(proto::v1::SignIn { credential, ..proto::v1::SignIn::default() })).await;
+    third
+        .send(client_frame::Frame::SignIn(proto::v1::SignIn {
+            credential,
+            contract: proto::limits::CONTRACT,
+            ..proto::v1::SignIn::default()
+        }))
+        .await;
     assert_eq!(third.closed().await, Some(CloseCode::TooManySockets.code()));
     drop(second);
     hall.client(2).await;

@@ -11,8 +11,7 @@ use hyper_util::{
 };
 use serde_json::{Value, json};
 
-use super::Session;
-use crate::scenario::setup::Person;
+use super::session::{Person, Session};
 
 fn client() -> &'static Client<HttpConnector, Full<Bytes>> {
     static CLIENT: std::sync::OnceLock<Client<HttpConnector, Full<Bytes>>> = std::sync::OnceLock::new();

@@ -3,22 +3,17 @@
 pub mod http;
 pub mod mark;
 pub mod record;
+mod session;
 pub mod socket;
 pub mod viewer;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use serde::Deserialize;
+
+pub use session::{Person, Session};
 
 use crate::args::TargetArgs;
-
-/// One signed-in person.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Session {
-    /// The session's token.
-    pub token: String,
-}
 
 /// `count` signed-in people: from the file of sessions, or by signing in, 32 at a time.
 ///

@@ -48,7 +48,13 @@ impl Socket {
         let config = WebSocketConfig::default().read_buffer_size(8 * 1024).write_buffer_size(0).max_write_buffer_size(1 << 20);
         let (stream, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await?;
         let mut socket = Self { stream, next_id: 1 };
-        let sign_in = SignIn { credential: Some(credential), client: "loadtest".into(), capabilities: vec![], resume };
+        let sign_in = SignIn {
+            credential: Some(credential),
+            client: "loadtest".into(),
+            capabilities: vec![],
+            resume,
+            contract: proto::limits::CONTRACT,
+        };
         socket.send(client_frame::Frame::SignIn(sign_in)).await?;
         match socket.next().await {
             Incoming::Frame(frame) => match frame.frame {

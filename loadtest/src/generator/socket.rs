@@ -382,7 +382,7 @@ impl Connection {
 /// The frame that signs in.
 fn sign_in(credential: Credential, deflate: bool) -> SignIn {
     let capabilities = if deflate { vec![Capability::DeflateRaw.into()] } else { vec![] };
-    SignIn { credential: Some(credential), client: "loadtest".into(), capabilities, resume: vec![] }
+    SignIn { credential: Some(credential), client: "loadtest".into(), capabilities, resume: vec![], contract: proto::limits::CONTRACT }
 }
 
 fn encode_frame(out: &mut Vec<u8>, id: u32, frame: client_frame::Frame) {

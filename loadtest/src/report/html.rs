@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, plot::escape};
+use super::{figures::Report, plot::escape};
 
 /// The page.
 #[must_use]

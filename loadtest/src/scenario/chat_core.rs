@@ -16,10 +16,9 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
-use super::setup::Person;
 use crate::{
     client::{
-        Session,
+        Person, Session,
         mark::{Mark, text_bytes, text_of},
         now_us,
     },

@@ -95,7 +95,7 @@ pub async fn run(scenario: &'static str, args: CrowdArgs) -> anyhow::Result<()> 
     report.also("generators", args.generators + usize::from(args.posts_per_s > 0.0));
     report.also("gateways", args.target.target.len());
     report.also("deflate", args.deflate);
-    let mut floors = FloorRun::first(&args, args.viewers, args.turns).await?;
+    let mut floors = FloorRun::start(&args, args.viewers, args.turns).await?;
     let connecting = Meter::start(&args.server_pids, Vec::new());
     let mut room = Room::fill(&args, &sessions, if args.viewers > 5_000 { 500 } else { 100 }).await?;
     report.also("connect_s", room.connect_s);

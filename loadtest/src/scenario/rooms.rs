@@ -4,11 +4,11 @@ use super::{
     floor::FloorRun,
     judge,
     room::{LEAD, Room, post_part},
-    setup::{self, Person},
+    setup,
 };
 use crate::{
     args::{CrowdArgs, RoomsArgs},
-    client::{self, Session},
+    client::{self, Person, Session},
     fleet::deal,
     generator::orders::Seat,
     report::{Report, Summary},
@@ -63,7 +63,7 @@ async fn run(scenario: &'static str, args: &CrowdArgs, sessions: &[Session], roo
     report.also("gateways", args.target.target.len());
     let seats = seats(sessions, rooms.len(), size, args.target.target.len());
     let plan = setup::plan(&args.target.target, args.target.ca.as_deref(), rooms, args.connects_per_s, args.deflate)?;
-    let floors = FloorRun::first(args, size, 1).await?;
+    let floors = FloorRun::start(args, size, 1).await?;
     let mut room = Room::fill_with(args, plan, deal(seats, args.generators)).await?;
     report.posts_per_s = Some(args.posts_per_s);
     let count = (args.posts_per_s * args.seconds as f64) as u32;

@@ -11,7 +11,7 @@ use proto::v1::{
 use tonic::transport::Channel;
 
 use crate::{
-    client::{Session, http},
+    client::{Person, Session, http},
     generator::orders::{Plan, Seat},
 };
 
@@ -93,15 +93,6 @@ pub async fn first_open(targets: &[String], session: &Session) -> anyhow::Result
     let found = client.list_consultations(asked(request, session)?).await?.into_inner().consultations;
     let open = found.into_iter().find(|consultation| consultation.may_post);
     open.map(|consultation| consultation.id).context("no open consultation to post in")
-}
-
-/// A person and the session, as the service knows them.
-#[derive(Clone, Debug)]
-pub struct Person {
-    /// The person's id.
-    pub person: u32,
-    /// The session's id.
-    pub session: String,
 }
 
 /// Who these sessions are.

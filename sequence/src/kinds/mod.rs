@@ -21,7 +21,7 @@ mod vote;
 
 use proto::v1::{
     Comment, ConsultationChanged, ConversationCreated, Edit, Event, Hide, MarkKind, MembersChanged, Poll, PollClosed, Recall, Refusal,
-    Unhide, Vote, event, post::Content, tombstone::Why,
+    RefusalCode, Unhide, Vote, event, post::Content, tombstone::Why,
 };
 
 pub(crate) use comment::comment_in_mut;
@@ -165,6 +165,28 @@ pub trait PostedKind: EventKind {
     fn mark(&self, author: u32) -> Option<Mark> {
         let _ = author;
         None
+    }
+}
+
+impl dyn PostedKind + '_ {
+    /// Judges whether it may act on its target; `None`: there is no such event.
+    ///
+    /// # Errors
+    /// NOT_FOUND with the field `target`, TARGET_GONE; CONFLICT where only what is hidden could be acted on.
+    pub fn judge_target(&self, target: Option<&Target>) -> Result<(), Refusal> {
+        if self.target().is_none() {
+            return Ok(());
+        }
+        let target = target
+            .filter(|target| self.target_kinds().contains(&target.kind))
+            .ok_or_else(|| Refusal::of(RefusalCode::NotFound).field("target"))?;
+        match (self.target_state(), target.gone) {
+            (TargetState::Stands, Gone::Stands) | (TargetState::Hidden, Gone::Hidden) => Ok(()),
+            (TargetState::Hidden, Gone::Stands) => {
+                Err(Refusal::of(RefusalCode::Conflict).words("该条发言未被隐藏。", "That comment is not hidden."))
+            }
+            _ => Err(Refusal::of(RefusalCode::TargetGone)),
+        }
     }
 }
 

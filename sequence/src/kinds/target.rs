@@ -1,8 +1,4 @@
-//! The event that a post acts on, as the server keeps it, and whether the post may act on it.
-
-use proto::v1::{Refusal, RefusalCode};
-
-use super::PostedKind;
+//! The event that a post acts on, as the server keeps it.
 
 /// Whether an event stands. Stored as a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,26 +58,4 @@ pub enum TargetState {
     Stands,
     /// Hidden.
     Hidden,
-}
-
-impl dyn PostedKind + '_ {
-    /// Judges whether it may act on its target; `None`: there is no such event.
-    ///
-    /// # Errors
-    /// NOT_FOUND with the field `target`, TARGET_GONE; CONFLICT where only what is hidden could be acted on.
-    pub fn judge_target(&self, target: Option<&Target>) -> Result<(), Refusal> {
-        if self.target().is_none() {
-            return Ok(());
-        }
-        let target = target
-            .filter(|target| self.target_kinds().contains(&target.kind))
-            .ok_or_else(|| Refusal::of(RefusalCode::NotFound).field("target"))?;
-        match (self.target_state(), target.gone) {
-            (TargetState::Stands, Gone::Stands) | (TargetState::Hidden, Gone::Hidden) => Ok(()),
-            (TargetState::Hidden, Gone::Stands) => {
-                Err(Refusal::of(RefusalCode::Conflict).words("该条发言未被隐藏。", "That comment is not hidden."))
-            }
-            _ => Err(Refusal::of(RefusalCode::TargetGone)),
-        }
-    }
 }

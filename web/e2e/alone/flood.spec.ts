@@ -26,6 +26,8 @@ const MOST_GROWTH = 0.1;
 
 let service: WholeService;
 test.beforeAll(async () => {
+  // With the other services of the run it may take longer than a test.
+  test.setTimeout(180_000);
   service = await WholeService.start();
 });
 test.afterAll(() => service?.stop());

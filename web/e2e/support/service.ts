@@ -178,7 +178,7 @@ export class WholeService extends Service {
     const data = join(service.folder, "data");
     const listen = ["--listen", `127.0.0.1:${port}`, "--admin", `127.0.0.1:${service.#admin}`, "--data", data];
     // All may be called again at once, by a test that is tried again.
-    const set = [`gateway.edge.public_url=${service.url}`, `gateway.edge.origins=${origins}`, "chat_core.call_every_s=1"];
+    const set = [`gateway.edge.public_url=${service.url}`, `gateway.edge.origins=${origins}`, "chat_core.consultations.call_every_s=1"];
     const settings = set.flatMap((one) => ["--set", one]);
     service.#args = ["all", "--demo", ...listen, ...settings];
     await service.#launch().catch(async (error: unknown) => {

@@ -22,6 +22,8 @@ declare global {
 
 let service: WholeService;
 test.beforeAll(async () => {
+  // With the other services of the run it may take longer than a test.
+  test.setTimeout(180_000);
   service = await WholeService.start();
 });
 test.afterAll(() => service?.stop());

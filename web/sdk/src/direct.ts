@@ -21,6 +21,8 @@ export interface DirectOptions {
   random: () => number;
 }
 
+/** The number of the contract that is spoken here: proto/src/limits.rs. A gateway refuses an older one. */
+const CONTRACT = 2;
 const CREDENTIAL_REFUSED = 3005;
 const SESSION_ENDED = 3500;
 const PROBE_MS = 4_000;
@@ -121,6 +123,7 @@ export class DirectLine implements Line {
           client: options.name,
           capabilities: canInflate() ? [Capability.DEFLATE_RAW] : [],
           resume: host.listPositions(),
+          contract: CONTRACT,
         },
         connectMs: options.connectMs,
         answerMs: options.answerMs,

@@ -6,11 +6,11 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use clock::Clock;
 use chat_core::{
     log::Log,
     store::{Store, StoreOptions},
 };
+use clock::Clock;
 use percent_encoding::percent_decode_str;
 use tokio::process::Command;
 

@@ -2,7 +2,7 @@
 
 use chat_core::store::{DatabaseFacts, Store};
 
-use super::{Finding, machine};
+use super::{finding::Finding, machine};
 use crate::settings::{Settings, mask_url};
 
 /// Asks the database.

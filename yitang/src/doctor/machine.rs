@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Finding;
+use super::finding::Finding;
 use crate::{cli::Role, limits, settings::Settings};
 
 /// Descriptors that are not sockets: files, the database, other roles, threads' own.

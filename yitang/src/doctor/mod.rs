@@ -1,43 +1,14 @@
 //! `yitang doctor`: one line for each thing checked, ok, note or bad, and what to do about it.
 
 mod database;
+mod finding;
 mod machine;
 mod network;
 
 use std::process::ExitCode;
 
+use self::finding::{Finding, Severity};
 use crate::{cli::Role, settings::Settings};
-
-/// What was found of one thing that was checked.
-#[derive(Debug)]
-pub struct Finding {
-    severity: Severity,
-    what: String,
-    /// What to do, where something is to be done.
-    advice: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Severity {
-    Ok,
-    /// It runs, but not with many people, or not safely.
-    Warning,
-    Bad,
-}
-
-impl Finding {
-    fn ok(what: impl Into<String>) -> Self {
-        Self { severity: Severity::Ok, what: what.into(), advice: String::new() }
-    }
-
-    fn warning(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, what: what.into(), advice: advice.into() }
-    }
-
-    fn bad(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { severity: Severity::Bad, what: what.into(), advice: advice.into() }
-    }
-}
 
 /// Checks everything that the role needs and prints the findings. The exit code is a failure when one is bad.
 pub async fn doctor(settings: &Settings, role: Option<Role>) -> anyhow::Result<ExitCode> {

@@ -4,7 +4,7 @@ use std::{net::TcpListener, time::Duration};
 
 use tokio::{net::TcpStream, time::timeout};
 
-use super::Finding;
+use super::finding::Finding;
 use crate::{
     cli::Role,
     roles,

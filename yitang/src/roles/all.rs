@@ -40,9 +40,8 @@ pub async fn all(mut settings: Settings) -> anyhow::Result<()> {
     let presence = Presence::start(presence::Options { key: String::new(), ..settings.presence.clone() });
     let cores = ChatCores::new(options.upstream.clone(), vec![Upstream::local(core.routes(""))]);
     let presences = vec![Upstream::local(presence.routes())];
-    let gateway = Gateway::start(Placement::OwnThreads, options, clock, cores, presences, backbone)
-        .await
-        .context("starting the gateway")?;
+    let gateway =
+        Gateway::start(Placement::OwnThreads, options, clock, cores, presences, backbone).await.context("starting the gateway")?;
     let health = Health::new({
         let gateway = gateway.clone();
         move || gateway.ready()

@@ -25,7 +25,8 @@ pub async fn gateway(settings: Settings, placement: Placement) -> anyhow::Result
     let presences = peers(&settings.peers.presences, "peers.presences", &settings.key, &options.upstream)?;
     let backbone = super::connect_backbone(&settings.redis)?;
     let cores = ChatCores::new(options.upstream.clone(), cores);
-    let gateway = Gateway::start(placement, options, settings.clock.clock(), cores, presences, backbone).await.context("starting the gateway")?;
+    let gateway =
+        Gateway::start(placement, options, settings.clock.clock(), cores, presences, backbone).await.context("starting the gateway")?;
     let health = Health::new({
         let gateway = gateway.clone();
         move || gateway.ready()

@@ -50,7 +50,7 @@ impl Service {
         let folder = tempfile::tempdir().unwrap();
         let mut options = chat_core::Options::default();
         options.store.url = format!("sqlite:{}/yitang.db", folder.path().display());
-        let core = ChatCore::start(options, backbone.clone()).await.unwrap();
+        let core = ChatCore::start(options, backbone.clone(), clock::Clock::default()).await.unwrap();
         let open = seed::seed_demo(&core).await.unwrap().open;
         let presence = Presence::start(presence::Options::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -185,7 +185,7 @@ impl Socket {
     }
 
     pub async fn sign_in(&mut self, credential: Credential) {
-        let asked = SignIn { credential: Some(credential), client: "test".into(), ..SignIn::default() };
+        let asked = SignIn { credential: Some(credential), client: "test".into(), contract: proto::limits::CONTRACT, ..SignIn::default() };
         self.send(client_frame::Frame::SignIn(asked)).await;
         match self.next().await.expect("an answer").frame {
             Some(server_frame::Frame::Welcome(welcome)) => self.welcome = Some(welcome),

@@ -143,13 +143,7 @@ impl Control {
                 // Of before events said whom they concern: everybody is asked for again.
                 let unsaid = || Concern { rights: true, lists: true, ..Concern::default() };
                 let concern = event.concern.clone().unwrap_or_else(unsaid);
-                Ok(ControlEvent {
-                    position: row.seq as u64,
-                    time_ms: row.time_ms,
-                    by: row.author as u32,
-                    concern: Some(concern),
-                    ..event
-                })
+                Ok(ControlEvent { position: row.seq as u64, time_ms: row.time_ms, by: row.author as u32, concern: Some(concern), ..event })
             })
             .collect()
     }

@@ -14,7 +14,9 @@ use proto::{
 };
 use uuid::Uuid;
 
-pub use rows::{ConversationRow, add_members, find_by_client_id, find_conversation, find_direct, list_conversations, remove_members, update_title};
+pub use rows::{
+    ConversationRow, add_members, find_by_client_id, find_conversation, find_direct, list_conversations, remove_members, update_title,
+};
 
 use crate::{
     execute,

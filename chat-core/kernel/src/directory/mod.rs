@@ -1,6 +1,7 @@
 //! The directory (通讯录): organisations and people. Kept whole in memory, and up to date by following the control log, so
 //! that judging a right costs no statement.
 
+pub mod cards;
 mod people;
 pub mod rows;
 mod snapshot;

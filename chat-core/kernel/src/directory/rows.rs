@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use proto::v1::Organisation;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
-use super::{NewPerson, PersonEntry, Roles};
+use super::{NewPerson, PersonEntry, Roles, cards::issue_cards};
 use crate::{
     execute,
     fault::Fault,
@@ -49,6 +49,7 @@ struct PersonRow {
     organisation: i64,
     roles: i64,
     disabled: i64,
+    card: i64,
 }
 
 impl PersonRow {
@@ -59,6 +60,7 @@ impl PersonRow {
             organisation: self.organisation as u32,
             roles: Roles(self.roles as u32),
             disabled: self.disabled != 0,
+            card: self.card as u32,
         }
     }
 }
@@ -86,7 +88,7 @@ pub async fn list_organisations_within(tx: &mut Tx<'_>) -> Result<Vec<Organisati
 /// # Errors
 /// When the database fails.
 pub async fn list_people(store: &Store) -> Result<Vec<PersonEntry>, Fault> {
-    let rows = fetch_all!(store, PersonRow, "SELECT id, name, organisation, roles, disabled FROM people")?;
+    let rows = fetch_all!(store, PersonRow, "SELECT id, name, organisation, roles, disabled, card FROM people")?;
     Ok(rows.into_iter().map(PersonRow::to_entry).collect())
 }
 
@@ -95,7 +97,7 @@ pub async fn list_people(store: &Store) -> Result<Vec<PersonEntry>, Fault> {
 /// # Errors
 /// When the database fails.
 pub async fn find_people(store: &Store, ids: &[u32]) -> Result<Vec<PersonEntry>, Fault> {
-    const PEOPLE: &str = "SELECT id, name, organisation, roles, disabled FROM people WHERE id";
+    const PEOPLE: &str = "SELECT id, name, organisation, roles, disabled, card FROM people WHERE id";
     let ids: Vec<i64> = ids.iter().map(|id| i64::from(*id)).collect();
     let rows = fetch_among!(store, PersonRow, PEOPLE, ids, "")?;
     Ok(rows.into_iter().map(PersonRow::to_entry).collect())
@@ -115,7 +117,7 @@ pub async fn find_login(store: &Store, person: u32) -> Result<Option<String>, Fa
 /// # Errors
 /// When the database fails.
 pub async fn list_people_within(tx: &mut Tx<'_>) -> Result<HashMap<String, PersonEntry>, Fault> {
-    let rows = fetch_all!(tx, LoginRow, "SELECT login, id, name, organisation, roles, disabled FROM people")?;
+    let rows = fetch_all!(tx, LoginRow, "SELECT login, id, name, organisation, roles, disabled, card FROM people")?;
     Ok(rows.into_iter().map(|row| (row.login, row.person.to_entry())).collect())
 }
 
@@ -169,13 +171,16 @@ pub async fn insert_organisations(tx: &mut Tx<'_>, organisations: &[Organisation
     Ok(())
 }
 
-/// Gives an organisation another name.
+/// Gives an organisation another name; gives its people, who are shown with it from now on (`now_ms`, milliseconds since 1970).
 ///
 /// # Errors
 /// When the database fails.
-pub async fn rename_organisation(tx: &mut Tx<'_>, id: u32, name: &str) -> Result<(), Fault> {
+pub async fn rename_organisation(tx: &mut Tx<'_>, id: u32, name: &str, now_ms: i64) -> Result<Vec<u32>, Fault> {
     execute!(tx, "UPDATE organisations SET name = $2 WHERE id = $1", i64::from(id), name)?;
-    Ok(())
+    let people = fetch_all!(tx, (i64,), "SELECT id FROM people WHERE organisation = $1 ORDER BY id", i64::from(id))?;
+    let people: Vec<u32> = people.into_iter().map(|row| row.0 as u32).collect();
+    issue_cards(tx, &people, now_ms).await?;
+    Ok(people)
 }
 
 /// Adds people, many in a statement.
@@ -189,6 +194,7 @@ pub async fn insert_people(tx: &mut Tx<'_>, people: &[NewPerson], created_ms: i6
             Either::Sqlite(tx) => insert_query::<Sqlite>(chunk, created_ms).build().execute(&mut *tx).await.map(|_| ())?,
             Either::Postgres(tx) => insert_query::<sqlx::Postgres>(chunk, created_ms).build().execute(&mut *tx).await.map(|_| ())?,
         }
+        issue_cards(tx, &chunk.iter().map(|person| person.id).collect::<Vec<_>>(), created_ms).await?;
     }
     Ok(())
 }
@@ -213,12 +219,12 @@ where
     query
 }
 
-/// Puts the new names, organisations and roles of people in place, who were read under the directory's lock. In one statement on
+/// Puts the new names, organisations and roles of people in place (from `now_ms` on, milliseconds since 1970), who were read under the directory's lock. In one statement on
 /// PostgreSQL: each of them is held for no longer than that takes.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn update_people(tx: &mut Tx<'_>, people: &[PersonEntry]) -> Result<(), Fault> {
+pub async fn update_people(tx: &mut Tx<'_>, people: &[PersonEntry], now_ms: i64) -> Result<(), Fault> {
     match tx.split() {
         Either::Postgres(tx) => {
             sqlx::query(
@@ -235,18 +241,18 @@ pub async fn update_people(tx: &mut Tx<'_>, people: &[PersonEntry]) -> Result<()
         }
         Either::Sqlite(_) => {
             for person in people {
-                update_person(tx, person).await?;
+                update_person(tx, person, now_ms).await?;
             }
         }
     }
-    Ok(())
+    issue_cards(tx, &people.iter().map(|person| person.id).collect::<Vec<_>>(), now_ms).await
 }
 
-/// Puts a person's new data in place.
+/// Puts a person's new data in place, from `now_ms` on (milliseconds since 1970).
 ///
 /// # Errors
 /// When the database fails.
-pub async fn update_person(tx: &mut Tx<'_>, person: &PersonEntry) -> Result<(), Fault> {
+pub async fn update_person(tx: &mut Tx<'_>, person: &PersonEntry, now_ms: i64) -> Result<(), Fault> {
     execute!(
         tx,
         "UPDATE people SET name = $2, organisation = $3, roles = $4, disabled = $5 WHERE id = $1",
@@ -256,5 +262,5 @@ pub async fn update_person(tx: &mut Tx<'_>, person: &PersonEntry) -> Result<(), 
         i64::from(person.roles.0),
         i64::from(person.disabled)
     )?;
-    Ok(())
+    issue_cards(tx, &[person.id], now_ms).await
 }

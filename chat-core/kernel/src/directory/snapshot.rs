@@ -53,6 +53,8 @@ pub struct PersonEntry {
     pub roles: Roles,
     /// May not sign in.
     pub disabled: bool,
+    /// How they are shown now (see [`super::cards`]); 0: not known.
+    pub card: u32,
 }
 
 /// Organisations and people.
@@ -165,7 +167,7 @@ pub mod example {
     #[must_use]
     pub fn person(id: u32, organisation: u32, roles: &[Role]) -> PersonEntry {
         let roles = Roles::from_roles(roles.iter().copied());
-        PersonEntry { id, name: format!("person {id}").into(), organisation, roles, disabled: false }
+        PersonEntry { id, name: format!("person {id}").into(), organisation, roles, disabled: false, card: 0 }
     }
 }
 

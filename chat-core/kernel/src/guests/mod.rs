@@ -12,8 +12,8 @@ pub use rows::{GuestRow, LinkRow};
 
 use crate::{
     control::Record,
-    store::{Store, Tx},
     fault::Fault,
+    store::{Store, Tx},
 };
 
 /// A link is noted as used at most this often, ms; guests are asked about at least once a minute.

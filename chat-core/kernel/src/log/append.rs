@@ -72,10 +72,11 @@ pub async fn append(tx: &mut Tx<'_>, gatekeeper: &dyn Gatekeeper, batch: &[Submi
     let found = Found::read(tx, &*judge, batch).await?;
     let mut draft = Draft::new(locked, now_ms, standing, found);
     let mut stood: BTreeSet<Uuid> = draft.standing.keys().map(|(conversation, ..)| *conversation).collect();
-    let mut verdicts: Vec<Verdict> = batch.iter().map(|post| draft.append(&*judge, post)).collect();
+    let mut verdicts: Vec<Verdict> = batch.iter().map(|post| draft.append(&*judge, gatekeeper.find_card(post.author), post)).collect();
     if find == FindStanding::Last {
         // What stands is answered with its first receipt, whatever would be answered now.
-        let refused = batch.iter().zip(&verdicts).filter(|(post, verdict)| verdict.is_err() && draft.heads.contains_key(&post.conversation));
+        let refused =
+            batch.iter().zip(&verdicts).filter(|(post, verdict)| verdict.is_err() && draft.heads.contains_key(&post.conversation));
         let found = find_standing(tx, &refused.map(|(post, _)| key_of(post)).collect::<Vec<_>>()).await?;
         stood.extend(found.keys().map(|(conversation, ..)| *conversation));
         draft.standing.extend(found);
@@ -205,7 +206,7 @@ impl Draft {
         })
     }
 
-    fn append(&mut self, judge: &dyn Judge, post: &Submission) -> Verdict {
+    fn append(&mut self, judge: &dyn Judge, card: u32, post: &Submission) -> Verdict {
         let Some(mut head) = self.heads.get(&post.conversation).copied() else {
             return Err(Refusal::of(RefusalCode::NotFound).field("conversation"));
         };
@@ -242,27 +243,34 @@ impl Draft {
         if let Some(leaves) = &leaves {
             self.set_mark(post, head.seq, leaves);
         }
-        self.push(&head, post.author, Some((post.client_id, digest)), kind, leaves);
+        self.push(&head, By { author: post.author, card }, Some((post.client_id, digest)), kind, leaves);
         self.heads.insert(post.conversation, head);
         Ok(receipt(&head, post.client_id, head.seq, head.mseq, time_ms))
     }
 
-    /// Judges a post by its target and by the rules; gives the target's row.
+    /// Judges a post by the rules and by its target; gives the target's row.
     fn judge(&self, judge: &dyn Judge, head: &HeadRow, post: &Submission) -> Result<Option<TargetRow>, Refusal> {
         let kind = post.kind();
         let row = post.target().and_then(|target| self.found.targets.get(&target).copied());
-        kind.judge_target(row.map(|row| to_target(&row)).as_ref())?;
-        if kind.refers_to().is_some_and(|seq| seq > head.seq as u64) {
-            return Err(Refusal::of(RefusalCode::NotFound).field("reply_to"));
-        }
-        judge.judge(&Judged {
+        let allowed = judge.judge(&Judged {
             conversation: post.conversation,
             author: post.author,
             needs: kind.needs(),
             target_author: row.map(|row| row.author as u32),
             spoke: self.found.spoke.get(&(post.conversation, i64::from(post.author))).copied(),
             now_ms: self.now_ms,
-        })?;
+        });
+        // Whoever may not watch learns nothing of what stands here; the others learn that before anything else.
+        if let Err(refusal) = &allowed
+            && refusal.code() == RefusalCode::NotFound
+        {
+            return Err(refusal.clone());
+        }
+        kind.judge_target(row.map(|row| to_target(&row)).as_ref())?;
+        if kind.refers_to().is_some_and(|seq| seq > head.seq as u64) {
+            return Err(Refusal::of(RefusalCode::NotFound).field("reply_to"));
+        }
+        allowed?;
         if let Some(target) = post.target() {
             kind.judge(self.found.events.get(&target), &self.found.marks_for(post, target))?;
         }
@@ -304,8 +312,8 @@ impl Draft {
         self.marks.insert(key, NewMark { conversation, target, mark, person, value: set.value.clone(), seq });
     }
 
-    fn push(&mut self, head: &HeadRow, author: u32, client: Option<(Uuid, Vec<u8>)>, kind: Kind, leaves: Option<MarkSet>) {
-        let (event, row) = make_event(head, author, client, kind, leaves);
+    fn push(&mut self, head: &HeadRow, by: By, client: Option<(Uuid, Vec<u8>)>, kind: Kind, leaves: Option<MarkSet>) {
+        let (event, row) = make_event(head, by, client, kind, leaves);
         self.rows.push(row);
         self.events.entry(head.conversation).or_default().push(event);
     }
@@ -338,7 +346,12 @@ impl Draft {
 ///
 /// # Errors
 /// What the change says, or a fault.
-pub async fn change(tx: &mut Tx<'_>, conversation: Uuid, change: &mut dyn Change) -> Result<Option<Appended>, Error> {
+pub async fn change(
+    tx: &mut Tx<'_>,
+    find_card: impl Fn(u32) -> u32,
+    conversation: Uuid,
+    change: &mut dyn Change,
+) -> Result<Option<Appended>, Error> {
     let (heads, now_ms) = rows::lock_heads(tx, &[conversation]).await?;
     let Some(mut head) = heads.into_iter().next() else { return Ok(None) };
     let Effect { events: kinds, moves_gate } = change.apply(tx, &head, now_ms).await?;
@@ -351,7 +364,7 @@ pub async fn change(tx: &mut Tx<'_>, conversation: Uuid, change: &mut dyn Change
         head.seq += 1;
         head.mseq += i64::from(kinds::as_kind(&kind).makes_unread());
         head.time_ms = head.time_ms.max(now_ms);
-        let (event, row) = make_event(&head, author, None, kind, None);
+        let (event, row) = make_event(&head, By { author, card: find_card(author) }, None, kind, None);
         rows.push(row);
         events.push(event);
     }
@@ -364,13 +377,26 @@ pub async fn change(tx: &mut Tx<'_>, conversation: Uuid, change: &mut dyn Change
     Ok(Some(Appended { head, events }))
 }
 
+/// Who appends an event, and the card that they are shown by.
+#[derive(Clone, Copy)]
+struct By {
+    author: u32,
+    card: u32,
+}
+
 /// The event at the head's position, and the row that it is stored in.
-fn make_event(head: &HeadRow, author: u32, client: Option<(Uuid, Vec<u8>)>, kind: Kind, leaves: Option<MarkSet>) -> (Event, NewRow) {
+fn make_event(
+    head: &HeadRow,
+    By { author, card }: By,
+    client: Option<(Uuid, Vec<u8>)>,
+    kind: Kind,
+    leaves: Option<MarkSet>,
+) -> (Event, NewRow) {
     let (client_id, digest) = client.unzip();
     let known = kinds::as_kind(&kind);
     let (code, target) = (known.code(), known.target().map(|target| target as i64));
     let (seq, mseq) = (head.seq as u64, head.mseq as u64);
-    let event = Event { seq, mseq, time_ms: head.time_ms, author, marks: None, leaves, kind: Some(kind) };
+    let event = Event { seq, mseq, time_ms: head.time_ms, author, marks: None, leaves, card, kind: Some(kind) };
     let row = NewRow {
         conversation: head.conversation,
         seq: head.seq,

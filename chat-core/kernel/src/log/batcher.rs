@@ -98,13 +98,7 @@ struct Lane {
 impl Batcher {
     /// Starts its lanes. After `stop`, what was taken is still written; then they end.
     #[must_use]
-    pub fn start(
-        store: &Store,
-        gatekeeper: &Arc<dyn Gatekeeper>,
-        relay: &Relay,
-        options: &LogOptions,
-        tasks: &Tasks,
-    ) -> Self {
+    pub fn start(store: &Store, gatekeeper: &Arc<dyn Gatekeeper>, relay: &Relay, options: &LogOptions, tasks: &Tasks) -> Self {
         let count = match store.database() {
             Database::Sqlite { .. } => 1,
             Database::Postgres(_) => options.lanes.max(1),

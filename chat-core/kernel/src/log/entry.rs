@@ -141,6 +141,9 @@ pub trait Gatekeeper: Send + Sync + 'static {
     /// Makes ready to judge posts to these conversations at the gates they have now. Inside the transaction, after the
     /// heads are locked; free of statements for gates already known.
     async fn prepare(&self, tx: &mut Tx<'_>, heads: &[HeadRow]) -> Result<Box<dyn Judge>, Fault>;
+
+    /// The card that this person is shown by now; 0: none.
+    fn find_card(&self, person: u32) -> u32;
 }
 
 /// Judges the posts of one batch, at the instant of commit.
@@ -221,14 +224,12 @@ impl EventRow {
     }
 }
 
-/// The body that is stored of an event: an encoded `Event` with nothing but its kind and the mark that it leaves.
+/// The body that is stored of an event: an encoded `Event` with nothing but its kind, the mark that it leaves and its author's card.
 #[must_use]
 pub fn encode_body(event: &Event) -> Vec<u8> {
     let mut encoded = Vec::with_capacity(128);
-    if let Some(leaves) = &event.leaves {
-        let event = Event { leaves: Some(leaves.clone()), ..Event::default() };
-        event.encode(&mut encoded).unwrap_or_default();
-    }
+    let besides = Event { leaves: event.leaves.clone(), card: event.card, ..Event::default() };
+    encoded.extend(besides.encode_to_vec());
     if let Some(kind) = &event.kind {
         kind.encode(&mut encoded);
     }

@@ -247,7 +247,13 @@ mod tests {
     #[tokio::test]
     async fn on_sqlite_each_key_is_a_probe_of_an_index() {
         let (store, _folder) = empty_store().await;
-        for (lookup, row) in [(STANDING, "(x'01', 1, x'02')"), (SPEAKERS, "(x'01', 1)"), (TARGETS, "(x'01', 1)"), (MARKS, "(x'01', 1, 1, 1)"), (BODIES, "(x'01', 1)")] {
+        for (lookup, row) in [
+            (STANDING, "(x'01', 1, x'02')"),
+            (SPEAKERS, "(x'01', 1)"),
+            (TARGETS, "(x'01', 1)"),
+            (MARKS, "(x'01', 1, 1, 1)"),
+            (BODIES, "(x'01', 1)"),
+        ] {
             let (before, after) = lookup.sqlite();
             let sql = format!("EXPLAIN QUERY PLAN {before}VALUES {row}, {row}{after}");
             let plan: Vec<(i64, i64, i64, String)> = fetch_all!(store, (i64, i64, i64, String), AssertSqlSafe(sql.clone())).unwrap();

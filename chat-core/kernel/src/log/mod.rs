@@ -37,6 +37,7 @@ use crate::{
 /// The log of all conversations. Shared as `Arc<Log>`.
 pub struct Log {
     store: Store,
+    gatekeeper: Arc<dyn Gatekeeper>,
     batcher: Batcher,
     relay: Relay,
     heads: Heads,
@@ -62,6 +63,7 @@ impl Log {
             batcher: Batcher::start(store, gatekeeper, &relay, options, tasks),
             heads: Heads::new(store.clone(), options),
             store: store.clone(),
+            gatekeeper: gatekeeper.clone(),
             relay,
             watchers,
             options: options.clone(),
@@ -89,7 +91,9 @@ impl Log {
     /// NOT_FOUND, or what the change says.
     pub async fn commit(&self, conversation: Uuid, change: &mut dyn Change) -> Result<HeadRow, Error> {
         let mut tx = self.store.begin().await?;
-        let Some(appended) = append::change(&mut tx, conversation, change).await? else { return Err(RefusalCode::NotFound.into()) };
+        let Some(appended) = append::change(&mut tx, |person| self.gatekeeper.find_card(person), conversation, change).await? else {
+            return Err(RefusalCode::NotFound.into());
+        };
         tx.commit().await?;
         let head = appended.head;
         self.relay.announce(appended);
@@ -104,7 +108,7 @@ impl Log {
     pub async fn create(tx: &mut Tx<'_>, conversation: Uuid, kind: ConversationKind, author: u32, first: Kind) -> Result<Appended, Error> {
         create_head(tx, conversation, kind as i64).await?;
         let mut first = First { author, kind: Some(first) };
-        append::change(tx, conversation, &mut first).await?.ok_or_else(|| Fault::Corrupt("a head just made is gone".into()).into())
+        append::change(tx, |_| 0, conversation, &mut first).await?.ok_or_else(|| Fault::Corrupt("a head just made is gone".into()).into())
     }
 
     /// Announces what [`Log::create`] made, or what a transaction of the caller's own appended.

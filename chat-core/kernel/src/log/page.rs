@@ -77,7 +77,7 @@ async fn fold(store: &Store, conversation: Uuid, events: &mut [Event]) -> Result
 const CHANGES: &str = "SELECT seq, mseq, time_ms, author, body FROM events WHERE conversation = $1 AND";
 
 /// Codes of the kinds that change a text, as a list for SQL. Votes and their like leave marks, and may be thousands.
-fn rewriting_codes() -> &'static str {
+pub fn rewriting_codes() -> &'static str {
     static CODES: OnceLock<String> = OnceLock::new();
     CODES.get_or_init(|| to_list(&sequence::kinds::rewriting_codes()))
 }

@@ -48,12 +48,7 @@ const ANNOUNCEMENT_BYTES: usize = 64 << 10;
 impl Relay {
     /// Starts it; at most `most_bytes` of events wait in each of its lanes.
     #[must_use]
-    pub fn start(
-        backbone: Arc<dyn Backbone>,
-        watchers: Watchers,
-        most_bytes: usize,
-        tasks: &Tasks,
-    ) -> Self {
+    pub fn start(backbone: Arc<dyn Backbone>, watchers: Watchers, most_bytes: usize, tasks: &Tasks) -> Self {
         let lanes: Arc<[Lane]> = (0..LANES).map(|_| Lane { waiting: Mutex::default(), more: Notify::new() }).collect();
         for index in 0..LANES {
             let (lanes, backbone) = (lanes.clone(), backbone.clone());

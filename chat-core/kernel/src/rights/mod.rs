@@ -82,11 +82,20 @@ impl Rights {
     }
 
     async fn read(&self, tx: &mut Tx<'_>, head: &HeadRow) -> Result<Option<Arc<Rules>>, Fault> {
-        let Some(rules) = rows::find_rules(tx, head.conversation).await? else { return Ok(None) };
-        let rules = Arc::new(rules);
-        self.known.insert(head.conversation, Ruled { epoch: head.epoch, gate: head.gate, rules: rules.clone() });
+        Ok(self.read_all(tx, &[head]).await?.remove(&head.conversation))
+    }
+
+    async fn read_all(&self, tx: &mut Tx<'_>, heads: &[&HeadRow]) -> Result<HashMap<Uuid, Arc<Rules>>, Fault> {
+        let ids: Vec<Uuid> = heads.iter().map(|head| head.conversation).collect();
+        let mut found = rows::find_rules(tx, &ids).await?;
+        let mut read = HashMap::with_capacity(found.len());
+        for head in heads {
+            let Some(rules) = found.remove(&head.conversation).map(Arc::new) else { continue };
+            self.known.insert(head.conversation, Ruled { epoch: head.epoch, gate: head.gate, rules: rules.clone() });
+            read.insert(head.conversation, rules);
+        }
         metrics::gauge!("yitang_chat_core_rules_count").set(self.known.len() as f64);
-        Ok(Some(rules))
+        Ok(read)
     }
 }
 
@@ -94,14 +103,21 @@ impl Rights {
 impl Gatekeeper for Rights {
     async fn prepare(&self, tx: &mut Tx<'_>, heads: &[HeadRow]) -> Result<Box<dyn Judge>, Fault> {
         let mut rules = HashMap::with_capacity(heads.len());
+        let mut unknown = Vec::new();
         for head in heads {
-            let known = match self.find_known(head) {
-                Some(known) => Some(known),
-                None => self.read(tx, head).await?,
-            };
-            rules.extend(known.map(|known| (head.conversation, known)));
+            match self.find_known(head) {
+                Some(known) => drop(rules.insert(head.conversation, known)),
+                None => unknown.push(head),
+            }
+        }
+        if !unknown.is_empty() {
+            rules.extend(self.read_all(tx, &unknown).await?);
         }
         Ok(Box::new(BatchJudge { rules, directory: self.directory.snapshot() }))
+    }
+
+    fn find_card(&self, person: u32) -> u32 {
+        self.directory.snapshot().person(person).map_or(0, |person| person.card)
     }
 }
 

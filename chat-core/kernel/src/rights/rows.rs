@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use proto::v1::Audience;
 use prost::Message as _;
+use proto::v1::Audience;
 use uuid::Uuid;
 
 use super::{RuleSet, Rules};
-use crate::{execute, fault::Fault, fetch_all, fetch_optional, store::Tx};
+use crate::{execute, fault::Fault, fetch_among, store::Tx};
 
 /// Decodes a stored audience.
 ///
@@ -17,22 +17,36 @@ pub fn decode_audience(stored: &[u8]) -> Result<Audience, Fault> {
     Audience::decode(stored).map_err(|error| Fault::Corrupt(error.to_string()))
 }
 
-/// The rules of one conversation; `None`: it has none (there is no such conversation).
+/// The rules of these conversations; those that have none (there is no such conversation) are left out. Three statements, however
+/// many they are.
 ///
 /// # Errors
 /// When the database fails, or holds what cannot be decoded.
-pub async fn find_rules(tx: &mut Tx<'_>, conversation: Uuid) -> Result<Option<Rules>, Fault> {
-    let stored = fetch_optional!(tx, (String,), "SELECT body FROM rules WHERE conversation = $1", conversation)?;
-    let Some((body,)) = stored else { return Ok(None) };
-    let set: RuleSet = serde_json::from_str(&body).map_err(|error| Fault::Corrupt(format!("rules of {conversation}: {error}")))?;
-    let mut members = HashSet::new();
-    if set.members {
-        let rows = fetch_all!(tx, (i64,), "SELECT person FROM members WHERE conversation = $1", conversation)?;
-        members = rows.into_iter().map(|(person,)| person as u32).collect();
+pub async fn find_rules(tx: &mut Tx<'_>, conversations: &[Uuid]) -> Result<HashMap<Uuid, Rules>, Fault> {
+    let stored = fetch_among!(tx, (Uuid, String), "SELECT conversation, body FROM rules WHERE conversation", conversations, "")?;
+    let mut sets = Vec::with_capacity(stored.len());
+    for (conversation, body) in stored {
+        let set: RuleSet = serde_json::from_str(&body).map_err(|error| Fault::Corrupt(format!("rules of {conversation}: {error}")))?;
+        sets.push((conversation, set));
     }
-    let mutes = fetch_all!(tx, (i64, i64), "SELECT person, until_ms FROM mutes WHERE conversation = $1", conversation)?;
-    let mutes: HashMap<u32, i64> = mutes.into_iter().map(|(person, until_ms)| (person as u32, until_ms)).collect();
-    Ok(Some(Rules::new(set, members, mutes)))
+    let with_members: Vec<Uuid> = sets.iter().filter(|(_, set)| set.members).map(|(conversation, _)| *conversation).collect();
+    let rows = fetch_among!(tx, (Uuid, i64), "SELECT conversation, person FROM members WHERE conversation", with_members, "")?;
+    let mut members: HashMap<Uuid, HashSet<u32>> = HashMap::new();
+    for (conversation, person) in rows {
+        members.entry(conversation).or_default().insert(person as u32);
+    }
+    let rows =
+        fetch_among!(tx, (Uuid, i64, i64), "SELECT conversation, person, until_ms FROM mutes WHERE conversation", conversations, "")?;
+    let mut mutes: HashMap<Uuid, HashMap<u32, i64>> = HashMap::new();
+    for (conversation, person, until_ms) in rows {
+        mutes.entry(conversation).or_default().insert(person as u32, until_ms);
+    }
+    let mut rules = HashMap::with_capacity(sets.len());
+    for (conversation, set) in sets {
+        let (members, mutes) = (members.remove(&conversation).unwrap_or_default(), mutes.remove(&conversation).unwrap_or_default());
+        rules.insert(conversation, Rules::new(set, members, mutes));
+    }
+    Ok(rules)
 }
 
 /// Writes the rules of a conversation, in place of those it has. The head's gate must move in the same transaction.

@@ -71,8 +71,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        execute,
-        MIGRATIONS,
+        MIGRATIONS, execute,
         store::{StoreOptions, example::new_store},
     };
 
@@ -80,7 +79,8 @@ mod tests {
     async fn events_of_before_are_kept_when_they_stand_in_the_order_of_writing() {
         let (store, _folder) = new_store().await;
         let Database::Sqlite { write, .. } = store.database() else { panic!("not SQLite") };
-        let (before, after): (Vec<_>, Vec<_>) = MIGRATIONS.sqlite.iter().filter(|migration| migration.version <= 6).partition(|migration| migration.version < 6);
+        let (before, after): (Vec<_>, Vec<_>) =
+            MIGRATIONS.sqlite.iter().filter(|migration| migration.version <= 6).partition(|migration| migration.version < 6);
         assert!(!after.is_empty());
         for migration in before {
             sqlx::raw_sql(migration.sql.clone()).execute(write).await.unwrap();
@@ -110,7 +110,8 @@ mod tests {
         one.migrate(&[MIGRATIONS.clone()]).await.unwrap();
         let mut held = one.begin().await.unwrap();
         execute!(held, "LOCK TABLE _sqlx_migrations IN ACCESS EXCLUSIVE MODE").unwrap();
-        let hasty = Store::open(&StoreOptions { lock_timeout_ms: 100, statement_timeout_ms: 100, ..options }, Clock::default()).await.unwrap();
+        let hasty =
+            Store::open(&StoreOptions { lock_timeout_ms: 100, statement_timeout_ms: 100, ..options }, Clock::default()).await.unwrap();
         let waiting = tokio::spawn(async move { hasty.migrate(&[MIGRATIONS.clone()]).await });
         sleep(Duration::from_millis(500)).await;
         assert!(!waiting.is_finished());

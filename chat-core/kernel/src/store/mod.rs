@@ -1,6 +1,7 @@
 //! The database: PostgreSQL or SQLite behind one face. Texts of statements are shared wherever both understand them
 //! (`$1` does on both); appending and locking are written for each, in `log`.
 
+mod either;
 mod lists;
 mod macros;
 mod migrations;
@@ -19,6 +20,7 @@ use sqlx::{
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+pub use either::Either;
 pub use lists::portions;
 pub use migrations::Migrations;
 pub use options::StoreOptions;
@@ -40,14 +42,6 @@ const PAUSE_MS: u64 = 500;
 
 /// PostgreSQL's clock as an expression: milliseconds since 1970, now and not when the transaction began.
 pub const CLOCK_MS: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
-
-/// One of two, whichever database it is.
-pub enum Either<S, P> {
-    /// SQLite's.
-    Sqlite(S),
-    /// PostgreSQL's.
-    Postgres(P),
-}
 
 /// The database, and the clock whose offset its times carry. Cheap to clone.
 #[derive(Clone)]
@@ -88,7 +82,7 @@ impl Store {
     /// Folds SQLite's write-ahead log into its file every second until `stop`, beside the writer, which does not wait for it;
     /// nothing on PostgreSQL. Where the log has become long, what came meanwhile is folded in the writer's place.
     pub async fn fold_logs(self, stop: CancellationToken) {
-        let Database::Sqlite { read, .. } = &self.database else { return };
+        let Database::Sqlite { read, .. } = &self.database else { return stop.cancelled().await };
         let mut every = tokio::time::interval(FOLD_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(every.tick()).await.is_some() {

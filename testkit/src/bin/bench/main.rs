@@ -1,18 +1,17 @@
 //! `make bench`: every scenario of `loadtest` anew, each on servers of its own, which are gone when it ends. What it finds is
 //! in target/bench/SCENARIO.json and .html. `make bench ONLY=broadcast` runs one; `ONLY=soak` the long one.
 
+mod bench;
+mod command;
 mod parts;
 mod profile;
 mod recipes;
 mod stage;
 mod table;
 
-use std::{
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{path::PathBuf, time::Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Parser;
 
 #[derive(Parser)]
@@ -48,7 +47,7 @@ fn main() -> anyhow::Result<()> {
         bail!("there is no {unknown}: {}", names.join(", "));
     }
     if !arguments.table {
-        let bench = recipes::Bench {
+        let bench = bench::Bench {
             folder: arguments.folder.clone(),
             yitang: beside("yitang")?,
             loadtest: beside("loadtest")?,
@@ -88,20 +87,4 @@ fn beside(name: &str) -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(name);
     anyhow::ensure!(path.exists(), "{} is not there: make build", path.display());
     Ok(path)
-}
-
-/// Pins this thread, and so all that it starts from now on, to these cores, as for taskset.
-fn pin(cpus: &str) -> anyhow::Result<()> {
-    taskset(&["-p", "-c", cpus, &std::process::id().to_string()])
-}
-
-fn taskset(arguments: &[&str]) -> anyhow::Result<()> {
-    let output = std::process::Command::new("taskset").args(arguments).output().context("running taskset (package util-linux)")?;
-    anyhow::ensure!(output.status.success(), "taskset: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
-}
-
-/// A path as an argument.
-fn text(path: &Path) -> anyhow::Result<String> {
-    path.to_str().map(str::to_owned).with_context(|| format!("{} is not UTF-8", path.display()))
 }

@@ -5,11 +5,7 @@ use std::{fs, process::Command};
 
 use anyhow::{Context as _, ensure};
 
-use crate::{
-    recipes::{Bench, installed, stage_folder},
-    stage::Stage,
-    text,
-};
+use crate::{bench::Bench, command::text, stage::Stage};
 
 const VIEWERS: &str = "400";
 const POSTS_PER_S: &str = "2";
@@ -23,7 +19,7 @@ const SHOWN: usize = 40;
 /// When valgrind is not installed, or the run fails.
 pub fn profile(bench: &Bench) -> anyhow::Result<()> {
     ensure!(installed("valgrind"), "install the package valgrind");
-    let folder = std::path::absolute(stage_folder(bench, "profile"))?;
+    let folder = std::path::absolute(bench.folder.join("stages").join("profile"))?;
     fs::create_dir_all(&folder)?;
     let out = folder.join("callgrind.out");
     let _ = fs::remove_file(&out);
@@ -83,4 +79,10 @@ fn control(arguments: &[&str]) -> anyhow::Result<()> {
     let output = Command::new("callgrind_control").args(arguments).output().context("running callgrind_control")?;
     ensure!(output.status.success(), "callgrind_control: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
+}
+
+/// Whether a program is installed.
+fn installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
 }

@@ -1,36 +1,16 @@
 //! What each scenario needs, and how it is run.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use serde_json::Value;
+use anyhow::Context as _;
 
 use crate::{
+    bench::Bench,
+    command::text,
     parts,
     profile::profile,
     stage::{Stage, Wanted, certificate},
-    text,
 };
-
-/// What all have in common.
-pub struct Bench {
-    /// Where results go.
-    pub folder: PathBuf,
-    /// The executable.
-    pub yitang: PathBuf,
-    /// The load generator.
-    pub loadtest: PathBuf,
-    /// The core of the server's processes.
-    pub servers: String,
-    /// The core of the generators.
-    pub generators: String,
-    /// Minutes of `soak`.
-    pub minutes: f64,
-}
 
 type Recipe = fn(&Bench) -> anyhow::Result<()>;
 
@@ -69,79 +49,6 @@ const POSTERS: usize = 20;
 /// faster than a person would.
 fn fast_authors() -> Vec<(&'static str, String)> {
     vec![("gateway.hub.frames_per_s", "2000".to_owned()), ("gateway.hub.frames_burst", "4000".to_owned())]
-}
-
-impl Bench {
-    /// Roles on PostgreSQL with this number of gateways, all on the servers' core.
-    #[must_use]
-    pub fn wanted(&self, scenario: &str, gateways: usize) -> Wanted<'_> {
-        Wanted {
-            folder: self.folder.join("stages").join(scenario),
-            yitang: &self.yitang,
-            cpus: &self.servers,
-            role_cpus: None,
-            gateway_cpus: None,
-            gateways: Some(gateways),
-            sqlite: false,
-            within: Vec::new(),
-            settings: Vec::new(),
-        }
-    }
-
-    /// The same with PostgreSQL and Redis on the generators' core, for scenarios whose figure is what the servers take.
-    fn beside_the_database(&self, scenario: &str) -> Wanted<'_> {
-        Wanted { cpus: &self.generators, role_cpus: Some(&self.servers), ..self.wanted(scenario, 1) }
-    }
-
-    fn both_cores(&self) -> String {
-        format!("{},{}", self.servers, self.generators)
-    }
-
-    /// Runs `loadtest SCENARIO` on the generators' core against a stage, as a part of the results.
-    ///
-    /// # Errors
-    /// When it fails.
-    pub fn load(&self, stage: &Stage, scenario: &str, part: &str, sessions: usize, arguments: &[&str]) -> anyhow::Result<Value> {
-        self.load_on(&self.generators, stage, scenario, part, sessions, arguments)
-    }
-
-    fn load_on(&self, cpus: &str, stage: &Stage, scenario: &str, part: &str, sessions: usize, arguments: &[&str]) -> anyhow::Result<Value> {
-        let file = self.folder.join("stages").join(format!("{part}-sessions.json"));
-        stage.mint(sessions, &file)?;
-        let mut more: Vec<String> =
-            ["--target", &stage.targets(), "--sessions", &text(&file)?, "--server-pids", &stage.pids()].map(str::to_owned).to_vec();
-        if let Some(consultation) = &stage.consultation {
-            more.extend(["--consultation".to_owned(), consultation.clone()]);
-        }
-        if scenario != "consultation" {
-            more.extend(["--server-cpus", &self.servers, "--generator-cpus", cpus].map(str::to_owned));
-        }
-        more.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        let mut figures = self.run(cpus, scenario, part, &more, &stage.key)?;
-        for (name, value) in stage.stored()? {
-            figures[name] = value.into();
-        }
-        std::fs::write(parts::file(&self.folder, part, "json"), serde_json::to_string_pretty(&figures)?)?;
-        if let Some(statements) = stage.statements() {
-            std::fs::write(parts::file(&self.folder, part, "statements.txt"), statements)?;
-        }
-        Ok(figures)
-    }
-
-    fn run(&self, cpus: &str, scenario: &str, part: &str, arguments: &[String], key: &str) -> anyhow::Result<Value> {
-        let (json, html) = (parts::file(&self.folder, part, "json"), parts::file(&self.folder, part, "html"));
-        let _ = std::fs::remove_file(&json);
-        let mut command = Command::new("taskset");
-        command.arg("-c").arg(cpus).arg(&self.loadtest).arg(scenario).args(arguments);
-        command.arg("--json").arg(&json).arg("--html").arg(&html);
-        let status = command.env("YITANG_KEY", key).status().context("running loadtest")?;
-        ensure!(status.success(), "loadtest {scenario} ({part}) failed");
-        parts::read(&self.folder, part)
-    }
-
-    fn combine(&self, scenario: &str, first: Option<&str>, named: &[(&str, &str)]) -> anyhow::Result<()> {
-        parts::combine(&self.folder, scenario, first, named).map(|_| ())
-    }
 }
 
 fn setting(key: &'static str, value: impl ToString) -> (&'static str, String) {
@@ -360,17 +267,4 @@ fn soak(bench: &Bench) -> anyhow::Result<()> {
     let arguments = ["--viewers", "5000", "--posts-per-s", "20", "--posters", "40", "--minutes", &minutes, "--admin", &admins];
     bench.load(&stage, "soak", "soak", 5_000, &arguments)?;
     bench.combine("soak", Some("soak"), &[])
-}
-
-/// The folder of a stage, for those that keep more there.
-#[must_use]
-pub fn stage_folder(bench: &Bench, name: &str) -> PathBuf {
-    bench.folder.join("stages").join(name)
-}
-
-/// Whether a program is installed.
-#[must_use]
-pub fn installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| Path::new(&folder).join(program).exists())
 }

@@ -13,7 +13,7 @@ use testkit::{
     topology::{Addresses, Endpoint, FrontPorts, RolePlan, RoleProcess, plan},
 };
 
-use crate::{pin, text};
+use crate::command::{pin, text};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 

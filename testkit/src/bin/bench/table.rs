@@ -133,7 +133,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("broadcast.json"), r#"{"valid":false,"ratio_to_floor":1.2,"cpu_user_us_per_delivery":0.4}"#)
             .expect("written");
-        let table = of(folder.path());
+        let table = render(folder.path());
         assert_eq!(table.lines().count(), 4, "{table}");
         assert!(table.contains("| ≤ 1.15 × | 1.20 × (run invalid) | **no** |"), "{table}");
         assert!(table.contains("| ≤ 0.80 µs | 0.40 µs (run invalid) | yes |"), "{table}");

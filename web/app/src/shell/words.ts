@@ -24,6 +24,7 @@ export const words = {
     reconnecting: ["正在重新连接，您的发言已保存。", "Reconnecting; your comments are kept."],
     now: ["立即重连", "Reconnect now"],
     refused: ["服务拒绝了这台设备的连接。", "The service refuses connections from this device."],
+    reload: ["刷新页面", "Reload"],
     ended: ["您已退出登录。", "You have been signed out."],
   },
   people: {
