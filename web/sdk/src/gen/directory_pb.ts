@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file yitang/v1/directory.proto.
  */
 export const file_yitang_v1_directory: GenFile = /*@__PURE__*/
-  fileDesc("Chl5aXRhbmcvdjEvZGlyZWN0b3J5LnByb3RvEgl5aXRhbmcudjEiVQoMT3JnYW5pc2F0aW9uEgoKAmlkGAEgASgNEgwKBGNvZGUYAiABKAkSDAoEbmFtZRgDIAEoCRIOCgZwYXJlbnQYBCABKA0SDQoFbGV2ZWwYBSABKA0ieQoGUGVyc29uEgoKAmlkGAEgASgNEgwKBG5hbWUYAiABKAkSFAoMb3JnYW5pc2F0aW9uGAMgASgNEh4KBXJvbGVzGAQgAygOMg8ueWl0YW5nLnYxLlJvbGUSEAoIZGlzYWJsZWQYBSABKAgSDQoFbG9naW4YBiABKAkiaAoCTWUSIQoGcGVyc29uGAEgASgLMhEueWl0YW5nLnYxLlBlcnNvbhIPCgdzZXNzaW9uGAIgASgJEi4KDW9yZ2FuaXNhdGlvbnMYAyADKAsyFy55aXRhbmcudjEuT3JnYW5pc2F0aW9uIg4KDEdldE1lUmVxdWVzdCIfChBHZXRQZW9wbGVSZXF1ZXN0EgsKA2lkcxgBIAMoDSI2ChFHZXRQZW9wbGVSZXNwb25zZRIhCgZwZW9wbGUYASADKAsyES55aXRhbmcudjEuUGVyc29uIkgKE1NlYXJjaFBlb3BsZVJlcXVlc3QSDAoEdGV4dBgBIAEoCRIUCgxvcmdhbmlzYXRpb24YAiABKA0SDQoFbGltaXQYAyABKA0iGgoYTGlzdE9yZ2FuaXNhdGlvbnNSZXF1ZXN0IksKGUxpc3RPcmdhbmlzYXRpb25zUmVzcG9uc2USLgoNb3JnYW5pc2F0aW9ucxgBIAMoCzIXLnlpdGFuZy52MS5PcmdhbmlzYXRpb24iRwoZQ3JlYXRlT3JnYW5pc2F0aW9uUmVxdWVzdBIMCgRjb2RlGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGcGFyZW50GAMgASgNImgKE0NyZWF0ZVBlcnNvblJlcXVlc3QSDQoFbG9naW4YASABKAkSDAoEbmFtZRgCIAEoCRIUCgxvcmdhbmlzYXRpb24YAyABKA0SHgoFcm9sZXMYBCADKA4yDy55aXRhbmcudjEuUm9sZSJ3ChNVcGRhdGVQZXJzb25SZXF1ZXN0EgoKAmlkGAEgASgNEgwKBG5hbWUYAiABKAkSFAoMb3JnYW5pc2F0aW9uGAMgASgNEh4KBXJvbGVzGAQgAygOMg8ueWl0YW5nLnYxLlJvbGUSEAoIZGlzYWJsZWQYBSABKAgiLQoNSW1wb3J0UmVxdWVzdBILCgNjc3YYASABKAkSDwoHZHJ5X3J1bhgCIAEoCCJpCgxJbXBvcnRSZXBvcnQSDQoFYWRkZWQYASABKA0SDwoHY2hhbmdlZBgCIAEoDRIRCgl1bmNoYW5nZWQYAyABKA0SJgoGZXJyb3JzGAQgAygLMhYueWl0YW5nLnYxLkltcG9ydEVycm9yIkMKC0ltcG9ydEVycm9yEgwKBGxpbmUYASABKA0SEgoKbWVzc2FnZV96aBgCIAEoCRISCgptZXNzYWdlX2VuGAMgASgJIikKF0NyZWF0ZVNpZ25JbkxpbmtSZXF1ZXN0Eg4KBnBlcnNvbhgBIAEoDSIuCgpTaWduSW5MaW5rEgwKBHBhdGgYASABKAkSEgoKZXhwaXJlc19tcxgCIAEoAyJvCghBdWRpZW5jZRIzCg1vcmdhbmlzYXRpb25zGAEgAygLMhwueWl0YW5nLnYxLk9yZ2FuaXNhdGlvblNjb3BlEh4KBXJvbGVzGAIgAygOMg8ueWl0YW5nLnYxLlJvbGUSDgoGcGVvcGxlGAMgAygNIj0KEU9yZ2FuaXNhdGlvblNjb3BlEhQKDG9yZ2FuaXNhdGlvbhgBIAEoDRISCgp3aXRoX2JlbG93GAIgASgIKmgKBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg8KC1JPTEVfTUVNQkVSEAESDgoKUk9MRV9TVEFGRhACEhYKElJPTEVfQURNSU5JU1RSQVRPUhADEhEKDVJPTEVfT1BFUkFUT1IQBDLwBQoQRGlyZWN0b3J5U2VydmljZRIvCgVHZXRNZRIXLnlpdGFuZy52MS5HZXRNZVJlcXVlc3QaDS55aXRhbmcudjEuTWUSRgoJR2V0UGVvcGxlEhsueWl0YW5nLnYxLkdldFBlb3BsZVJlcXVlc3QaHC55aXRhbmcudjEuR2V0UGVvcGxlUmVzcG9uc2USTAoMU2VhcmNoUGVvcGxlEh4ueWl0YW5nLnYxLlNlYXJjaFBlb3BsZVJlcXVlc3QaHC55aXRhbmcudjEuR2V0UGVvcGxlUmVzcG9uc2USXgoRTGlzdE9yZ2FuaXNhdGlvbnMSIy55aXRhbmcudjEuTGlzdE9yZ2FuaXNhdGlvbnNSZXF1ZXN0GiQueWl0YW5nLnYxLkxpc3RPcmdhbmlzYXRpb25zUmVzcG9uc2USUwoSQ3JlYXRlT3JnYW5pc2F0aW9uEiQueWl0YW5nLnYxLkNyZWF0ZU9yZ2FuaXNhdGlvblJlcXVlc3QaFy55aXRhbmcudjEuT3JnYW5pc2F0aW9uEkEKDENyZWF0ZVBlcnNvbhIeLnlpdGFuZy52MS5DcmVhdGVQZXJzb25SZXF1ZXN0GhEueWl0YW5nLnYxLlBlcnNvbhJBCgxVcGRhdGVQZXJzb24SHi55aXRhbmcudjEuVXBkYXRlUGVyc29uUmVxdWVzdBoRLnlpdGFuZy52MS5QZXJzb24SSAoTSW1wb3J0T3JnYW5pc2F0aW9ucxIYLnlpdGFuZy52MS5JbXBvcnRSZXF1ZXN0GhcueWl0YW5nLnYxLkltcG9ydFJlcG9ydBJBCgxJbXBvcnRQZW9wbGUSGC55aXRhbmcudjEuSW1wb3J0UmVxdWVzdBoXLnlpdGFuZy52MS5JbXBvcnRSZXBvcnQSTQoQQ3JlYXRlU2lnbkluTGluaxIiLnlpdGFuZy52MS5DcmVhdGVTaWduSW5MaW5rUmVxdWVzdBoVLnlpdGFuZy52MS5TaWduSW5MaW5rYgZwcm90bzM");
+  fileDesc("Chl5aXRhbmcvdjEvZGlyZWN0b3J5LnByb3RvEgl5aXRhbmcudjEiVQoMT3JnYW5pc2F0aW9uEgoKAmlkGAEgASgNEgwKBGNvZGUYAiABKAkSDAoEbmFtZRgDIAEoCRIOCgZwYXJlbnQYBCABKA0SDQoFbGV2ZWwYBSABKA0ieQoGUGVyc29uEgoKAmlkGAEgASgNEgwKBG5hbWUYAiABKAkSFAoMb3JnYW5pc2F0aW9uGAMgASgNEh4KBXJvbGVzGAQgAygOMg8ueWl0YW5nLnYxLlJvbGUSEAoIZGlzYWJsZWQYBSABKAgSDQoFbG9naW4YBiABKAkiaAoCTWUSIQoGcGVyc29uGAEgASgLMhEueWl0YW5nLnYxLlBlcnNvbhIPCgdzZXNzaW9uGAIgASgJEi4KDW9yZ2FuaXNhdGlvbnMYAyADKAsyFy55aXRhbmcudjEuT3JnYW5pc2F0aW9uIg4KDEdldE1lUmVxdWVzdCIfChBHZXRQZW9wbGVSZXF1ZXN0EgsKA2lkcxgBIAMoDSI2ChFHZXRQZW9wbGVSZXNwb25zZRIhCgZwZW9wbGUYASADKAsyES55aXRhbmcudjEuUGVyc29uIh4KD0dldENhcmRzUmVxdWVzdBILCgNpZHMYASADKA0iMgoQR2V0Q2FyZHNSZXNwb25zZRIeCgVjYXJkcxgBIAMoCzIPLnlpdGFuZy52MS5DYXJkIpMBCgRDYXJkEgoKAmlkGAEgASgNEg4KBnBlcnNvbhgCIAEoDRIMCgRuYW1lGAMgASgJEhQKDG9yZ2FuaXNhdGlvbhgEIAEoDRIZChFvcmdhbmlzYXRpb25fbmFtZRgFIAEoCRIeCgVyb2xlcxgGIAMoDjIPLnlpdGFuZy52MS5Sb2xlEhAKCHNpbmNlX21zGAcgASgDIkgKE1NlYXJjaFBlb3BsZVJlcXVlc3QSDAoEdGV4dBgBIAEoCRIUCgxvcmdhbmlzYXRpb24YAiABKA0SDQoFbGltaXQYAyABKA0iGgoYTGlzdE9yZ2FuaXNhdGlvbnNSZXF1ZXN0IksKGUxpc3RPcmdhbmlzYXRpb25zUmVzcG9uc2USLgoNb3JnYW5pc2F0aW9ucxgBIAMoCzIXLnlpdGFuZy52MS5PcmdhbmlzYXRpb24iRwoZQ3JlYXRlT3JnYW5pc2F0aW9uUmVxdWVzdBIMCgRjb2RlGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGcGFyZW50GAMgASgNImgKE0NyZWF0ZVBlcnNvblJlcXVlc3QSDQoFbG9naW4YASABKAkSDAoEbmFtZRgCIAEoCRIUCgxvcmdhbmlzYXRpb24YAyABKA0SHgoFcm9sZXMYBCADKA4yDy55aXRhbmcudjEuUm9sZSJ3ChNVcGRhdGVQZXJzb25SZXF1ZXN0EgoKAmlkGAEgASgNEgwKBG5hbWUYAiABKAkSFAoMb3JnYW5pc2F0aW9uGAMgASgNEh4KBXJvbGVzGAQgAygOMg8ueWl0YW5nLnYxLlJvbGUSEAoIZGlzYWJsZWQYBSABKAgiLQoNSW1wb3J0UmVxdWVzdBILCgNjc3YYASABKAkSDwoHZHJ5X3J1bhgCIAEoCCJpCgxJbXBvcnRSZXBvcnQSDQoFYWRkZWQYASABKA0SDwoHY2hhbmdlZBgCIAEoDRIRCgl1bmNoYW5nZWQYAyABKA0SJgoGZXJyb3JzGAQgAygLMhYueWl0YW5nLnYxLkltcG9ydEVycm9yIkMKC0ltcG9ydEVycm9yEgwKBGxpbmUYASABKA0SEgoKbWVzc2FnZV96aBgCIAEoCRISCgptZXNzYWdlX2VuGAMgASgJIikKF0NyZWF0ZVNpZ25JbkxpbmtSZXF1ZXN0Eg4KBnBlcnNvbhgBIAEoDSIuCgpTaWduSW5MaW5rEgwKBHBhdGgYASABKAkSEgoKZXhwaXJlc19tcxgCIAEoAyJvCghBdWRpZW5jZRIzCg1vcmdhbmlzYXRpb25zGAEgAygLMhwueWl0YW5nLnYxLk9yZ2FuaXNhdGlvblNjb3BlEh4KBXJvbGVzGAIgAygOMg8ueWl0YW5nLnYxLlJvbGUSDgoGcGVvcGxlGAMgAygNIj0KEU9yZ2FuaXNhdGlvblNjb3BlEhQKDG9yZ2FuaXNhdGlvbhgBIAEoDRISCgp3aXRoX2JlbG93GAIgASgIKmgKBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg8KC1JPTEVfTUVNQkVSEAESDgoKUk9MRV9TVEFGRhACEhYKElJPTEVfQURNSU5JU1RSQVRPUhADEhEKDVJPTEVfT1BFUkFUT1IQBDK1BgoQRGlyZWN0b3J5U2VydmljZRIvCgVHZXRNZRIXLnlpdGFuZy52MS5HZXRNZVJlcXVlc3QaDS55aXRhbmcudjEuTWUSRgoJR2V0UGVvcGxlEhsueWl0YW5nLnYxLkdldFBlb3BsZVJlcXVlc3QaHC55aXRhbmcudjEuR2V0UGVvcGxlUmVzcG9uc2USQwoIR2V0Q2FyZHMSGi55aXRhbmcudjEuR2V0Q2FyZHNSZXF1ZXN0GhsueWl0YW5nLnYxLkdldENhcmRzUmVzcG9uc2USTAoMU2VhcmNoUGVvcGxlEh4ueWl0YW5nLnYxLlNlYXJjaFBlb3BsZVJlcXVlc3QaHC55aXRhbmcudjEuR2V0UGVvcGxlUmVzcG9uc2USXgoRTGlzdE9yZ2FuaXNhdGlvbnMSIy55aXRhbmcudjEuTGlzdE9yZ2FuaXNhdGlvbnNSZXF1ZXN0GiQueWl0YW5nLnYxLkxpc3RPcmdhbmlzYXRpb25zUmVzcG9uc2USUwoSQ3JlYXRlT3JnYW5pc2F0aW9uEiQueWl0YW5nLnYxLkNyZWF0ZU9yZ2FuaXNhdGlvblJlcXVlc3QaFy55aXRhbmcudjEuT3JnYW5pc2F0aW9uEkEKDENyZWF0ZVBlcnNvbhIeLnlpdGFuZy52MS5DcmVhdGVQZXJzb25SZXF1ZXN0GhEueWl0YW5nLnYxLlBlcnNvbhJBCgxVcGRhdGVQZXJzb24SHi55aXRhbmcudjEuVXBkYXRlUGVyc29uUmVxdWVzdBoRLnlpdGFuZy52MS5QZXJzb24SSAoTSW1wb3J0T3JnYW5pc2F0aW9ucxIYLnlpdGFuZy52MS5JbXBvcnRSZXF1ZXN0GhcueWl0YW5nLnYxLkltcG9ydFJlcG9ydBJBCgxJbXBvcnRQZW9wbGUSGC55aXRhbmcudjEuSW1wb3J0UmVxdWVzdBoXLnlpdGFuZy52MS5JbXBvcnRSZXBvcnQSTQoQQ3JlYXRlU2lnbkluTGluaxIiLnlpdGFuZy52MS5DcmVhdGVTaWduSW5MaW5rUmVxdWVzdBoVLnlpdGFuZy52MS5TaWduSW5MaW5rYgZwcm90bzM");
 
 /**
  * @generated from message yitang.v1.Organisation
@@ -174,6 +174,91 @@ export const GetPeopleResponseSchema: GenMessage<GetPeopleResponse> = /*@__PURE_
   messageDesc(file_yitang_v1_directory, 5);
 
 /**
+ * @generated from message yitang.v1.GetCardsRequest
+ */
+export type GetCardsRequest = Message<"yitang.v1.GetCardsRequest"> & {
+  /**
+   * @generated from field: repeated uint32 ids = 1;
+   */
+  ids: number[];
+};
+
+/**
+ * Describes the message yitang.v1.GetCardsRequest.
+ * Use `create(GetCardsRequestSchema)` to create a new message.
+ */
+export const GetCardsRequestSchema: GenMessage<GetCardsRequest> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_directory, 6);
+
+/**
+ * @generated from message yitang.v1.GetCardsResponse
+ */
+export type GetCardsResponse = Message<"yitang.v1.GetCardsResponse"> & {
+  /**
+   * @generated from field: repeated yitang.v1.Card cards = 1;
+   */
+  cards: Card[];
+};
+
+/**
+ * Describes the message yitang.v1.GetCardsResponse.
+ * Use `create(GetCardsResponseSchema)` to create a new message.
+ */
+export const GetCardsResponseSchema: GenMessage<GetCardsResponse> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_directory, 7);
+
+/**
+ * How a person was shown at a time. Never changes: another name, organisation or role is another card.
+ *
+ * @generated from message yitang.v1.Card
+ */
+export type Card = Message<"yitang.v1.Card"> & {
+  /**
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * @generated from field: uint32 person = 2;
+   */
+  person: number;
+
+  /**
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * @generated from field: uint32 organisation = 4;
+   */
+  organisation: number;
+
+  /**
+   * @generated from field: string organisation_name = 5;
+   */
+  organisationName: string;
+
+  /**
+   * @generated from field: repeated yitang.v1.Role roles = 6;
+   */
+  roles: Role[];
+
+  /**
+   * Since when, milliseconds since 1970.
+   *
+   * @generated from field: int64 since_ms = 7;
+   */
+  sinceMs: bigint;
+};
+
+/**
+ * Describes the message yitang.v1.Card.
+ * Use `create(CardSchema)` to create a new message.
+ */
+export const CardSchema: GenMessage<Card> = /*@__PURE__*/
+  messageDesc(file_yitang_v1_directory, 8);
+
+/**
  * @generated from message yitang.v1.SearchPeopleRequest
  */
 export type SearchPeopleRequest = Message<"yitang.v1.SearchPeopleRequest"> & {
@@ -200,7 +285,7 @@ export type SearchPeopleRequest = Message<"yitang.v1.SearchPeopleRequest"> & {
  * Use `create(SearchPeopleRequestSchema)` to create a new message.
  */
 export const SearchPeopleRequestSchema: GenMessage<SearchPeopleRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_directory, 6);
+  messageDesc(file_yitang_v1_directory, 9);
 
 /**
  * @generated from message yitang.v1.ListOrganisationsRequest
@@ -213,7 +298,7 @@ export type ListOrganisationsRequest = Message<"yitang.v1.ListOrganisationsReque
  * Use `create(ListOrganisationsRequestSchema)` to create a new message.
  */
 export const ListOrganisationsRequestSchema: GenMessage<ListOrganisationsRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_directory, 7);
+  messageDesc(file_yitang_v1_directory, 10);
 
 /**
  * @generated from message yitang.v1.ListOrganisationsResponse
@@ -230,7 +315,7 @@ export type ListOrganisationsResponse = Message<"yitang.v1.ListOrganisationsResp
  * Use `create(ListOrganisationsResponseSchema)` to create a new message.
  */
 export const ListOrganisationsResponseSchema: GenMessage<ListOrganisationsResponse> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_directory, 8);
+  messageDesc(file_yitang_v1_directory, 11);
 
 /**
  * @generated from message yitang.v1.CreateOrganisationRequest
@@ -257,7 +342,7 @@ export type CreateOrganisationRequest = Message<"yitang.v1.CreateOrganisationReq
  * Use `create(CreateOrganisationRequestSchema)` to create a new message.
  */
 export const CreateOrganisationRequestSchema: GenMessage<CreateOrganisationRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_directory, 9);
+  messageDesc(file_yitang_v1_directory, 12);
 
 /**
  * @generated from message yitang.v1.CreatePersonRequest
@@ -289,7 +374,7 @@ export type CreatePersonRequest = Message<"yitang.v1.CreatePersonRequest"> & {
  * Use `create(CreatePersonRequestSchema)` to create a new message.
  */
 export const CreatePersonRequestSchema: GenMessage<CreatePersonRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_directory, 10);
+  messageDesc(file_yitang_v1_directory, 13);
 
 /**
  * @generated from message yitang.v1.UpdatePersonRequest
@@ -326,7 +411,7 @@ export type UpdatePersonRequest = Message<"yitang.v1.UpdatePersonRequest"> & {
  * Use `create(UpdatePersonRequestSchema)` to create a new message.
  */
 export const UpdatePersonRequestSchema: GenMessage<UpdatePersonRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_directory, 11);
+  messageDesc(file_yitang_v1_directory, 14);
 
 /**
  * @generated from message yitang.v1.ImportRequest
@@ -352,7 +437,7 @@ export type ImportRequest = Message<"yitang.v1.ImportRequest"> & {
  * Use `create(ImportRequestSchema)` to create a new message.
  */
 export const ImportRequestSchema: GenMessage<ImportRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_directory, 12);
+  messageDesc(file_yitang_v1_directory, 15);
 
 /**
  * @generated from message yitang.v1.ImportReport
@@ -384,7 +469,7 @@ export type ImportReport = Message<"yitang.v1.ImportReport"> & {
  * Use `create(ImportReportSchema)` to create a new message.
  */
 export const ImportReportSchema: GenMessage<ImportReport> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_directory, 13);
+  messageDesc(file_yitang_v1_directory, 16);
 
 /**
  * @generated from message yitang.v1.ImportError
@@ -411,7 +496,7 @@ export type ImportError = Message<"yitang.v1.ImportError"> & {
  * Use `create(ImportErrorSchema)` to create a new message.
  */
 export const ImportErrorSchema: GenMessage<ImportError> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_directory, 14);
+  messageDesc(file_yitang_v1_directory, 17);
 
 /**
  * @generated from message yitang.v1.CreateSignInLinkRequest
@@ -428,7 +513,7 @@ export type CreateSignInLinkRequest = Message<"yitang.v1.CreateSignInLinkRequest
  * Use `create(CreateSignInLinkRequestSchema)` to create a new message.
  */
 export const CreateSignInLinkRequestSchema: GenMessage<CreateSignInLinkRequest> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_directory, 15);
+  messageDesc(file_yitang_v1_directory, 18);
 
 /**
  * @generated from message yitang.v1.SignInLink
@@ -452,7 +537,7 @@ export type SignInLink = Message<"yitang.v1.SignInLink"> & {
  * Use `create(SignInLinkSchema)` to create a new message.
  */
 export const SignInLinkSchema: GenMessage<SignInLink> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_directory, 16);
+  messageDesc(file_yitang_v1_directory, 19);
 
 /**
  * Who: the people named, and those of the organisations named who have one of the roles (any role, if none is named).
@@ -481,7 +566,7 @@ export type Audience = Message<"yitang.v1.Audience"> & {
  * Use `create(AudienceSchema)` to create a new message.
  */
 export const AudienceSchema: GenMessage<Audience> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_directory, 17);
+  messageDesc(file_yitang_v1_directory, 20);
 
 /**
  * @generated from message yitang.v1.OrganisationScope
@@ -505,7 +590,7 @@ export type OrganisationScope = Message<"yitang.v1.OrganisationScope"> & {
  * Use `create(OrganisationScopeSchema)` to create a new message.
  */
 export const OrganisationScopeSchema: GenMessage<OrganisationScope> = /*@__PURE__*/
-  messageDesc(file_yitang_v1_directory, 18);
+  messageDesc(file_yitang_v1_directory, 21);
 
 /**
  * @generated from enum yitang.v1.Role
@@ -575,6 +660,17 @@ export const DirectoryService: GenService<{
     methodKind: "unary";
     input: typeof GetPeopleRequestSchema;
     output: typeof GetPeopleResponseSchema;
+  },
+  /**
+   * Who authors were when they spoke (Event.card). At most 500 ids; unknown ones are left out, and for a screen (display link) those of
+   * people who have not spoken in its consultation.
+   *
+   * @generated from rpc yitang.v1.DirectoryService.GetCards
+   */
+  getCards: {
+    methodKind: "unary";
+    input: typeof GetCardsRequestSchema;
+    output: typeof GetCardsResponseSchema;
   },
   /**
    * By a part of the name, within what the caller may see.

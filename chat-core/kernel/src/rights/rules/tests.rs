@@ -100,17 +100,17 @@ fn a_mute_ends_by_itself() {
 #[test]
 fn comments_are_edited_by_their_authors_and_hidden_by_moderators() {
     let tree = tree();
-    let rules = rules(set(Phase::Open));
+    let open = rules(set(Phase::Open));
     let member = person(1, 4, &[Role::Member]);
     let moderator = person(7, 3, &[Role::Member]);
     let by = |person| Asker { directory: &tree, person, now_ms: 0 };
     for needs in [Right::PostOwn, Right::TakeBackOwn] {
-        assert!(rules.may_append(by(&member), needs, Some(1), None).is_ok());
-        assert_eq!(rules.may_append(by(&member), needs, Some(2), None).unwrap_err().code(), RefusalCode::Forbidden);
-        assert_eq!(rules.may_append(by(&moderator), needs, Some(1), None).unwrap_err().code(), RefusalCode::Forbidden);
+        assert!(open.may_append(by(&member), needs, Some(1), None).is_ok());
+        assert_eq!(open.may_append(by(&member), needs, Some(2), None).unwrap_err().code(), RefusalCode::Forbidden);
+        assert_eq!(open.may_append(by(&moderator), needs, Some(1), None).unwrap_err().code(), RefusalCode::Forbidden);
     }
-    assert_eq!(rules.may_append(by(&member), Right::Moderate, Some(1), None).unwrap_err().code(), RefusalCode::Forbidden);
-    assert!(rules.may_append(by(&moderator), Right::Moderate, Some(1), None).is_ok());
+    assert_eq!(open.may_append(by(&member), Right::Moderate, Some(1), None).unwrap_err().code(), RefusalCode::Forbidden);
+    assert!(open.may_append(by(&moderator), Right::Moderate, Some(1), None).is_ok());
     let closed = rules(set(Phase::Closed));
     assert_eq!(closed.may_append(by(&member), Right::TakeBackOwn, Some(1), None).unwrap_err().code(), RefusalCode::Closed);
 }
