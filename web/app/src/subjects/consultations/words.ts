@@ -82,7 +82,7 @@ export const words = {
     calledAt: ["上次通知：{time}", "Called last: {time}"],
     publish: ["公布日程", "Announce it"],
     reopen: ["重新开放", "Reopen"],
-    reopenSure: ["重新开放后，参加的人会收到通知，可以继续发言，直到再次结束。", "Everybody invited is told, and can post again until it is closed once more."],
+    reopenSure: ["重新开放后，参加的人可以继续发言，直到再次结束。需要请大家回来时，再点“通知全体参会人员”。", "Everybody invited can post again until it is closed once more. Call them when they should come back."],
     reopenReason: ["重新开放的原因（会留在记录里）", "Why it is reopened (stands in the record)"],
     withdraw: ["撤回为草稿", "Withdraw to draft"],
     withdrawSure: ["撤回后，它会从参加人的列表里消失，到时间也不会自动开始；修改好后可以再次公布。", "It leaves the lists of those invited and does not open by itself; once it is changed you can announce it again."],
