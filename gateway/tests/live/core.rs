@@ -19,10 +19,10 @@ use proto::{
     internal::v1::{
         Announcement, CheckSessionsRequest, CheckSessionsResponse, Concern, ControlBatch, ControlEvent, EndSessionRequest,
         EndSessionResponse, FindAudienceRequest, FindAudienceResponse, FollowControlRequest, Head, HeadsRequest, HeadsResponse, Hint,
-        Identity, InvitedRequest, InvitedResponse, IssueTicketsRequest, IssueTicketsResponse, MarkReadRequest, MarkReadResponse,
-        ReadRequest, RedeemTicketsRequest, RedeemTicketsResponse, Redeemed, SignInByDisplayRequest, SignInByLinkRequest, SignInRequest,
-        SignInResponse, SubmitRequest, SubmitResponse, SubmitVerdict, WatchRequest, WatchResponse, WatchVerdict,
-        edge_service_server::EdgeService, hint, submit_verdict::Verdict,
+        Identity, IssueTicketsRequest, IssueTicketsResponse, MarkReadRequest, MarkReadResponse, ReadRequest, RedeemTicketsRequest,
+        RedeemTicketsResponse, Redeemed, SignInByDisplayRequest, SignInByLinkRequest, SignInRequest, SignInResponse, SubmitRequest,
+        SubmitResponse, SubmitVerdict, WatchRequest, WatchResponse, WatchVerdict, edge_service_server::EdgeService, hint,
+        submit_verdict::Verdict,
     },
     v1::{
         Comment, ConversationKind, Event, Page, Position, Receipt, ReceiptState, Refusal, RefusalCode, event::Kind, page_request::Where,
@@ -274,9 +274,6 @@ impl EdgeService for Core {
         Err(Status::unimplemented("the tests hand out tickets"))
     }
     async fn sign_in_by_display(&self, _: Request<SignInByDisplayRequest>) -> Result<Response<SignInResponse>, Status> {
-        Err(Status::unimplemented("the sockets' core"))
-    }
-    async fn invited(&self, _: Request<InvitedRequest>) -> Result<Response<InvitedResponse>, Status> {
         Err(Status::unimplemented("the sockets' core"))
     }
     /// Those who are denied could watch before, where it says that others could.
