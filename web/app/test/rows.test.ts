@@ -19,7 +19,7 @@ const state = (seq: number, now: ConsultationState): Entry => ({
   mseq: 0,
   timeMs: 0,
   author: 0,
-  kind: { case: "consultationChanged", state: now, version: seq, slowModeS: 0 },
+  kind: { case: "consultationChanged", state: now, version: seq, slowModeS: 0, reason: "" },
 });
 function written(text: string, change: Partial<Outgoing> = {}): Outgoing {
   const post = { clientId: text, person: ME, conversation: "c", createdMs: 0, content: { case: "comment" as const, text, replyTo: 0 } };
