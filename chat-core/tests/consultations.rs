@@ -341,7 +341,7 @@ async fn a_clock_that_is_moved_moves_the_databases_times() {
         let staff = core.person("staff1").await;
         let opens_ms = core.clock.now_ms() + HOUR.as_millis() as i64;
         let create = CreateConsultationRequest {
-            client_id: "in an hour".into(),
+            client_id: "in-an-hour".into(),
             organisation: 1,
             title: "一小时后".into(),
             opens_ms,

@@ -56,7 +56,9 @@ fn compare(place: &str, then: &Value, now: &Value, fields: &BTreeSet<String>, di
             for (name, value) in then {
                 compare(&format!("{place}.{name}"), value, now.get(name).unwrap_or(&Value::Null), fields, differences);
             }
-            let appeared = now.iter().filter(|(name, _)| !then.contains_key(*name) && fields.contains(*name));
+            // A tombstone says since then which event set it, by a name that other messages had before.
+            let is_new = |name: &str| name == "seq" && place.ends_with(".gone");
+            let appeared = now.iter().filter(|(name, _)| !then.contains_key(*name) && fields.contains(*name) && !is_new(name));
             differences.extend(appeared.map(|(name, value)| format!("{place}.{name}: was at its default, is {value}")));
         }
         (Value::Array(then), Value::Array(now)) if then.len() == now.len() => {
@@ -189,7 +191,7 @@ async fn after_an_upgrade_consultations_are_run_as_before() {
         assert_eq!(it.set_state("m1", "paused", S::Open).await, Err(RefusalCode::Forbidden));
         assert_eq!(it.set_state("admin1", "paused", S::Open).await, Ok(S::Open));
         it.say("m1", "paused").await.unwrap();
-        assert_eq!(it.set_state("staff1", "closed", S::Open).await, Err(RefusalCode::Closed));
+        assert_eq!(it.set_state("staff1", "closed", S::Paused).await, Err(RefusalCode::Closed));
         assert_eq!(it.set_state("staff1", "scheduled", S::Open).await, Ok(S::Open));
         it.say("m1", "scheduled").await.unwrap();
         assert_eq!(it.say("m1", "scheduled").await.map(|_| ()), Err(RefusalCode::SlowMode));

@@ -1,8 +1,8 @@
 //! Rows of the directory: an administrator keeps the own organisation and those below it, an operator all.
 
 use proto::v1::{
-    CreateOrganisationRequest, CreatePersonRequest, CreateSignInLinkRequest, GetMeRequest, GetPeopleRequest, ImportRequest,
-    ListOrganisationsRequest, RefusalCode, SearchPeopleRequest, UpdatePersonRequest,
+    CreateOrganisationRequest, CreatePersonRequest, CreateSignInLinkRequest, GetCardsRequest, GetMeRequest, GetPeopleRequest,
+    ImportRequest, ListOrganisationsRequest, RefusalCode, SearchPeopleRequest, UpdatePersonRequest,
 };
 
 use crate::{
@@ -24,6 +24,12 @@ fn reads(then: Outcome) -> impl Fn(bool, Place) -> Outcome {
 async fn find(mut cell: Cell, person: u32) -> Result<Outcome, tonic::Status> {
     let people = cell.clients.directory.get_people(cell.request(GetPeopleRequest { ids: vec![person] })).await?.into_inner().people;
     Ok(if people.iter().any(|one| !one.login.is_empty()) { Outcome::Complained } else { Outcome::listed(!people.is_empty()) })
+}
+
+/// Whether somebody's card is shown. People made first have the cards of their own number.
+async fn find_card(mut cell: Cell, card: u32) -> Result<Outcome, tonic::Status> {
+    let cards = cell.clients.directory.get_cards(cell.request(GetCardsRequest { ids: vec![card] })).await?.into_inner().cards;
+    Ok(Outcome::listed(!cards.is_empty()))
 }
 
 /// What somebody is to be.
@@ -108,6 +114,25 @@ fn reading() -> Vec<Command> {
             |_, _| Outcome::Listed,
         )
         .for_screens(reads(Outcome::NotListed)),
+        Command::new(
+            "DirectoryService/GetCards",
+            "of nobody",
+            &[Place::Draft, Place::Open, Place::Nowhere],
+            |cell| find_card(cell, u32::MAX >> 1),
+            |_, _| Outcome::NotListed,
+        )
+        .for_screens(reads(Outcome::NotListed)),
+        Command::new(
+            "DirectoryService/GetCards",
+            "who has commented",
+            &[Place::Draft, Place::Open, Place::Paused, Place::Closed, Place::Nowhere],
+            |cell| {
+                let person = cell.cast.extra(Extra::Witness);
+                find_card(cell, person)
+            },
+            |_, _| Outcome::Listed,
+        )
+        .for_screens(reads(Outcome::Listed)),
         Command::new(
             "DirectoryService/SearchPeople",
             "",
@@ -212,8 +237,13 @@ fn importing() -> Vec<Command> {
             format!("{role:?} of {home:?}"),
             NOWHERE,
             move |cell| import(cell, false, csv.clone()),
-            // Each line that is not the caller's to write is reported, and then nothing is written.
-            move |who, _| if who.grants(home, role) { Outcome::Answered } else { Outcome::Complained },
+            // Whoever keeps no directory is refused before a line is read. Of others, each line that is not theirs to write is reported, and
+            // then nothing is written.
+            move |who, _| match who.role {
+                _ if who.grants(home, role) => Outcome::Answered,
+                Role::Administrator | Role::Operator => Outcome::Complained,
+                _ => Outcome::Refused(RefusalCode::Forbidden),
+            },
         ));
     }
     commands

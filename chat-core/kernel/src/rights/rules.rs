@@ -228,13 +228,11 @@ impl Rules {
                 own()
             }
             Right::Moderate => self.may_moderate(asker),
-            Right::ModerateOrPostOwn => {
-                if owns {
-                    self.may_post(asker)
-                } else {
-                    self.may_moderate(asker)
-                }
-            }
+            // Who moderates does so in a pause too; who asked and does not, while posting is open.
+            Right::ModerateOrPostOwn => match self.may_moderate(asker) {
+                Err(_) if owns => self.may_post(asker),
+                judged => judged,
+            },
         }
     }
 
