@@ -26,7 +26,7 @@ pub enum Meaning {
     Import(Written),
 }
 
-/// One module.
+/// A source file, as a module of its crate.
 #[derive(Debug, Default)]
 pub struct Module {
     /// The place of its file in [`Crate::files`]. Modules written inside a file belong to that file.
