@@ -245,3 +245,17 @@ fn shipped(folder: &Path) -> Vec<(PathBuf, String)> {
     }
     found
 }
+
+/// All sources in a folder, tests included.
+fn all_sources(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            text.push_str(&all_sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+    text
+}
