@@ -30,7 +30,7 @@ fn push(row: &ConsultationRow, urgent: bool) -> Change {
 /// That its rules changed. `before`: whom it was shown to, where it is shown to fewer now.
 pub fn record_change(row: &ConsultationRow, before: Vec<Audience>) -> Record {
     let conversation = row.id.to_string();
-    let kind = ControlKind::RulesChanged(RulesChanged { conversation: conversation.clone(), ..RulesChanged::default() });
+    let kind = ControlKind::RulesChanged(RulesChanged { conversation: conversation.clone(), people: Vec::new() });
     let concern = Concern { conversation, rights: true, change: Some(push(row, false)), before, ..Concern::default() };
     Record { concern, kind }
 }

@@ -62,6 +62,6 @@ impl Record {
     pub fn rules_changed(conversation: Uuid, people: Vec<u32>) -> Self {
         let conversation = conversation.to_string();
         let concern = Concern { conversation: conversation.clone(), people: people.clone(), rights: true, ..Concern::default() };
-        Self { concern, kind: Kind::RulesChanged(RulesChanged { conversation, people, ..RulesChanged::default() }) }
+        Self { concern, kind: Kind::RulesChanged(RulesChanged { conversation, people }) }
     }
 }

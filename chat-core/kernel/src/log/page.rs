@@ -119,7 +119,9 @@ async fn find_marks(store: &Store, conversation: Uuid, first: i64, last: i64) ->
         first,
         last
     )?;
-    let mut found: HashMap<i64, (i64, Vec<(i32, String, u32)>)> = HashMap::new();
+    // By target: the newest seq, and (mark, value, count).
+    type Sums = (i64, Vec<(i32, String, u32)>);
+    let mut found: HashMap<i64, Sums> = HashMap::new();
     for (target, mark, value, count, seq) in rows {
         let (as_of, counts) = found.entry(target).or_default();
         *as_of = seq.max(*as_of);
