@@ -222,14 +222,14 @@ async fn of_consultations(told: &mut Told, operator: u32) {
     assert_eq!(told_to, changed(&made, Vec::new()));
 
     // Narrowed: also those who may not watch it any more are told.
-    let only = Some(Audience { people: vec![operator], ..Audience::default() });
+    let only = Audience { people: vec![operator], ..Audience::default() };
     let update = UpdateConsultationRequest {
         id: made.id.clone(),
         version: made.version,
         title: made.title.clone(),
         opens_ms,
-        watch: only.clone(),
-        post: only.clone(),
+        watch: Some(only.clone()),
+        post: Some(only.clone()),
         ..UpdateConsultationRequest::default()
     };
     let narrowed = told.core.consultations.update_consultation(by(operator, update)).await.unwrap().into_inner();
@@ -248,7 +248,7 @@ async fn of_consultations(told: &mut Told, operator: u32) {
     let draft = told.core.consultations.get_consultation(by(operator, proto::v1::GetConsultationRequest { id: made.id.clone() })).await;
     let (kind, told_to) = told.next_by(operator).await;
     assert!(rules(&kind), "{kind:?}");
-    assert_eq!(told_to, changed(&draft.unwrap().into_inner(), vec![only.clone().unwrap(), only.unwrap()]));
+    assert_eq!(told_to, changed(&draft.unwrap().into_inner(), vec![only.clone(), only]));
 
     // Opening calls; pausing, closing and reopening do not.
     use ConsultationState as S;

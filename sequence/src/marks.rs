@@ -121,7 +121,8 @@ mod tests {
     #[test]
     fn marks_are_counted_once_and_what_is_replaced_or_taken_off_counts_no_more() {
         let mut event = Event { seq: 1, ..Event::default() };
-        let steps: [(Event, bool, &[(&str, u32)]); 6] = [
+        type Step<'a> = (Event, bool, &'a [(&'a str, u32)]);
+        let steps: [Step<'_>; 6] = [
             (vote(5, "1", ""), true, &[("1", 1)]),
             (vote(6, "0", ""), true, &[("0", 1), ("1", 1)]),
             (vote(6, "0", ""), false, &[("0", 1), ("1", 1)]),

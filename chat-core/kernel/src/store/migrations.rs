@@ -107,12 +107,12 @@ mod tests {
         let server = testkit::Postgres::start();
         let options = StoreOptions { url: server.create_database(), ..StoreOptions::default() };
         let one = Store::open(&options, Clock::default()).await.unwrap();
-        one.migrate(&[MIGRATIONS.clone()]).await.unwrap();
+        one.migrate(std::slice::from_ref(&MIGRATIONS)).await.unwrap();
         let mut held = one.begin().await.unwrap();
         execute!(held, "LOCK TABLE _sqlx_migrations IN ACCESS EXCLUSIVE MODE").unwrap();
         let hasty =
             Store::open(&StoreOptions { lock_timeout_ms: 100, statement_timeout_ms: 100, ..options }, Clock::default()).await.unwrap();
-        let waiting = tokio::spawn(async move { hasty.migrate(&[MIGRATIONS.clone()]).await });
+        let waiting = tokio::spawn(async move { hasty.migrate(std::slice::from_ref(&MIGRATIONS)).await });
         sleep(Duration::from_millis(500)).await;
         assert!(!waiting.is_finished());
         held.rollback().await.unwrap();

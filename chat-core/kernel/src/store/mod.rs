@@ -344,7 +344,7 @@ pub mod example {
     /// With the kernel's tables, empty.
     pub async fn empty_store() -> (Store, tempfile::TempDir) {
         let (store, folder) = new_store().await;
-        store.migrate(&[crate::MIGRATIONS.clone()]).await.unwrap();
+        store.migrate(std::slice::from_ref(&crate::MIGRATIONS)).await.unwrap();
         (store, folder)
     }
 }
