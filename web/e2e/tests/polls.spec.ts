@@ -107,7 +107,8 @@ test("who was far away when a poll was asked finds their choice of before", asyn
   await member.isLive();
   const poll = member.log.getByRole("article").filter({ hasText: "晚班车延长到几点？" });
   await expect(poll.getByRole("radio", { name: /^十点，1 票/ })).toHaveAttribute("aria-checked", "true");
-  expect(answers).toHaveLength(1);
+  // Told by the log where it reaches back to the vote, else asked for once.
+  expect(answers.length).toBeLessThanOrEqual(1);
   await member.leaves();
 });
 
