@@ -13,7 +13,7 @@ use crate::{change::Consultations, list, rows};
 
 /// Serves consultations.
 pub struct Service {
-    /// What is served.
+    /// The consultations, with the kernel beneath them.
     pub consultations: Consultations,
 }
 

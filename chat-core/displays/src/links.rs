@@ -28,7 +28,7 @@ const LABEL_CHARS: usize = 80;
 pub struct Links {
     /// The kernel.
     pub context: Context,
-    /// Bounds.
+    /// How long links are good, and how many of one consultation at a time.
     pub options: DisplayOptions,
 }
 

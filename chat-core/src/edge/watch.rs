@@ -64,7 +64,7 @@ impl EdgeApi {
     }
 }
 
-/// A guest's verdict holds for this long at most, ms: staff see when a screen last showed something.
+/// How long a guest's verdict holds at most, ms: judging it anew is what shows staff when a screen was last there.
 const GUEST_MS: i64 = 60_000;
 
 /// A guest's verdict: its link is judged in a person's place.

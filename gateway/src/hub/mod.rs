@@ -56,7 +56,7 @@ pub struct HubParts {
     pub name: String,
     /// Where the cores run.
     pub placement: Placement,
-    /// The settings.
+    /// The settings of the registry and its sockets.
     pub options: HubOptions,
     /// The calendar's time.
     pub clock: Clock,

@@ -17,7 +17,7 @@ pub struct Shared {
     pub tokens: ResumeTokens,
     /// The rooms.
     pub fanout: Fanout,
-    /// The settings.
+    /// The settings of the registry and its sockets.
     pub options: HubOptions,
     /// The calendar's time.
     pub clock: Clock,

@@ -16,7 +16,7 @@ use crate::{
     store::{Store, Tx},
 };
 
-/// A link is noted as used at most this often, ms; guests are asked about at least once a minute.
+/// The time between two writes of when a link was last used, ms: less than the minute in which each guest is judged anew.
 const SEEN_EVERY_MS: i64 = 45_000;
 
 /// The link that a public call is made with; `None`: it is a person's. The edge strips this name from what clients send.

@@ -73,7 +73,7 @@ impl Room {
         }
     }
 
-    /// Whether nobody has been in it for so long that it is not kept.
+    /// Whether it has been empty for the time that an empty room is kept.
     fn is_deserted(&self) -> bool {
         let grace = Duration::from_secs(self.rooms.options.room_grace_s);
         self.waiting.is_empty() && self.empty_since.is_some_and(|since| since.elapsed() >= grace)
