@@ -16,7 +16,7 @@ use proto::{
 };
 
 fn now_ms() -> i64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64
+    clock::Clock::default().now_ms()
 }
 
 async fn events(core: &mut Core, conversation: &str) -> Vec<Event> {

@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 use tonic::Request;
 
 fn now_ms() -> i64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64
+    clock::Clock::default().now_ms()
 }
 
 async fn link(core: &mut Core, person: u32, id: &str) -> DisplayLink {

@@ -263,7 +263,7 @@ async fn a_screen_shows_no_draft_and_no_more_than_its_maker_may_run() {
     socket.subscribe(&coming, None).await;
 
     // Its time is over: it is closed, though nobody ended it.
-    let expires_ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64 + 2_000;
+    let expires_ms = clock::Clock::default().now_ms() + 2_000;
     let brief = CreateDisplayLinkRequest { id: coming.clone(), label: String::new(), expires_ms };
     let brief = displays.create_display_link(Service::with_token(&staff, brief)).await.unwrap().into_inner();
     let mut passing = service.socket(&token(&service, &brief).await).await;

@@ -22,7 +22,7 @@ fn moderating(who: Who, place: Place, then: Outcome) -> Outcome {
 
 /// Long ago lets somebody post again; far ahead mutes them.
 async fn mute(mut cell: Cell, person: u32, is_muted: bool) -> Result<Outcome, tonic::Status> {
-    let now_ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    let now_ms = clock::Clock::default().now_ms();
     let until_ms = if is_muted { now_ms + 3_600_000 } else { 0 };
     let asked = MutePersonRequest { id: cell.object.id.clone(), person, until_ms, reason: String::new() };
     cell.clients.moderation.mute_person(cell.request(asked)).await.map(|_| Outcome::Answered)

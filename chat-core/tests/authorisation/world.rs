@@ -200,7 +200,7 @@ impl Cell {
 }
 
 fn now_ms() -> i64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64
+    clock::Clock::default().now_ms()
 }
 
 /// Whom the consultations are for: `Own` with all below it; members of these post, and those who are invited by name.

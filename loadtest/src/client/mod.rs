@@ -47,6 +47,7 @@ pub async fn sessions(target: &TargetArgs, count: usize) -> anyhow::Result<Vec<S
 
 /// Milliseconds since 1970.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "measures by the machine's own time, not by a service's")]
 pub fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis() as i64
 }
@@ -60,6 +61,7 @@ pub fn wall_ms(at: Instant) -> i64 {
 
 /// Microseconds since 1970: the same clock in every process of a run, which all stand on one machine.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "measures by the machine's own time, not by a service's")]
 pub fn now_us() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_micros() as i64
 }
